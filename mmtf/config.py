@@ -1,0 +1,242 @@
+"""Every hyper-parameter, declared once: its default, its flag, its place in config.json and its limits come from here.
+
+One frozen dataclass per concern. `define_flags` makes the absl flags, `from_flags` reads them, and nothing below the scripts
+reads a flag again: the config travels as a value and as the JSON of the run directory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+
+from absl import flags
+
+from mmtf.errors import UserError
+
+
+def option(default, help: str, *, choices=None, low=None, above=None, high=None, models=None, may_change=False):
+    """A field with its flag's help and its limits.
+
+    Args:
+      choices: the values allowed. low, high: inclusive limits. above: an exclusive lower limit.
+      models: the models that use the field; setting it for another model is refused, since it would do nothing.
+      may_change: whether a resumed run may give another value.
+    """
+    metadata = {"help": help, "choices": choices, "low": low, "above": above, "high": high, "models": models}
+    return dataclasses.field(default=default, metadata=metadata | {"may_change": may_change})
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Which examples."""
+
+    dataset: str = option("digits", "Data set to train on; see mmtf.catalog.DATASETS.")
+    pairings: int = option(20, "Examples made of each one of the first modality, each with other partners.", low=1)
+    data_seed: int = option(0, "Seed of the split, of the pairing and of made-up parts of the data.", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Which objective, which latent space, which weights ([S] C.3.2)."""
+
+    model: str = option("mmjsd", "Model to train; see mmtf.catalog.MODELS.")
+    shared_dim: int = option(20, "Size of the shared code c.", low=1)
+    private_dim: int = option(0, "Size of each modality's private code s_j; 0 for none.", low=0)
+    beta: float = option(5.0, "Weight of all divergences.", low=0)
+    shared_beta: float = option(1.0, "Weight of the shared code's divergence, times --beta.", low=0)
+    private_beta: float = option(1.0, "Weight of the private codes' divergences, times --beta.", low=0)
+    private_weights: str = option("", "Further weights of single modalities' private divergences, such as 'word=5'.")
+    likelihood_weights: str = option("", "Likelihood weights, such as 'digit=3.9,word=384'; by default size(largest)/size.")
+    beta_start: float | None = option(None, "--beta at step 0, changing linearly over --warmup_steps.", low=0)
+    private_beta_start: float | None = option(None, "--private_beta at step 0, changing likewise.", low=0)
+    warmup_steps: int = option(0, "Steps over which the weights go from their start to their end.", low=0)
+    prior_weight: float | None = option(
+        None, "mmJSD: share pi of the prior in the divergence; 1/(M+1) by default.", above=0, high=0.999, models=("mmjsd",)
+    )
+    mvae_subsets: int = option(0, "MVAE: lower bounds of random sets of modalities added each step.", low=0, models=("mvae",))
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast, on what."""
+
+    batch_size: int = option(256, "Examples per step, over all replicas.", low=1)
+    learning_rate: float = option(1e-3, "Adam's learning rate at the start.", above=0)
+    learning_rate_schedule: str = option(
+        "constant", "How the learning rate goes on: 'cosine' falls to 0 at the last step.", choices=("constant", "cosine")
+    )
+    epochs: int = option(50, "Passes over the training examples.", low=1, may_change=True)
+    steps: int = option(0, "Training steps; 0 trains for --epochs instead.", low=0, may_change=True)
+    steps_per_epoch: int = option(0, "Steps between checkpoints; 0 for one pass over the examples.", low=0)
+    seed: int = option(0, "Seed of initial weights, of the noise and of the order of the examples.", low=0)
+    panels_every: int = option(5, "Epochs between image panels in TensorBoard; 0 for none.", low=0, may_change=True)
+    keep_checkpoints: int = option(3, "How many of the latest checkpoints are kept.", low=1, may_change=True)
+    steps_per_execution: int = option(10, "Steps per call into TensorFlow's runtime.", low=1, may_change=True)
+    strategy: str = option(
+        "auto", "Devices: one, mirrored (all), or auto.", choices=("auto", "one", "mirrored"), may_change=True
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """How a trained run is judged; kept in metrics.json."""
+
+    test_examples: int = option(10_000, "Test examples used, from the start of the split.", low=20)
+    probe_examples: int = option(5_000, "Training examples whose codes the linear probe is fitted on.", low=20)
+    random_samples: int = option(10_000, "Samples from the prior for the random coherence.", low=1)
+    evaluation_seed: int = option(0, "Seed of sampled codes and of the coherence classifiers.", low=0)
+    cache_dir: str = option("", "Where trained classifiers are kept; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")
+
+    def __post_init__(self):
+        check_limits(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A whole experiment; `config.json` of a run directory."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+
+    def __post_init__(self):
+        for concern in (self.data, self.model, self.train):
+            check_limits(concern)
+        _check_contradictions(self)
+
+    def to_json(self) -> dict:
+        """Nested dicts of plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, parts: Mapping) -> Config:
+        """The config of a config.json.
+
+        Raises:
+          UserError: a concern or field that this version does not know, or a value out of its limits.
+        """
+        concerns = {f.name: f.default.__class__ for f in dataclasses.fields(cls)}
+        unknown = sorted(set(parts) - set(concerns))
+        for name, values in parts.items():
+            known = {f.name for f in dataclasses.fields(concerns[name])} if name in concerns else set()
+            unknown += sorted(f"{name}.{key}" for key in set(values) - known) if name in concerns else []
+        if unknown:
+            raise UserError(
+                f"config.json has {unknown[0]!r}, which this version of mmtf does not know; was it written by a newer one?"
+            )
+        return cls(**{name: concerns[name](**values) for name, values in parts.items()})
+
+
+TRAINING = (DataConfig, ModelConfig, TrainConfig)
+
+
+def define_flags(concerns: Sequence[type] = TRAINING, flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Makes one absl flag per field of each dataclass."""
+    for concern in concerns:
+        hints = typing.get_type_hints(concern)
+        for field in dataclasses.fields(concern):
+            _define_flag(field, _plain_type(hints[field.name]), flag_values)
+
+
+def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
+    """The config that the parsed flags describe.
+
+    Raises:
+      UserError: a value out of its limits, or flags that contradict one another.
+    """
+    return Config(*(read_flags(concern, flag_values) for concern in TRAINING))
+
+
+def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):
+    """One dataclass, from its flags."""
+    return concern(**{field.name: flag_values[field.name].value for field in dataclasses.fields(concern)})
+
+
+def differences(old: Config, new: Config, include: Callable[[dataclasses.Field], bool] = lambda field: True) -> list[str]:
+    """Sentences, one per field that differs: '--beta was 5.0 and is 1.0'."""
+    found = []
+    for before, after in zip((old.data, old.model, old.train), (new.data, new.model, new.train), strict=True):
+        for field in dataclasses.fields(before):
+            was, now = getattr(before, field.name), getattr(after, field.name)
+            if was != now and include(field):
+                found.append(f"--{field.name} was {was!r} and is {now!r}")
+    return found
+
+
+def named_numbers(text: str, flag: str, names: tuple[str, ...]) -> dict[str, float]:
+    """'word=5,digit=2' as a dict.
+
+    Raises:
+      UserError: not of that form, a number that is not positive, or a name that is not among `names`.
+    """
+    numbers = {}
+    for part in filter(None, text.split(",")):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        try:
+            numbers[name] = float(number)
+        except ValueError:
+            raise UserError(f"--{flag} wants name=number pairs such as '{names[0]}=2', not {part!r}.") from None
+        if name not in names:
+            raise UserError(f"--{flag} names {name!r}, but the modalities are {', '.join(names)}.")
+        if not (numbers[name] > 0 and math.isfinite(numbers[name])):
+            raise UserError(f"--{flag} wants positive numbers, not {part!r}.")
+    return numbers
+
+
+def _plain_type(hint) -> type:
+    """`float` of `float | None`."""
+    if isinstance(hint, types.UnionType):
+        return next(t for t in typing.get_args(hint) if t is not type(None))
+    return hint
+
+
+def _define_flag(field: dataclasses.Field, kind: type, flag_values: flags.FlagValues) -> None:
+    help = field.metadata["help"]
+    if field.metadata["choices"]:
+        flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], help, flag_values=flag_values)
+    else:
+        define = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}[kind]
+        define(field.name, field.default, help, flag_values=flag_values)
+
+
+def check_limits(concern) -> None:
+    """Raises UserError for the first field of a dataclass that is out of its declared limits."""
+    for field in dataclasses.fields(concern):
+        _check_value(field, getattr(concern, field.name))
+
+
+def _check_value(field: dataclasses.Field, value) -> None:
+    limits = field.metadata
+    if value is None:
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{field.name} must be a finite number, not {value}.")
+    if limits["choices"] and value not in limits["choices"]:
+        raise UserError(f"--{field.name} must be one of {', '.join(limits['choices'])}, not {value!r}.")
+    if limits["low"] is not None and value < limits["low"]:
+        raise UserError(f"--{field.name} must be at least {limits['low']}, not {value}.")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise UserError(f"--{field.name} must be greater than {limits['above']}, not {value}.")
+    if limits["high"] is not None and value > limits["high"]:
+        raise UserError(f"--{field.name} must be at most {limits['high']}, not {value}.")
+
+
+def _check_contradictions(config: Config) -> None:
+    model = config.model
+    for field in dataclasses.fields(ModelConfig):
+        users = field.metadata["models"]
+        if users and model.model not in users and getattr(model, field.name) != field.default:
+            raise UserError(
+                f"--{field.name} does nothing for --model={model.model}; it belongs to {', '.join(users)}. Remove it."
+            )
+    starts = [f"--{name}" for name in ("beta_start", "private_beta_start") if getattr(model, name) is not None]
+    if bool(starts) != bool(model.warmup_steps):
+        given, missing = (starts[0], "--warmup_steps") if starts else ("--warmup_steps", "--beta_start or --private_beta_start")
+        raise UserError(f"{given} does nothing without {missing}; give both or neither.")
+    if not model.private_dim:
+        for name in ("private_beta", "private_beta_start", "private_weights"):
+            if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
+                raise UserError(f"--{name} does nothing with --private_dim=0; set --private_dim, or remove --{name}.")

@@ -1,0 +1,108 @@
+"""The shared contract: what a modality is, and how sets of modalities are named.
+
+An *example* is a dict of named values, one per modality. A *batch* adds a leading axis `[B]`. Beside the values stand an
+optional boolean mask per modality (`True` where the value is there; `[B]`) and an optional integer label `[B]`:
+
+    {"values": {"digit": [B, 28, 28, 1], "word": [B, 8]}, "mask": {"digit": [B], "word": [B]}, "label": [B]}
+
+Images may be uint8 in 0..255 or float in 0..1; categorical values are integer class indices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+
+LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical")
+
+
+@dataclasses.dataclass(frozen=True)
+class Modality:
+    """One kind of observation of a thing: an image, another image, a text.
+
+    Attributes:
+      name: what the modality is called in data, figures, flags and metrics.
+      event_shape: shape of one value, without the batch: `(28, 28, 1)`, or `(8,)` for 8 characters.
+      likelihood: distribution family of `p(x|s,c)`: one of `LIKELIHOODS`.
+      likelihood_weight: `w_j` of [S] C.3.2, the factor on this modality's log-likelihood.
+      private_dim: size of the modality-specific code `s_j`; 0 for none.
+      private_weight: `beta_style_j` of [S] C.3.2, the factor on this modality's private divergence.
+      scale: scale of the Laplace or normal likelihood. 0.75 is that of the authors' release of [S].
+      num_classes: size of the alphabet of a categorical modality.
+      alphabet: the characters that the classes of a text modality stand for, or None.
+    """
+
+    name: str
+    event_shape: tuple[int, ...]
+    likelihood: str = "laplace"
+    likelihood_weight: float = 1.0
+    private_dim: int = 0
+    private_weight: float = 1.0
+    scale: float = 0.75
+    num_classes: int | None = None
+    alphabet: str | None = None
+
+    def __post_init__(self):
+        if not self.name.isidentifier():
+            raise ValueError(f"A modality's name must be an identifier such as 'digit', not {self.name!r}.")
+        if not self.event_shape or min(self.event_shape) < 1:
+            raise ValueError(f"{self.name}: event_shape must be positive sizes such as (28, 28, 1), not {self.event_shape}.")
+        if self.likelihood not in LIKELIHOODS:
+            raise ValueError(f"{self.name}: likelihood must be one of {', '.join(LIKELIHOODS)}, not {self.likelihood!r}.")
+        if (self.likelihood == "categorical") != (self.num_classes is not None):
+            raise ValueError(f"{self.name}: num_classes is for a categorical likelihood, and required there.")
+        if self.alphabet is not None and len(self.alphabet) != self.num_classes:
+            raise ValueError(
+                f"{self.name}: the alphabet has {len(self.alphabet)} characters, but num_classes is {self.num_classes}."
+            )
+        for field in ("likelihood_weight", "private_weight", "scale"):
+            if not (math.isfinite(getattr(self, field)) and getattr(self, field) > 0):
+                raise ValueError(f"{self.name}: {field} must be a positive number, not {getattr(self, field)}.")
+        if self.private_dim < 0:
+            raise ValueError(f"{self.name}: private_dim must be 0 or more, not {self.private_dim}.")
+
+    @property
+    def size(self) -> int:
+        """Number of scalars (or characters) in one value."""
+        return math.prod(self.event_shape)
+
+    @property
+    def parameter_shape(self) -> tuple[int, ...]:
+        """Shape of what a decoder returns for one value: the likelihood's location, or logits over the classes."""
+        return (*self.event_shape, self.num_classes) if self.num_classes else self.event_shape
+
+
+def weighted_by_size(modalities: Sequence[Modality]) -> tuple[Modality, ...]:
+    """The modalities with likelihood weights size(largest) / size(own), [S] C.3.2."""
+    largest = max(m.size for m in modalities)
+    return tuple(dataclasses.replace(m, likelihood_weight=largest / m.size) for m in modalities)
+
+
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """All non-empty subsets, small ones first, each in the given order of names."""
+    return [c for k in range(1, len(names) + 1) for c in itertools.combinations(names, k)]
+
+
+def subset_key(subset: Iterable[str], names: Sequence[str]) -> str:
+    """How a subset is written in metrics and figures: names in the data set's order, joined by commas."""
+    chosen = check_subset(subset, names)
+    return ",".join(chosen)
+
+
+def check_subset(subset: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
+    """The subset in the data set's order of names.
+
+    Raises:
+      ValueError: the subset is empty, names an unknown modality, or names one twice.
+    """
+    asked = [subset] if isinstance(subset, str) else list(subset)
+    unknown = [name for name in asked if name not in names]
+    if unknown:
+        raise ValueError(f"Unknown modality {unknown[0]!r}; this model has: {', '.join(names)}.")
+    if not asked:
+        raise ValueError(f"An empty subset of modalities was given; name at least one of: {', '.join(names)}.")
+    if len(set(asked)) != len(asked):
+        raise ValueError(f"A modality is named twice in {asked}.")
+    return tuple(name for name in names if name in asked)

@@ -1,0 +1,155 @@
+"""What a run shows while it goes: progress, TensorBoard scalars and pictures, its record, and a stop when it breaks."""
+
+from __future__ import annotations
+
+import math
+import platform
+import sys
+import time
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+import tqdm
+from tensorboard.backend.event_processing import event_accumulator
+
+import mmtf
+from mmtf import pictures
+from mmtf.checkpoint import Checkpoints
+from mmtf.data.dataset import MultimodalData
+from mmtf.errors import UserError
+from mmtf.report import figures
+from mmtf.rundir import RunDirectory
+
+SCALARS_EVERY = 50
+
+
+class NotFiniteError(UserError):
+    """A term of the objective became NaN or infinite."""
+
+
+class StopWhenNotFinite(keras.callbacks.Callback):
+    """Stops the run at the first term that is no number, before the next checkpoint could keep broken weights."""
+
+    def __init__(self, checkpoints: Path):
+        super().__init__()
+        self._checkpoints = checkpoints
+
+    def on_train_batch_end(self, batch, logs=None):
+        if all(math.isfinite(float(value)) for value in logs.values()):
+            return
+        broken = self.model.term_means.not_finite()
+        step = min(broken.values())
+        names = ", ".join(name for name, at in broken.items() if at == step)
+        raise NotFiniteError(
+            f"At step {step} these terms became NaN or infinite: {names}. Training stopped; the last good checkpoint is in "
+            f"{self._checkpoints}. Lower --learning_rate, or check the data for values that are no numbers."
+        )
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with steps per second, remaining time and the loss. A context manager: it ends its line when training ends."""
+
+    def __init__(self, first: int, steps: int):
+        super().__init__()
+        # Where the output is a file, a line every 20 seconds is enough.
+        pause = 0.5 if sys.stderr.isatty() else 20.0
+        self._bar = tqdm.tqdm(initial=first, total=steps, unit="step", mininterval=pause, dynamic_ncols=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.close()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._bar.update(int(self.model.optimizer.iterations) - self._bar.n):
+            self._bar.set_postfix(loss=f"{float(logs['loss']):.1f}", refresh=False)
+
+
+class Scalars(keras.callbacks.Callback):
+    """Every term under its own name, the weights of the divergences and the learning rate, by step, for TensorBoard."""
+
+    def __init__(self, logs: Path):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(logs))
+        self._last = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        if step // SCALARS_EVERY > self._last // SCALARS_EVERY:
+            self._write(step, logs)
+        self._last = step
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._write(int(self.model.optimizer.iterations), logs)
+        self._writer.flush()
+
+    def _write(self, step: int, terms) -> None:
+        with self._writer.as_default(step=step):
+            for name, value in terms.items():
+                tf.summary.scalar(name, value)
+            for name, value in self.model.schedule(step).items():
+                tf.summary.scalar(f"schedule/{name}", value)
+            tf.summary.scalar("schedule/learning_rate", self.model.optimizer.learning_rate)
+
+
+def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Every scalar that TensorBoard would show: by name, its steps and its values."""
+    events = event_accumulator.EventAccumulator(str(logs), size_guidance={event_accumulator.TENSORS: 0}).Reload()
+    found = {}
+    for name in events.Tags()["tensors"]:
+        points = [e for e in events.Tensors(name) if not e.tensor_proto.string_val]
+        if points:
+            found[name] = [e.step for e in points], [float(tf.make_ndarray(e.tensor_proto)) for e in points]
+    return found
+
+
+class Panels(keras.callbacks.Callback):
+    """Pictures of the test split in TensorBoard: reconstructions, cross generations, random samples; text as text."""
+
+    def __init__(self, logs: Path, data: MultimodalData, every: int):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".panels")
+        self._data, self._every = data, every
+        self._epochs = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epochs += 1
+        if self._every and self._epochs % self._every == 0:
+            with self._writer.as_default(step=int(self.model.optimizer.iterations)):
+                for name, figure in pictures.of_model(self.model, self._data.test).items():
+                    tf.summary.image(name, figures.to_image(figure)[None])
+            self._writer.flush()
+
+
+class Record:
+    """training.json: steps and seconds of all sessions of a run, and what it ran on."""
+
+    def __init__(self, run: RunDirectory, first: int):
+        self._run = run
+        # A run that was continued adds to the time it had when its checkpoint was written.
+        self._seconds_before = run.read_json("training.json")["seconds"] if first else 0.0
+        self._start = time.monotonic()
+
+    def write(self, step: int) -> None:
+        """Records the state at a step, as the file that evaluate.py copies into metrics.json."""
+        seconds = self._seconds_before + time.monotonic() - self._start
+        record = {"steps": step, "seconds": round(seconds, 2), "steps_per_second": round(step / seconds, 3)}
+        software = {"mmtf": mmtf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__}
+        hardware = {"machine": platform.machine(), "devices": [d.device_type for d in tf.config.list_logical_devices()]}
+        self._run.write_json("training.json", record | {"software": software | hardware})
+
+
+class Save(keras.callbacks.Callback):
+    """A checkpoint and the run's record at the end of every epoch."""
+
+    def __init__(self, checkpoints: Checkpoints, record: Record):
+        super().__init__()
+        self._checkpoints, self._record = checkpoints, record
+
+    def on_epoch_end(self, epoch, logs=None):
+        step = int(self.model.optimizer.iterations)
+        # The record first: a checkpoint without one could not be resumed.
+        self._record.write(step)
+        self._checkpoints.save(step)

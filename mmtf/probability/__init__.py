@@ -1,0 +1,1 @@
+"""Distributions, divergences and likelihoods: pure TensorFlow and TFP, float32, free of Keras."""

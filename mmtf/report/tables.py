@@ -1,0 +1,158 @@
+"""Tables of `metrics.json`: plain text that is Markdown too, aligned for a terminal."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+IDENTITY = ("model", "dataset", "protocol", "seed")
+KNOWN = (*IDENTITY, "probe", "coherence", "classifier_accuracy", "training")
+ABSENT = "-"
+ARROW = "<-"
+
+LEGEND = """\
+probe: accuracy of a linear classifier on the shared code of the given ones.
+Under a modality's name: share of its samples, generated from the given ones, in
+which its classifier finds the true class. (test data): that classifier on them."""
+
+
+def metrics_table(metrics: Mapping) -> str:
+    """One run: a row per given subset of modalities, with its probe and its coherence for every generated modality.
+
+    Entries that are not named here are listed below, so that no number of the file is lost.
+
+    Args:
+      metrics: `model`, `dataset`, `protocol` and `seed`; and, where measured, `probe` by subset (`digit,scene`),
+        `coherence` by `random` or `generated<-given`, `classifier_accuracy` by modality, and `training` (`steps`,
+        `seconds`, `steps_per_second`).
+
+    Returns:
+      Text; within 80 columns for up to five modalities whose names are short.
+
+    Raises:
+      ValueError: model, dataset, protocol or seed is missing.
+    """
+    _check_identity(metrics)
+    parts = [_heading(metrics)]
+    if any(metrics.get(key) for key in ("probe", "coherence", "classifier_accuracy")):
+        parts += [_by_subset(metrics), LEGEND]
+    if "random" in metrics.get("coherence", {}):
+        parts.append(f"Random coherence (all classifiers agree): {_number(metrics['coherence']['random'])}")
+    others = [(name, _number(value)) for key in metrics if key not in KNOWN for name, value in _flat(key, metrics[key])]
+    if others:
+        parts.append(_markdown(("other", "value"), others))
+    return "\n\n".join(parts) + "\n"
+
+
+def comparison_table(rows: Sequence[Mapping]) -> str:
+    """Several runs: Markdown tables of probe, coherence, classifiers and training, each with one row a run.
+
+    Coherence is that of cross generation, as in [S] Table 10; a modality decoded from itself is in the run's own table.
+    Runs of one model, data set and protocol with several seeds are followed by a row of means and sample standard
+    deviations; whether their other settings agree, metrics.json does not tell.
+
+    Args:
+      rows: dicts as `metrics_table` takes them; what a run lacks is shown as `-`.
+
+    Raises:
+      ValueError: there are no runs, or a run lacks its model, dataset, protocol or seed.
+    """
+    if not rows:
+        raise ValueError("There is nothing to compare: no runs were given.")
+    for row in rows:
+        _check_identity(row)
+    blocks = {
+        "Linear probe, accuracy": [row.get("probe", {}) for row in rows],
+        "Coherence": [_cross_generation(row.get("coherence", {})) for row in rows],
+        "Classifiers of coherence, accuracy on test data": [row.get("classifier_accuracy", {}) for row in rows],
+        "Training": [row.get("training", {}) for row in rows],
+    }
+    return "\n".join(f"### {title}\n\n{_runs(rows, block)}\n" for title, block in blocks.items() if any(block))
+
+
+def _check_identity(metrics: Mapping) -> None:
+    missing = [key for key in IDENTITY if key not in metrics]
+    if missing:
+        raise ValueError(f"metrics.json lacks {', '.join(missing)}; it has: {', '.join(metrics)}.")
+
+
+def _heading(metrics: Mapping) -> str:
+    text = "{model} on {dataset}: protocol {protocol}, seed {seed}".format_map(metrics)
+    training = metrics.get("training")
+    if not training:
+        return text
+    steps, seconds, speed = (_number(training.get(key)) for key in ("steps", "seconds", "steps_per_second"))
+    return f"{text}\ntrained for {steps} steps in {seconds} s: {speed} steps per second"
+
+
+def _by_subset(metrics: Mapping) -> str:
+    probe, classifiers = metrics.get("probe", {}), metrics.get("classifier_accuracy", {})
+    coherence = {tuple(key.split(ARROW)): v for key, v in metrics.get("coherence", {}).items() if ARROW in key}
+    generated = list(dict.fromkeys([*classifiers, *(target for target, _ in coherence)]))
+    given = dict.fromkeys([*probe, *(subset for _, subset in coherence)])
+    rows = [
+        [subset, _number(probe.get(subset)), *(_number(coherence.get((name, subset))) for name in generated)]
+        for subset in given
+    ]
+    if classifiers:
+        rows.append(["(test data)", ABSENT, *(_number(classifiers.get(name)) for name in generated)])
+    return _markdown(("given", "probe", *generated), rows)
+
+
+def _cross_generation(coherence: Mapping[str, float]) -> dict[str, float]:
+    def crosses(key: str) -> bool:
+        target, _, given = key.partition(ARROW)
+        return target not in given.split(",")
+
+    return {key: value for key, value in coherence.items() if crosses(key)}
+
+
+def _runs(rows: Sequence[Mapping], block: Sequence[Mapping[str, float]]) -> str:
+    """One table: a row a run, and a row for every group of runs with different seeds."""
+    keys = list(dict.fromkeys(key for values in block for key in values))
+    table, groups = [], {}
+    for row, values in zip(rows, block, strict=True):
+        identity = [str(row[key]) for key in IDENTITY]
+        table.append([*identity, *(_number(values.get(key)) for key in keys)])
+        groups.setdefault(tuple(identity[:-1]), {}).setdefault(identity[-1], []).append(values)
+    for identity, by_seed in groups.items():
+        # Two runs of one seed differ in a setting: a spread over them would not be one over seeds.
+        if len(by_seed) > 1 and all(len(runs) == 1 for runs in by_seed.values()):
+            spread = [_mean_and_deviation([values.get(key) for (values,) in by_seed.values()]) for key in keys]
+            table.append([*identity, f"{len(by_seed)} seeds", *spread])
+    return _markdown((*IDENTITY, *keys), table)
+
+
+def _mean_and_deviation(values: Sequence[float | None]) -> str:
+    if None in values:
+        return ABSENT
+    mean = statistics.fmean(values)
+    decimals = 3 if abs(mean) < 10 else 1
+    return f"{mean:.{decimals}f} ± {statistics.stdev(values):.{decimals}f}"
+
+
+def _flat(name: str, value) -> list[tuple[str, object]]:
+    """Nested dicts as (`outer inner`, value)."""
+    if not isinstance(value, Mapping):
+        return [(name, value)]
+    return [pair for key, inner in value.items() for pair in _flat(f"{name} {key}", inner)]
+
+
+def _number(value) -> str:
+    """Three decimals below ten, one above; integers and words as they are."""
+    if value is None:
+        return ABSENT
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """An aligned Markdown table; the first column to the left, the others to the right."""
+    table = [list(header), *(list(row) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    first, *others = widths
+    rule = ["-" * first, *("-" * (max(width, 2) - 1) + ":" for width in others)]
+    lines = [[row[0].ljust(first), *(c.rjust(len(r)) for c, r in zip(row[1:], rule[1:], strict=True))] for row in table]
+    lines.insert(1, rule)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

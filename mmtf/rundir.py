@@ -1,0 +1,171 @@
+"""The run directory: everything that one run leaves behind, and the only thing that passes between train, evaluate and export.
+
+config.json        the whole configuration         training.json   steps, seconds, platform
+modalities.json    what the model models           metrics.json    what evaluate.py measured
+checkpoints/       weights, optimizer, step        logs/           TensorBoard
+figures/           pictures (PNG)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmtf.config import Config, differences
+from mmtf.errors import UserError
+from mmtf.modality import Modality
+
+PARTS = ("config.json", "modalities.json", "training.json", "metrics.json", "checkpoints", "logs", "figures")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDirectory:
+    """A directory that holds a run; make one with `start` (to train) or `open` (to read)."""
+
+    path: Path
+
+    @classmethod
+    def start(cls, path: str | Path, config: Config, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+        """Claims a directory for a run and writes its config.json.
+
+        Raises:
+          UserError: it already holds a run (and neither resume nor overwrite is asked for), holds other files, cannot be
+            written to, or is to be resumed with another config or without a run in it.
+        """
+        run = cls(Path(path))
+        if resume and overwrite:
+            raise UserError("--resume and --overwrite contradict one another; give one of them.")
+        if resume:
+            run._check_same(config)
+        else:
+            run._check_free(overwrite)
+        run._check_writable()
+        if overwrite:
+            run._clear()
+        run.write_json("config.json", config.to_json())
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDirectory:
+        """A run that train.py made.
+
+        Raises:
+          UserError: there is none.
+        """
+        run = cls(Path(path))
+        if not run._holds_a_run():
+            raise UserError(f"{path} holds no run (no config.json in it); train one with scripts/train.py --run_dir={path}.")
+        return run
+
+    def config(self) -> Config:
+        return Config.from_json(self.read_json("config.json"))
+
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities of the trained model, in order."""
+        return tuple(Modality(**m | {"event_shape": tuple(m["event_shape"])}) for m in self.read_json("modalities.json"))
+
+    def write_modalities(self, modalities: Sequence[Modality]) -> None:
+        self.write_json("modalities.json", [dataclasses.asdict(m) for m in modalities])
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    def read_json(self, name: str):
+        """The content of one of the run's JSON files.
+
+        Raises:
+          UserError: it is missing or damaged.
+        """
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UserError(f"{self.path} has no {name}; was the run started by scripts/train.py, and did it finish?") from None
+        except ValueError as error:
+            raise UserError(f"{self.path / name} is damaged ({error}); restore it, or train again.") from None
+
+    def write_json(self, name: str, content) -> None:
+        """Writes to a temporary name and renames, so that the file is whole at every moment."""
+        write_atomically(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
+
+    def _holds_a_run(self) -> bool:
+        return (self.path / "config.json").is_file()
+
+    def _check_same(self, config: Config) -> None:
+        if not self._holds_a_run():
+            raise UserError(f"--resume: {self.path} holds no run yet; leave --resume out to start one.")
+        changed = differences(self.config(), config, lambda field: not field.metadata["may_change"])
+        if changed:
+            raise UserError(
+                f"--resume: this run was started otherwise: {'; '.join(changed)}. Give the same flags, or another --run_dir."
+            )
+
+    def _check_free(self, overwrite: bool) -> None:
+        if self._holds_a_run() and not overwrite:
+            raise UserError(
+                f"{self.path} already holds a run; continue it with --resume, replace it with --overwrite, or name "
+                "another --run_dir."
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"--run_dir={self.path} is a file; name a directory.")
+        if self.path.is_dir() and not self._holds_a_run() and any(self.path.iterdir()):
+            raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
+
+    def _check_writable(self) -> None:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.path) as probe:
+                probe.write(b"0" * 4096)
+                probe.flush()
+        except OSError as error:
+            raise UserError(
+                f"Cannot write to {self.path}: {error.strerror}. Name another --run_dir, or free some space."
+            ) from error
+
+    def _clear(self) -> None:
+        # Only what a run is made of: a file that somebody else put here stays.
+        for part in PARTS:
+            target = self.path / part
+            shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file under a temporary name beside it and renames it; on an error the old file stays.
+
+    Raises:
+      UserError: the disk is full or the folder cannot be written to.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        # A temporary file is private to its owner; the result gets the usual permissions of a new file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary:
+            temporary.unlink(missing_ok=True)
+        raise UserError(f"Cannot write {path}: {error.strerror}. Free some space, or choose another place.") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,89 @@
+"""What makes a training step right on any number of replicas: one reduction, one source of noise, one choice of devices."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+# The largest float32 stratum handed out; (n - 1 + u) / n can round to 1, which no distribution function inverts.
+LARGEST_STRATUM = 1.0 - 2.0**-22
+
+
+def replica_mean(per_example: tf.Tensor) -> tf.Tensor:
+    """Share of this replica in the mean over the global batch: `[B]` -> scalar.
+
+    Gradients are summed over replicas, so each replica's mean is divided by the number of replicas. All replicas hold the
+    same number of examples, which `mmtf.data.pipeline` guarantees (full batches only).
+    """
+    return tf.reduce_mean(per_example) / tf.distribute.get_replica_context().num_replicas_in_sync
+
+
+class Noise:
+    """Random draws for one step: stateless functions of (seed, stream name, position in the global batch).
+
+    Every replica draws for the whole global batch and keeps its own rows (codes are small, networks are not). So an example
+    gets the same noise however many replicas share the batch, replicas never share noise, and a resumed run repeats itself.
+    """
+
+    def __init__(self, seed: tf.Tensor, batch_size: tf.Tensor | int):
+        """Args: seed: `[2]` integers, such as (run seed, step). batch_size: examples on this replica."""
+        self._seed = seed
+        self._local = batch_size
+        context = tf.distribute.get_replica_context()
+        # Outside any replica (a cross-replica context) there is only one batch.
+        self._replicas = context.num_replicas_in_sync if context else 1
+        self._replica = context.replica_id_in_sync_group if context else 0
+
+    def normal(self, stream: str, dim: int) -> tf.Tensor:
+        """Standard normal `[B, dim]`."""
+        return self._own(tf.random.stateless_normal([self._local * self._replicas, dim], stream_seed(self._seed, stream)))
+
+    def strata(self, stream: str) -> tf.Tensor:
+        """Uniform `[B]` in [0, 1), one from each of as many equal strata as the global batch has examples, shuffled."""
+        total = self._local * self._replicas
+        order = tf.random.experimental.stateless_shuffle(tf.range(total), stream_seed(self._seed, stream + "/order"))
+        uniform = tf.random.stateless_uniform([total], stream_seed(self._seed, stream))
+        strata = (tf.cast(order, tf.float32) + uniform) / tf.cast(total, tf.float32)
+        return self._own(tf.minimum(strata, LARGEST_STRATUM))
+
+    def _own(self, rows: tf.Tensor) -> tf.Tensor:
+        if self._replicas == 1:
+            return rows
+        return rows[self._replica * self._local : (self._replica + 1) * self._local]
+
+
+def stream_seed(seed: tf.Tensor, stream: str) -> tf.Tensor:
+    """A stateless seed `[2]` of its own for each named stream of draws, from one seed `[2]`."""
+    return tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), zlib.crc32(stream.encode()) & 0x7FFFFFFF)
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """A seed of its own for each named thing that is initialised, from the run's seed."""
+    return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF
+
+
+def batch_size(values: Mapping[str, tf.Tensor]) -> tf.Tensor | int:
+    """Examples in a batch of named values: static where it is known, a scalar tensor otherwise."""
+    first = next(iter(values.values()))
+    return first.shape[0] or tf.shape(first)[0]
+
+
+def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """The distribution strategy of that name: `one` device, `mirrored` over all, or `auto` (mirrored where there are several).
+
+    ReductionToOneDevice stands in for the default reduction, which fails with several steps per execution.
+    """
+    accelerators = tf.config.list_logical_devices("GPU")
+    devices = [d.name for d in (accelerators or tf.config.list_logical_devices("CPU"))]
+    if name not in ("auto", "one", "mirrored"):
+        raise ValueError(f"--strategy must be auto, one or mirrored, not {name!r}.")
+    if name == "one" or (name == "auto" and len(devices) == 1):
+        return tf.distribute.OneDeviceStrategy(devices[0])
+    return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
+
+
+def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA pays: on an accelerator. On CPU it makes these convolutions slower, and under several replicas it fails."""
+    return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync == 1

@@ -1,0 +1,66 @@
+"""Running means of an objective's terms, and the step at which one stopped being a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+NEVER = -1.0
+
+
+class TermMeans(keras.metrics.Metric):
+    """Means of named per-example terms over all examples of all replicas, in one vector (one update, not one per term).
+
+    A term about one modality is averaged over the examples that have it. Beside the means, the metric keeps the step at
+    which each term first was infinite or NaN.
+    """
+
+    def __init__(self, about: Mapping[str, str | None], name: str = "terms"):
+        """Args: about: the modality that each term is about, by the term's name; None for terms about all."""
+        super().__init__(name=name)
+        self.about = dict(about)
+        shape = (len(self.about),)
+        self.totals = self.add_variable(shape, "zeros", name="totals")
+        self.counts = self.add_variable(shape, "zeros", name="counts")
+        # Every replica writes the same value here, so the first replica's is everyone's.
+        self.first_bad = self.add_variable(
+            shape, keras.initializers.Constant(NEVER), name="first_bad", aggregation="only_first_replica"
+        )
+
+    def update_state(self, terms: Mapping[str, tf.Tensor], mask: Mapping[str, tf.Tensor] | None, step: tf.Tensor):
+        """Args: terms: `[B]` each. mask: `[B]` booleans per modality, or None. step: of the optimizer, for the report."""
+        values = tf.stack([terms[name] for name in self.about])
+        here = tf.stack([self._weight(m, mask, values[0]) for m in self.about.values()])
+        self.totals.assign_add(tf.reduce_sum(values, axis=1))
+        self.counts.assign_add(tf.reduce_sum(here, axis=1))
+        bad = _any_replica(tf.reduce_any(~tf.math.is_finite(values), axis=1))
+        is_first = bad & (self.first_bad < 0.0)
+        self.first_bad.assign(tf.where(is_first, tf.cast(step, tf.float32), self.first_bad))
+
+    def result(self) -> dict[str, tf.Tensor]:
+        means = tf.math.divide_no_nan(tf.convert_to_tensor(self.totals), tf.convert_to_tensor(self.counts))
+        return dict(zip(self.about, tf.unstack(means), strict=True))
+
+    def reset_state(self):
+        self.totals.assign(tf.zeros_like(self.totals))
+        self.counts.assign(tf.zeros_like(self.counts))
+
+    def not_finite(self) -> dict[str, int]:
+        """The terms that were infinite or NaN at some step, and that step."""
+        steps = keras.ops.convert_to_numpy(self.first_bad)
+        return {name: int(step) for name, step in zip(self.about, steps, strict=True) if step >= 0}
+
+    @staticmethod
+    def _weight(modality: str | None, mask, like: tf.Tensor) -> tf.Tensor:
+        if mask is None or modality is None:
+            return tf.ones_like(like)
+        return tf.cast(mask[modality], like.dtype)
+
+
+def _any_replica(flags: tf.Tensor) -> tf.Tensor:
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return flags
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(flags, tf.float32)) > 0.0

@@ -1,0 +1,121 @@
+"""The first verb: from a config to a run directory with a trained model in it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from mmtf import catalog, monitor, runtime
+from mmtf.checkpoint import Checkpoints
+from mmtf.config import Config, TrainConfig
+from mmtf.data import pipeline
+from mmtf.data.dataset import MultimodalData
+from mmtf.errors import UserError
+from mmtf.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
+
+
+def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+    """Trains the model of a config, and leaves weights, logs and its record in a run directory.
+
+    Args:
+      run_dir: a new directory; see `RunDirectory.start` for when an old one is accepted.
+      resume: continue from the newest checkpoint, exactly as if there had been no interruption.
+
+    Raises:
+      UserError: the config, the directory or the data cannot be used; nothing was trained, nothing was lost.
+      monitor.NotFiniteError: a term became NaN or infinite; the last good checkpoint is kept.
+    """
+    catalog.check_names(config)
+    run = RunDirectory.start(run_dir, config, resume=resume, overwrite=overwrite)
+    data = catalog.load_data(config.data)
+    steps, per_epoch = plan(config.train, len(data.train))
+    modalities = catalog.configure(data.modalities, config.model)
+    run.write_modalities(modalities)
+    strategy = runtime.make_strategy(config.train.strategy)
+    _check_replicas(config.train.batch_size, strategy)
+    with strategy.scope():
+        model = catalog.build_model(config, modalities)
+        compile_model(model, config.train, steps, strategy)
+    checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
+    first = checkpoints.restore() if resume and checkpoints.latest_step is not None else 0
+    if first >= steps:
+        raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
+    log.info(
+        "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
+    )
+    _fit(model, data, config, run, checkpoints, first, steps, per_epoch)
+    return run
+
+
+def plan(config: TrainConfig, examples: int) -> tuple[int, int]:
+    """How many steps the run has, and how many of them make an epoch.
+
+    Raises:
+      UserError: a batch holds more examples than there are.
+    """
+    if config.batch_size > examples:
+        raise UserError(f"--batch_size={config.batch_size} is more than the {examples} training examples; lower it.")
+    per_epoch = config.steps_per_epoch or examples // config.batch_size
+    steps = config.steps or config.epochs * per_epoch
+    return steps, min(per_epoch, steps)
+
+
+def compile_model(model: keras.Model, config: TrainConfig, steps: int, strategy: tf.distribute.Strategy) -> None:
+    """Gives the model its optimizer, Adam as in [S] C.3.2, with all its variables made."""
+    rate = config.learning_rate
+    if config.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    optimizer = keras.optimizers.Adam(rate)
+    optimizer.build(model.trainable_variables)
+    model.compile(
+        optimizer=optimizer,
+        jit_compile=runtime.compile_with_xla(strategy),
+        steps_per_execution=config.steps_per_execution,
+    )
+
+
+def training_state(model: keras.Model) -> dict[str, keras.Variable]:
+    """All that a checkpoint holds: weights, the optimizer's averages, and its step, of which noise and order are functions."""
+    optimizer = {f"optimizer.{i}.{v.name}": v for i, v in enumerate(model.optimizer.variables)}
+    return model.named_weights() | optimizer
+
+
+def _fit(
+    model: keras.Model,
+    data: MultimodalData,
+    config: Config,
+    run: RunDirectory,
+    checkpoints: Checkpoints,
+    first: int,
+    steps: int,
+    per_epoch: int,
+) -> None:
+    """Runs Keras' fit over whole epochs (a checkpoint ends each), then over the steps that are left."""
+    with monitor.Progress(first, steps) as progress:
+        callbacks = [
+            monitor.StopWhenNotFinite(run.checkpoints),
+            progress,
+            monitor.Scalars(run.logs),
+            monitor.Save(checkpoints, monitor.Record(run, first)),
+            monitor.Panels(run.logs, data, config.train.panels_every),
+        ]
+        whole, rest = divmod(steps - first, per_epoch)
+        for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
+            if epochs:
+                done = int(model.optimizer.iterations)
+                batches = pipeline.batches(
+                    data.train, config.train.batch_size, config.train.seed, first_step=done, num_steps=epochs * length
+                )
+                model.fit(batches, epochs=epochs, steps_per_epoch=length, callbacks=callbacks, shuffle=False, verbose=0)
+
+
+def _check_replicas(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+    if batch_size % strategy.num_replicas_in_sync:
+        raise UserError(
+            f"--batch_size={batch_size} cannot be shared evenly by {strategy.num_replicas_in_sync} devices; choose a multiple."
+        )

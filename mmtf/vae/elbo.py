@@ -1,0 +1,65 @@
+"""The evidence lower bound that all these models share, and its weights: [S] eq. 18 to 20 and C.3.2."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from mmtf.modality import Modality
+
+
+class Elbo(NamedTuple):
+    """The parts of one lower bound, unweighted, per example, in nats; parts of a missing modality are 0.
+
+    Attributes:
+      log_px: per modality, log p(x_j|s_j,c), `[B]`.
+      divergence: D(c), between the shared posterior and its prior, `[B]`.
+      kl_private: per modality with a private code, KL(q(s_j|x_j) || p(s_j)), `[B]`.
+    """
+
+    log_px: Mapping[str, tf.Tensor]
+    divergence: tf.Tensor
+    kl_private: Mapping[str, tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Betas:
+    """Weights of the divergences, [S] C.3.2, and their linear warm-up over the first `warmup_steps` steps.
+
+    The product `beta * private_beta` may start elsewhere than it ends: a private code that is expensive at first leaves the
+    class information to the shared code.
+    """
+
+    beta: float = 5.0
+    shared_beta: float = 1.0
+    private_beta: float = 1.0
+    beta_start: float | None = None
+    private_beta_start: float | None = None
+    warmup_steps: int = 0
+
+    def at(self, step: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Weights of the shared and of the private divergences at a step: beta * beta_content, beta * beta_style."""
+        beta = self._between(self.beta_start, self.beta, step)
+        private_beta = self._between(self.private_beta_start, self.private_beta, step)
+        return beta * self.shared_beta, beta * private_beta
+
+    def _between(self, start: float | None, end: float, step) -> tf.Tensor:
+        start = end if start is None else start
+        progress = tf.minimum(tf.cast(step, tf.float32) / max(self.warmup_steps, 1), 1.0)
+        # At the end exactly `end`: without a warm-up nothing depends on the step.
+        return tf.where(progress < 1.0, start + (end - start) * progress, end) if self.warmup_steps else tf.constant(end)
+
+
+def weighted_elbo(
+    elbo: Elbo, modalities: Mapping[str, Modality], shared_beta: tf.Tensor | float, private_beta: tf.Tensor | float
+) -> tf.Tensor:
+    """sum_j w_j log p(x_j|s_j,c) - beta ( beta_content D(c) + beta_style sum_j beta_style_j KL(q(s_j|x_j)||p(s_j)) ).
+
+    The lower bound of [S] eq. 18, 19 and 20 (which differ in D and in q(c|X) alone) with the weights of C.3.2. -> `[B]`
+    """
+    log_px = sum(modalities[name].likelihood_weight * term for name, term in elbo.log_px.items())
+    kl_private = sum(modalities[name].private_weight * term for name, term in elbo.kl_private.items())
+    return log_px - shared_beta * elbo.divergence - private_beta * kl_private

@@ -1,0 +1,44 @@
+"""mmJSD: a mixture posterior, held together by a Jensen-Shannon divergence to a dynamic prior [S]."""
+
+from __future__ import annotations
+
+from mmtf.probability.divergence import jensen_shannon
+from mmtf.probability.gaussian import sample_mixture
+from mmtf.vae.elbo import Elbo
+from mmtf.vae.model import Codes, MultimodalVAE
+from mmtf.vae.observed import Observed
+from mmtf.vae.posterior import mixture_posterior, mixture_weights
+
+
+class MMJSD(MultimodalVAE):
+    """[S] eq. 18: sum_j E[log p(x_j|s_j,c)] - JS_pi({q(c|x_j)}_j, p(c)) - sum_j KL(q(s_j|x_j) || p(s_j)).
+
+    c is drawn from the mixture of the q(c|x_j), without the prior; pi weighs the M experts equally beside the prior.
+    """
+
+    def __init__(self, *args, prior_weight: float | None = None, **kwargs):
+        """Args: prior_weight: pi_{M+1}, the prior's share in the divergence, in (0, 1); 1/(M+1) by default ([S] C.3.2)."""
+        super().__init__(*args, **kwargs)
+        self.prior_weight = 1.0 / (len(self.names) + 1) if prior_weight is None else prior_weight
+        if not 0.0 < self.prior_weight < 1.0:
+            raise ValueError(f"prior_weight must lie between 0 and 1, not {prior_weight}.")
+        self.prior_odds = self.prior_weight / (1.0 - self.prior_weight) * len(self.names)
+
+    def fuse(self, experts, present):
+        return mixture_posterior(experts, present)
+
+    def elbos(self, observed: Observed, codes: Codes, noise):
+        experts = list(codes.shared.values())
+        shared = sample_mixture(
+            experts,
+            mixture_weights(codes.shared, observed.present),
+            noise.strata("component"),
+            noise.normal("shared", self.shared_dim),
+        )
+        pi = mixture_weights(codes.shared, observed.present, self.prior_odds)
+        elbo = Elbo(
+            self.log_likelihood(observed, shared, self.sample_private(codes, noise)),
+            jensen_shannon([*experts, self.prior], pi),
+            self.kl_private(observed, codes),
+        )
+        return {"": elbo}

@@ -1,0 +1,23 @@
+"""Judges a trained run: python scripts/evaluate.py --run_dir=runs/first"""
+
+from absl import flags
+
+from mmtf import config, console
+
+RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.", required=True)
+config.define_flags([config.EvaluateConfig])
+
+
+def main(argv):
+    console.refuse_arguments(argv)
+    how = config.read_flags(config.EvaluateConfig)
+    console.load_tensorflow()
+    from mmtf.evaluate import evaluate
+    from mmtf.report import tables
+
+    print(tables.metrics_table(evaluate(RUN_DIR.value, how)))
+    print(f"Numbers: {RUN_DIR.value}/metrics.json. Pictures: {RUN_DIR.value}/figures/")
+
+
+if __name__ == "__main__":
+    console.run(main)

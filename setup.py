@@ -1,0 +1,43 @@
+"""Installation of mmtf; every dependency that the project needs is named here and nowhere else."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+VERSION = "0.1.0"
+
+# tf-keras: TensorFlow Probability 0.25 cannot be imported without it.
+# tensorboard: TensorFlow 2.21 no longer brings it.
+# setuptools: TensorFlow Probability imports distutils, which Python 3.12 and later only have through setuptools.
+# pillow: scikit-learn reads its two sample photographs (the backgrounds of `digits`) with it.
+REQUIRED = [
+    "tensorflow>=2.20",
+    "tensorflow-probability>=0.25",
+    "keras>=3.10",
+    "tf-keras",
+    "tensorboard",
+    "tensorflow-datasets>=4.9",
+    "scikit-learn>=1.4",
+    "absl-py>=2",
+    "matplotlib>=3.8",
+    "pillow",
+    "tqdm",
+    "setuptools; python_version >= '3.12'",
+]
+
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "ruff>=0.8"]
+BENCH = ["torch==2.13.0"]
+DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
+
+setup(
+    name="mmtf",
+    version=VERSION,
+    description="Multimodal generative models in TensorFlow: mmJSD, MVAE, MMVAE and what they compare with",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["mmtf", "mmtf.*"]),
+    python_requires=">=3.10",
+    install_requires=REQUIRED,
+    extras_require={"test": TEST, "bench": BENCH, "docs": DOCS},
+)

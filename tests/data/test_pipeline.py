@@ -1,0 +1,201 @@
+"""Batches: every example once an epoch, resumable, ready for tf.distribute; and the check of a user's arrays."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf.data import pipeline
+from mmtf.data.dataset import Split
+from mmtf.modality import Modality
+
+N = 23
+
+
+def make_split(mask=True):
+    """N examples whose values, label and mask tell which example they are."""
+    return Split(
+        pools={"image": np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2), "word": np.arange(N, dtype=np.int32)[:, None]},
+        rows={"image": np.arange(N) % 5, "word": np.arange(N)[::-1].copy()},
+        label=np.arange(N),
+        mask={"image": np.arange(N) % 3 == 0, "word": np.arange(N) % 2 == 0} if mask else None,
+    )
+
+
+def labels(**changes):
+    arguments = {"split": make_split(), "batch_size": 5, "seed": 0, "first_step": 0, "num_steps": N} | changes
+    return np.array([batch["label"].numpy() for batch in pipeline.batches(**arguments)])
+
+
+def test_an_epoch_visits_each_example_once_even_if_it_ends_inside_a_batch():
+    epochs = labels(num_steps=3 * N).reshape(-1, N)
+    assert len(epochs) == 15
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(N), (15, 1)))
+    assert len(np.unique(epochs, axis=0)) == 15
+
+
+def test_resuming_equals_skipping():
+    np.testing.assert_array_equal(labels(first_step=7, num_steps=9), labels(num_steps=16)[7:])
+
+
+def test_a_late_step_is_reached_at_once():
+    late = labels(first_step=N * 10**12, num_steps=N).reshape(-1, N)  # a shuffle buffer would take years
+    np.testing.assert_array_equal(np.sort(late, axis=1), np.tile(np.arange(N), (5, 1)))
+
+
+def test_values_label_and_mask_of_an_example_stay_together():
+    split = make_split()
+    for batch in pipeline.batches(split, 6, 0, 0, 8):
+        index = batch["label"].numpy()
+        for name, value in split.take(index).items():
+            assert batch["values"][name].dtype == value.dtype
+            np.testing.assert_array_equal(batch["values"][name], value)
+        for name, mask in split.mask.items():
+            np.testing.assert_array_equal(batch["mask"][name], mask[index])
+
+
+def test_shapes_are_static_and_no_mask_means_no_mask():
+    spec = pipeline.batches(make_split(mask=False), 6, 0, 0, 1).element_spec
+    assert set(spec) == {"values", "label"}
+    assert spec["values"]["image"] == tf.TensorSpec([6, 2, 2], tf.uint8)
+    assert spec["label"] == tf.TensorSpec([6], tf.int64)
+
+
+def test_batch_size_may_be_the_whole_split():
+    assert sorted(labels(batch_size=N, num_steps=1)[0]) == list(range(N))
+
+
+def test_seeds_and_epochs_do_not_repeat_after_256():
+    """index_shuffle itself uses 8 bits of each seed word, so that seeds 0 and 256 would give one order."""
+    position = tf.range(1000, dtype=tf.int64)
+    orders = [pipeline.shuffled_index(position + 1000 * e, 1000, s).numpy() for s, e in [(0, 0), (256, 0), (0, 256)]]
+    assert len(np.unique(orders, axis=0)) == 3
+
+
+def test_the_order_is_as_even_as_a_random_one():
+    """Examples 0..99 in the first 250 places of 1000 over 400 epochs: mean and variance of the hypergeometric law."""
+    start_of = tf.function(lambda e: pipeline.shuffled_index(tf.range(250, dtype=tf.int64) + 1000 * e, 1000, 7))
+    counts = [(start_of(tf.constant(e, tf.int64)).numpy() < 100).sum() for e in range(400)]
+    variance = 250 * 0.1 * 0.9 * 750 / 999
+    assert abs(np.mean(counts) - 25) < 4 * np.sqrt(variance / 400)
+    assert abs(np.var(counts) / variance - 1) < 4 * np.sqrt(2 / 400)
+
+
+def test_a_distributed_batch_is_the_global_batch_in_parts():
+    """In a process of its own, for two logical CPUs have to be set up before TensorFlow starts."""
+    program = """
+        import numpy as np, tensorflow as tf
+        from mmtf.data import pipeline
+        from mmtf.data.dataset import Split
+        device = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        split = Split({"x": np.arange(23)}, {"x": np.arange(23)}, np.arange(23))
+        batches = pipeline.batches(split, 10, 0, 3, 4)
+        parts = [strategy.experimental_local_results(b["label"]) for b in strategy.experimental_distribute_dataset(batches)]
+        assert all(len(part) == 5 for both in parts for part in both)
+        np.testing.assert_array_equal(np.reshape(parts, (4, 10)), [b["label"] for b in batches])
+    """
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_in_order_is_the_split_in_order_with_a_short_last_batch():
+    split = make_split()
+    batches = list(pipeline.in_order(split, 10))
+    assert [len(b["label"]) for b in batches] == [10, 10, 3]
+    np.testing.assert_array_equal(np.concatenate([b["label"] for b in batches]), split.label)
+    for name, value in split.take(slice(None)).items():
+        np.testing.assert_array_equal(np.concatenate([b["values"][name] for b in batches]), value)
+        np.testing.assert_array_equal(np.concatenate([b["mask"][name] for b in batches]), split.mask[name])
+    assert "mask" not in next(pipeline.in_order(make_split(mask=False), 4))
+
+
+def test_in_order_stops_at_the_limit():
+    assert [len(b["label"]) for b in pipeline.in_order(make_split(), 10, limit=12)] == [10, 2]
+    assert sum(len(b["label"]) for b in pipeline.in_order(make_split(), 10, limit=99)) == N
+
+
+def test_bad_arguments_are_errors_at_the_call():
+    split = make_split()
+    with pytest.raises(ValueError, match="batch_size 24 exceeds the 23 examples of this split; lower it"):
+        pipeline.batches(split, 24, 0, 0, 1)
+    for call in (lambda: pipeline.batches(split, 0, 0, 0, 1), lambda: pipeline.in_order(split, 0)):
+        with pytest.raises(ValueError, match="batch_size must be 1 or more, not 0"):
+            call()
+    with pytest.raises(ValueError, match="first_step and num_steps must be 0 or more, not -1 and 2"):
+        pipeline.batches(split, 4, 0, -1, 2)
+    with pytest.raises(ValueError, match="limit must be 1 or more"):
+        pipeline.in_order(split, 4, limit=0)
+
+
+MODALITIES = (
+    Modality("image", (2, 2, 1)),
+    Modality("drawing", (2,), "bernoulli"),
+    Modality("word", (3,), "categorical", num_classes=4),
+)
+
+
+def values(**changes):
+    good = {
+        "image": np.zeros((5, 2, 2, 1), np.float32),
+        "drawing": np.ones((5, 2), np.float64),
+        "word": np.full((5, 3), 3, np.int64),
+    }
+    return good | changes
+
+
+def test_good_values_pass():
+    pipeline.check_values(values(), MODALITIES)
+    pipeline.check_values(values(image=np.full((5, 2, 2, 1), -7.0), drawing=np.full((5, 2), 255, np.uint8)), MODALITIES)
+    pipeline.check_values(values(word=np.zeros((5, 3), np.uint8)), MODALITIES)
+    pipeline.check_values({name: value[:0] for name, value in values().items()}, MODALITIES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sound": np.zeros(5)}, "values: unknown modality 'sound'; the modalities are: image, drawing, word"),
+        ({"image": np.zeros((5, 2, 2), np.uint8)}, r"image: wanted an array of shape \[N, 2, 2, 1\], not \(5, 2, 2\)"),
+        ({"drawing": np.float32(1)}, r"drawing: wanted an array of shape \[N, 2\], not \(\)"),
+        ({"word": np.zeros((4, 3), int)}, "word: 4 examples, but image has 5"),
+        ({"image": np.zeros((5, 2, 2, 1), int)}, "image: wanted uint8 or floating values for a laplace .* not int64"),
+        ({"word": np.zeros((5, 3))}, "word: wanted integer class indices for a categorical .* not float64"),
+        ({"word": np.full((5, 3), 4)}, r"word: class indices must be in 0\.\.3, but run 4\.\.4"),
+        ({"word": np.full((5, 3), -1)}, r"word: class indices must be in 0\.\.3, but run -1\.\.-1"),
+        ({"drawing": np.full((5, 2), 1.5)}, r"drawing: a bernoulli likelihood needs values in 0\.\.1, .* 1\.5\.\.1\.5"),
+        ({"drawing": np.full((5, 2), np.nan)}, "drawing: wanted finite values"),
+        ({"image": np.full((5, 2, 2, 1), np.inf)}, "image: wanted finite values"),
+    ],
+)
+def test_bad_values_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        pipeline.check_values(values(**changes), MODALITIES)
+
+
+def test_a_missing_modality_is_named():
+    with pytest.raises(ValueError, match="values: modality 'word' is missing"):
+        pipeline.check_values({name: v for name, v in values().items() if name != "word"}, MODALITIES)
+
+
+def test_what_the_mask_hides_may_be_anything():
+    image = values()["image"]
+    image[3] = np.nan
+    hidden = np.arange(5) != 3
+    pipeline.check_values(values(image=image), MODALITIES, {"image": hidden})
+    pipeline.check_values(values(word=np.array([[0] * 3] * 3 + [[9] * 3] + [[0] * 3])), MODALITIES, {"word": hidden})
+    with pytest.raises(ValueError, match="image: wanted finite values"):
+        pipeline.check_values(values(image=image), MODALITIES, {"word": hidden})
+
+
+def test_a_bad_mask_is_named():
+    with pytest.raises(ValueError, match="mask: unknown modality 'sound'"):
+        pipeline.check_values(values(), MODALITIES, {"sound": np.ones(5, bool)})
+    for mask in (np.ones(4, bool), np.ones(5, int), np.ones((5, 1), bool)):
+        with pytest.raises(ValueError, match=r"image: wanted a bool mask of shape \(5,\)"):
+            pipeline.check_values(values(), MODALITIES, {"image": mask})

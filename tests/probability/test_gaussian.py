@@ -1,0 +1,119 @@
+"""Experts and their fusions against NumPy, sampling against densities."""
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+from oracles import log_normal
+
+from mmtf.probability import gaussian
+
+tfd = tfp.distributions
+RNG = np.random.default_rng(0)
+LOCS = RNG.normal(size=(3, 5, 2)).astype(np.float32)
+SCALES = RNG.uniform(0.3, 2.0, size=(3, 5, 2)).astype(np.float32)
+EXPERTS = [tfd.MultivariateNormalDiag(m, s) for m, s in zip(LOCS, SCALES, strict=True)]
+
+
+def normalised_on_grid(log_density):
+    """Mean and standard deviation of an unnormalised one-dimensional density, by summation on a grid."""
+    grid = np.linspace(-15, 15, 60_001)
+    density = np.exp(log_density(grid) - log_density(grid).max())
+    density /= density.sum()
+    mean = (grid * density).sum()
+    return mean, np.sqrt(((grid - mean) ** 2 * density).sum())
+
+
+def test_diagonal_normal_takes_log_variances():
+    q = gaussian.diagonal_normal(tf.zeros([1, 2]), tf.constant([[0.0, np.log(9.0)]]))
+    np.testing.assert_allclose(q.stddev(), [[1.0, 3.0]], rtol=1e-6)
+
+
+def test_half_precision_outputs_become_float32():
+    q = gaussian.diagonal_normal(tf.zeros([1, 2], tf.float16), tf.zeros([1, 2], tf.float16))
+    assert q.dtype == tf.float32
+
+
+def test_product_of_experts_is_the_normalised_product_of_densities():
+    product = gaussian.weighted_product([*EXPERTS, gaussian.standard_normal(2)], [1.0] * 4)
+    for b in range(5):
+        for d in range(2):
+            mean, deviation = normalised_on_grid(
+                lambda x, b=b, d=d: sum(
+                    log_normal(x[:, None], m, s) for m, s in [(0, 1)] + [(LOCS[k, b, d], SCALES[k, b, d]) for k in range(3)]
+                )
+            )
+            np.testing.assert_allclose(product.loc[b, d], mean, atol=1e-5)
+            np.testing.assert_allclose(product.stddev()[b, d], deviation, rtol=1e-5)
+
+
+def test_geometric_mean_is_the_normalised_weighted_product_of_densities():
+    weights = [0.5, 0.2, 0.3]
+    mean, deviation = normalised_on_grid(
+        lambda x: sum(w * log_normal(x[:, None], LOCS[k, 0, 0], SCALES[k, 0, 0]) for k, w in enumerate(weights))
+    )
+    f = gaussian.weighted_product(EXPERTS, weights)
+    np.testing.assert_allclose(f.loc[0, 0], mean, atol=1e-5)
+    np.testing.assert_allclose(f.stddev()[0, 0], deviation, rtol=1e-5)
+
+
+def test_geometric_mean_of_equal_experts_is_that_expert():
+    f = gaussian.weighted_product([EXPERTS[0]] * 3, [0.2, 0.3, 0.5])
+    np.testing.assert_allclose(f.loc, LOCS[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(f.stddev(), SCALES[0], rtol=1e-5)
+
+
+def test_expert_of_weight_zero_has_no_influence():
+    weights = [tf.constant([1.0, 0.0, 1.0, 1.0, 1.0]), tf.ones(5), tf.ones(5)]
+    product = gaussian.weighted_product(EXPERTS, weights)
+    without = gaussian.weighted_product(EXPERTS[1:], [1.0, 1.0])
+    np.testing.assert_array_equal(product.loc[1], without.loc[1])
+    assert not np.allclose(product.loc[0], without.loc[0])
+
+
+def test_mixture_density_is_that_of_the_mixture():
+    weights = [0.5, 0.2, 0.3]
+    x = RNG.normal(size=(5, 2))
+    expected = np.log(sum(w * np.exp(log_normal(x, LOCS[k], SCALES[k])) for k, w in enumerate(weights)))
+    np.testing.assert_allclose(gaussian.mixture(EXPERTS, weights).log_prob(x.astype(np.float32)), expected, rtol=1e-4)
+
+
+def test_mixture_samples_have_the_mixture_s_moments():
+    n = 200_000
+    experts = [
+        tfd.MultivariateNormalDiag(np.full([n, 1], m, np.float32), np.full([n, 1], s, np.float32))
+        for m, s in ((-2, 0.5), (3, 1.0))
+    ]
+    strata = tf.random.shuffle((tf.range(n, dtype=tf.float32) + 0.5) / n, seed=1)
+    noise = tf.random.stateless_normal([n, 1], [0, 1])
+    samples = gaussian.sample_mixture(experts, [0.25, 0.75], strata, noise).numpy()
+    mean = 0.25 * -2 + 0.75 * 3
+    variance = 0.25 * (0.25 + 4) + 0.75 * (1 + 9) - mean**2
+    assert abs(samples.mean() - mean) < 4 * np.sqrt(variance / n)
+    fourth = np.mean((samples - samples.mean()) ** 4)
+    assert abs(samples.var() - variance) < 4 * np.sqrt((fourth - variance**2) / n)
+
+
+def test_each_component_serves_its_exact_share_of_a_stratified_batch():
+    n = 120
+    strata = tf.random.shuffle((tf.range(n, dtype=tf.float32) + tf.random.stateless_uniform([n], [1, 2])) / n)
+    counts = np.bincount(gaussian.component_at([1 / 3] * 3, strata), minlength=3)
+    np.testing.assert_array_equal(counts, [40, 40, 40])
+
+
+def test_component_of_weight_zero_is_never_chosen():
+    strata = tf.constant([0.0, 0.5, 1.0 - 2.0**-22] * 3)
+    for missing in range(3):
+        # One third thrice sums to less than one in float32: the last component must not be picked up by the rest.
+        weights = [tf.fill([9], 0.0 if k == missing else np.float32(1 / 3) / np.float32(2 / 3)) for k in range(3)]
+        chosen = gaussian.component_at(weights, strata).numpy()
+        assert missing not in chosen
+        assert set(chosen) == {0, 1, 2} - {missing}
+
+
+def test_gradients_reach_the_chosen_expert_only():
+    locs = [tf.Variable(tf.fill([1, 2], float(k))) for k in range(3)]
+    with tf.GradientTape() as tape:
+        experts = [tfd.MultivariateNormalDiag(m, tf.ones([1, 2])) for m in locs]
+        sample = gaussian.sample_mixture(experts, [1 / 3] * 3, tf.constant([0.5]), tf.zeros([1, 2]))
+    gradients = tape.gradient(sample, locs)
+    np.testing.assert_array_equal([g.numpy().sum() for g in gradients], [0.0, 2.0, 0.0])

@@ -1,0 +1,90 @@
+"""A small multimodal VAE of three kinds of modalities, batches for it, and noise that a test chooses itself."""
+
+import keras
+import numpy as np
+
+from mmtf.modality import Modality
+from mmtf.vae.elbo import Betas
+from mmtf.vae.mmjsd import MMJSD
+from mmtf.vae.mmvae import MMVAE
+from mmtf.vae.mvae import MVAE
+
+MODELS = {"mmjsd": MMJSD, "mmvae": MMVAE, "mvae": MVAE}
+SHARED = 3
+
+
+def modalities(private=0, count=3):
+    """A vector, a small image and a text, each with its own likelihood and weights."""
+    return (
+        Modality("vector", (4,), "normal", 1.5, private, 2.0, scale=0.5),
+        Modality("image", (2, 2, 1), "laplace", 1.0, private),
+        Modality("text", (3,), "categorical", 2.0, private, 0.5, num_classes=5),
+    )[:count]
+
+
+def encoder(modality, seed=1):
+    layers = [keras.Input(modality.event_shape, dtype="int32" if modality.num_classes else "float32")]
+    if modality.num_classes:
+        layers.append(keras.layers.Embedding(modality.num_classes, 3))
+    init = keras.initializers.GlorotUniform(seed)
+    layers += [keras.layers.Flatten(), keras.layers.Dense(6, activation="tanh", kernel_initializer=init)]
+    return keras.Sequential(layers, name=f"{modality.name}_encoder")
+
+
+def decoder(modality, latent_dim, seed=2):
+    init = keras.initializers.GlorotUniform(seed)
+    size = int(np.prod(modality.parameter_shape))
+    return keras.Sequential(
+        [
+            keras.Input((latent_dim,)),
+            keras.layers.Dense(5, activation="tanh", kernel_initializer=init),
+            keras.layers.Dense(size, kernel_initializer=init),
+            keras.layers.Reshape(modality.parameter_shape),
+        ],
+        name=f"{modality.name}_decoder",
+    )
+
+
+def model(kind="mmjsd", private=2, count=3, seed=0, **options):
+    """A small model; keras.utils.set_random_seed makes what the initialisers leave open reproducible."""
+    keras.utils.set_random_seed(seed)
+    parts = modalities(private, count)
+    betas = options.pop("betas", Betas(beta=2.0, shared_beta=0.7, private_beta=1.3 if private else 1.0))
+    return MODELS[kind](
+        parts,
+        {m.name: encoder(m) for m in parts},
+        {m.name: decoder(m, SHARED + m.private_dim) for m in parts},
+        shared_dim=SHARED,
+        betas=betas,
+        seed=seed,
+        **options,
+    )
+
+
+def values(n=6, seed=0, count=3):
+    rng = np.random.default_rng(seed)
+    batch = {
+        "vector": rng.normal(size=(n, 4)).astype(np.float32),
+        "image": rng.uniform(size=(n, 2, 2, 1)).astype(np.float32),
+        "text": rng.integers(0, 5, size=(n, 3)).astype(np.int32),
+    }
+    return dict(list(batch.items())[:count])
+
+
+class FixedNoise:
+    """Noise from NumPy: the same draws for the same stream, kept so that a reference can use them too."""
+
+    def __init__(self, n, seed=0):
+        self.n, self.seed, self.drawn = n, seed, {}
+
+    def normal(self, stream, dim):
+        return self._keep(stream, lambda rng: rng.normal(size=(self.n, dim)))
+
+    def strata(self, stream):
+        return self._keep(stream, lambda rng: (rng.permutation(self.n) + rng.uniform(size=self.n)) / self.n)
+
+    def _keep(self, stream, draw):
+        if stream not in self.drawn:
+            rng = np.random.default_rng([self.seed, *stream.encode()])
+            self.drawn[stream] = draw(rng).astype(np.float32)
+        return self.drawn[stream]

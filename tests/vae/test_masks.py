@@ -1,0 +1,128 @@
+"""A missing modality takes no part in anything, and what fills its place influences nothing."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+from toys import FixedNoise
+
+N = 8
+MASK = {
+    "vector": np.array([1, 1, 0, 1, 0, 0, 1, 1], bool),
+    "image": np.array([1, 0, 1, 1, 1, 0, 0, 1], bool),
+    "text": np.array([1, 1, 1, 0, 0, 1, 0, 1], bool),
+}
+FILLERS = {
+    "nan": lambda x: np.full_like(x, np.nan) if x.dtype.kind == "f" else np.full_like(x, -(2**31)),
+    "huge": lambda x: np.full_like(x, 1e30) if x.dtype.kind == "f" else np.full_like(x, 2**31 - 1),
+}
+SETTINGS = [(kind, private) for kind in toys.MODELS for private in (0, 2)] + [("mvae_subsets", 2)]
+
+
+def make(kind, private):
+    return toys.model("mvae", private, random_subsets=2) if kind == "mvae_subsets" else toys.model(kind, private)
+
+
+def filled(values, filler):
+    return {n: np.where(MASK[n].reshape(-1, *[1] * (x.ndim - 1)), x, FILLERS[filler](x)) for n, x in values.items()}
+
+
+def loss_and_gradients(model, values, mask):
+    with tf.GradientTape() as tape:
+        terms = model.terms(values, mask, FixedNoise(len(values["text"])), 0)
+        loss = tf.reduce_mean(terms["loss"])
+    return terms, [
+        np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(loss, [v.value for v in model.trainable_variables])
+    ]
+
+
+@pytest.mark.parametrize(("kind", "private"), SETTINGS)
+def test_full_mask_is_no_mask_bit_for_bit(kind, private):
+    model, values = make(kind, private), toys.values(N)
+    full = {n: np.ones(N, bool) for n in values}
+    plain, masked = (loss_and_gradients(model, values, mask) for mask in (None, full))
+    for name, term in plain[0].items():
+        np.testing.assert_array_equal(term, masked[0][name])
+    for a, b in zip(plain[1], masked[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("filler", list(FILLERS))
+@pytest.mark.parametrize(("kind", "private"), SETTINGS)
+def test_fillers_influence_nothing(kind, private, filler):
+    model, values = make(kind, private), toys.values(N)
+    first, second = (loss_and_gradients(model, v, MASK) for v in (values, filled(values, filler)))
+    for name, term in first[0].items():
+        assert np.all(np.isfinite(term))
+        np.testing.assert_array_equal(term, second[0][name])
+    for a, b in zip(first[1], second[1], strict=True):
+        assert np.all(np.isfinite(a))
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_a_missing_modality_leaves_every_term(kind):
+    """With the text missing from all, likelihood, divergence and posterior are those of a model without text."""
+    values, without = toys.values(N), toys.values(N, count=2)
+    mask = {"vector": np.ones(N, bool), "image": np.ones(N, bool), "text": np.zeros(N, bool)}
+    model = toys.model(kind, 2)
+    masked = model.terms(values, mask, FixedNoise(N), 0)
+    fewer = model.terms(without, None, FixedNoise(N), 0) if kind != "mvae" else None
+    for name, term in masked.items():
+        if name.endswith("/text") or name.startswith("only_text"):
+            np.testing.assert_array_equal(term, 0.0)
+        elif fewer is not None:
+            np.testing.assert_allclose(term, fewer[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_posterior_of_a_masked_batch_is_that_of_each_example_s_own_subset(kind):
+    model, values = toys.model(kind), toys.values(N)
+    batch = model.posterior(filled(values, "nan"), mask=MASK)
+    for i in range(N):
+        own = [n for n in model.names if MASK[n][i]]
+        alone = model.posterior({n: values[n][i : i + 1] for n in own})
+        np.testing.assert_allclose(batch.mean()[i], alone.mean()[0], rtol=1e-5, atol=1e-6)
+        point = np.zeros([1, 3], np.float32)
+        np.testing.assert_allclose(batch.log_prob(np.zeros([N, 3], np.float32))[i], alone.log_prob(point)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_an_example_does_not_depend_on_its_neighbours(kind):
+    model, noise = toys.model(kind), FixedNoise(N)
+    values, others = toys.values(N), toys.values(N, seed=9)
+    mixed = {n: np.concatenate([values[n][:3], others[n][3:]]) for n in values}
+    mask = {n: np.concatenate([MASK[n][:3], ~MASK[n][3:]]) for n in MASK}
+    first, second = model.terms(values, MASK, noise, 0), model.terms(mixed, mask, noise, 0)
+    for name in first:
+        np.testing.assert_allclose(first[name][:3], second[name][:3], rtol=1e-6, err_msg=name)
+
+
+def test_an_example_without_any_modality_contributes_nothing():
+    model, values = toys.model("mmjsd"), toys.values(N)
+    mask = {n: np.arange(N) > 0 for n in values}
+    terms, gradients = loss_and_gradients(model, values, mask)
+    assert all(np.all(np.isfinite(g)) for g in gradients)
+    for name in terms:
+        np.testing.assert_allclose(terms[name][0], 0.0, atol=1e-6)
+
+
+def test_every_share_of_the_batch_is_served_among_what_is_there():
+    """Examples with two of three modalities draw each of the two for half of the batch."""
+    n = 100
+    model, values = toys.model("mmvae", 0), toys.values(n)
+    mask = {"vector": np.zeros(n, bool), "image": np.ones(n, bool), "text": np.ones(n, bool)}
+    for name in model.names:
+        # Constant experts far apart: the sample tells which one was chosen.
+        model.heads[name].kernel.assign(tf.zeros_like(model.heads[name].kernel))
+        model.heads[name].bias.assign([{"vector": -50.0, "image": 0.0, "text": 50.0}[name]] * 3 + [-20.0] * 3)
+    seen = []
+    model.log_likelihood = lambda observed, shared, private: seen.append(shared.numpy()) or {"text": shared[:, 0]}
+    model.elbos(*_observed(model, values, mask), FixedNoise(n))
+    np.testing.assert_array_equal(np.unique(np.round(seen[0][:, 0]), return_counts=True), [[0.0, 50.0], [50, 50]])
+
+
+def _observed(model, values, mask):
+    from mmtf.vae.observed import observe
+
+    return observe(values, mask, model.modalities), model.encode(values, mask)

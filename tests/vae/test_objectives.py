@@ -1,0 +1,195 @@
+"""The objectives against NumPy, their identities and limits."""
+
+import numpy as np
+import oracles
+import pytest
+import tensorflow as tf
+import toys
+from toys import SHARED, FixedNoise
+
+from mmtf.modality import check_subset, subsets
+
+N = 6
+
+
+def experts(model, values):
+    """NumPy locations and scales of the shared and private codes, by modality, and a NumPy-in NumPy-out decoder."""
+    codes = model.encode(values)
+    shared = {n: (np.float64(q.loc), np.float64(q.stddev())) for n, q in codes.shared.items()}
+    private = {n: (np.float64(q.loc), np.float64(q.stddev())) for n, q in codes.private.items()}
+    return shared, private
+
+
+def log_likelihood(modality, parameters, x):
+    """log p by its formula, in float64."""
+    parameters = np.float64(parameters)
+    if modality.likelihood == "categorical":
+        log_p = parameters - np.log(np.exp(parameters).sum(axis=-1, keepdims=True))
+        terms = np.take_along_axis(log_p, x[..., None].astype(int), axis=-1)[..., 0]
+    elif modality.likelihood == "laplace":
+        terms = -np.abs(x - parameters) / modality.scale - np.log(2 * modality.scale)
+    else:
+        terms = -((x - parameters) ** 2) / (2 * modality.scale**2) - np.log(modality.scale * np.sqrt(2 * np.pi))
+    return terms.reshape(len(terms), -1).sum(axis=1)
+
+
+def decoded_log_px(model, values, shared, private_samples, names):
+    found = {}
+    for name in names:
+        code = np.concatenate([private_samples[name], shared], axis=1) if private_samples else shared
+        found[name] = log_likelihood(model.modalities[name], model.decoders[name](np.float32(code)), values[name])
+    return found
+
+
+def weighted(model, log_px, divergence, kl_private):
+    shared_beta, private_beta = (float(b) for b in model.betas.at(0))
+    total = sum(model.modalities[n].likelihood_weight * t for n, t in log_px.items()) - shared_beta * divergence
+    return total - private_beta * sum(model.modalities[n].private_weight * t for n, t in kl_private.items())
+
+
+def reference_loss(kind, model, values, noise):
+    """The loss of [S] eq. 18, 19 or 20 with the weights of C.3.2, for complete examples."""
+    names = list(values)
+    shared, private = experts(model, values)
+    s = {n: m + d * noise.normal(f"private/{n}", m.shape[1]) for n, (m, d) in private.items()}
+    kl_private = {n: oracles.kl(m, d, 0.0, 1.0) for n, (m, d) in private.items()}
+    locs, scales = (np.stack([shared[n][i] for n in names]) for i in (0, 1))
+    if kind == "mvae":
+        return -mvae_elbos(model, values, locs, scales, s, kl_private, noise)
+    component = np.floor(noise.strata("component").astype(float) * len(names)).astype(int)
+    row = np.arange(N)
+    c = locs[component, row] + scales[component, row] * noise.normal("shared", SHARED)
+    log_px = decoded_log_px(model, values, c, s, names)
+    if kind == "mmvae":
+        divergence = np.mean([oracles.kl(m, d, 0.0, 1.0) for m, d in zip(locs, scales, strict=True)], axis=0)
+    else:
+        pi = model.prior_weight
+        weights = [(1 - pi) / len(names)] * len(names) + [pi]
+        with_prior = np.concatenate([locs, np.zeros_like(locs[:1])]), np.concatenate([scales, np.ones_like(scales[:1])])
+        divergence = oracles.jensen_shannon(*with_prior, weights)
+    return -weighted(model, log_px, divergence, kl_private)
+
+
+def mvae_elbos(model, values, locs, scales, s, kl_private, noise):
+    names, total = list(values), 0.0
+    bounds = {"joint": names} | ({f"only_{n}": [n] for n in names} if len(names) > 1 else {})
+    for bound, members in bounds.items():
+        index = [names.index(n) for n in members]
+        precision = 1.0 + np.sum(scales[index] ** -2.0, axis=0)
+        mean, deviation = np.sum(locs[index] * scales[index] ** -2.0, axis=0) / precision, precision**-0.5
+        c = mean + deviation * noise.normal(f"shared/{bound}", SHARED)
+        log_px = decoded_log_px(model, values, c, s, members)
+        kls = {n: kl_private[n] for n in members if n in kl_private}
+        total = total + weighted(model, log_px, oracles.kl(mean, deviation, 0.0, 1.0), kls)
+    return total
+
+
+@pytest.mark.parametrize("private", [0, 2])
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_loss_equals_numpy(kind, count, private):
+    model, values, noise = toys.model(kind, private, count), toys.values(N, count=count), FixedNoise(N)
+    found = model.terms(values, None, noise, 0)["loss"]
+    np.testing.assert_allclose(found, reference_loss(kind, model, values, noise), rtol=1e-5)
+
+
+def test_prior_weight_is_used():
+    values, noise = toys.values(N), FixedNoise(N)
+    light, heavy = (toys.model("mmjsd", prior_weight=w) for w in (0.05, 0.8))
+    found = [m.terms(values, None, noise, 0)["divergence"] for m in (light, heavy)]
+    assert not np.allclose(*found, rtol=0.01)
+    np.testing.assert_allclose(
+        heavy.terms(values, None, noise, 0)["loss"], reference_loss("mmjsd", heavy, values, noise), rtol=1e-5
+    )
+
+
+def test_one_modality_mmvae_is_a_plain_vae():
+    """E log p(x|c) - beta KL(q(c|x) || N(0, I)), nothing else."""
+    model, values, noise = toys.model("mmvae", 0, 1), toys.values(N, count=1), FixedNoise(N)
+    terms = model.terms(values, None, noise, 0)
+    q = model.encode(values).shared["vector"]
+    c = q.loc + q.stddev() * noise.normal("shared", SHARED)
+    m = model.modalities["vector"]
+    expected = m.likelihood_weight * log_likelihood(m, model.decoders["vector"](c), values["vector"])
+    expected -= 2.0 * 0.7 * oracles.kl(np.float64(q.loc), np.float64(q.stddev()), 0.0, 1.0)
+    np.testing.assert_allclose(terms["loss"], -expected, rtol=1e-5)
+
+
+def test_one_modality_mvae_has_one_bound():
+    """With one modality the joint and the single bound are the same, and it is counted once."""
+    assert set(toys.model("mvae", 0, 1).explained()) == {"joint"}
+
+
+def test_the_terms_add_up_to_the_loss():
+    model, noise = toys.model("mmjsd"), FixedNoise(N)
+    terms = model.terms(toys.values(N), None, noise, 0)
+    log_px = {n: terms[f"log_likelihood/{n}"] for n in model.names}
+    kls = {n: terms[f"kl_private/{n}"] for n in model.names}
+    np.testing.assert_allclose(terms["loss"], -weighted(model, log_px, terms["divergence"], kls), rtol=1e-5)
+    assert list(terms) == list(model.terms_about())
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_order_of_the_modalities_does_not_matter_to_divergence(kind):
+    """The mixture's draw depends on the order, the divergences do not."""
+    model, noise = toys.model(kind), FixedNoise(N)
+    values = toys.values(N)
+    turned = dict(reversed(values.items()))
+    key = "joint/divergence" if kind == "mvae" else "divergence"
+    first, second = (model.terms(v, None, noise, 0)[key] for v in (values, turned))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_random_subsets_add_bounds_of_two_modalities():
+    model = toys.model("mvae", random_subsets=2)
+    terms = model.terms(toys.values(60), None, FixedNoise(60), 0)
+    shown = np.stack([terms[f"subset_0/log_likelihood/{n}"] != 0 for n in model.names])
+    np.testing.assert_array_equal(shown.sum(axis=0), 2)
+    np.testing.assert_array_equal(shown.sum(axis=1), 40)
+    assert "subset_1/divergence" in terms
+    plain = toys.model("mvae").terms(toys.values(60), None, FixedNoise(60), 0)["loss"]
+    assert not np.allclose(plain, terms["loss"])
+
+
+@pytest.mark.parametrize(("options", "count"), [({"random_subsets": 1}, 2), ({"random_subsets": -1}, 3)])
+def test_random_subsets_are_refused(options, count):
+    with pytest.raises(ValueError, match="mvae_subsets"):
+        toys.model("mvae", count=count, **options)
+
+
+def test_prior_weight_is_refused_outside_0_to_1():
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        toys.model("mmjsd", prior_weight=1.5)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_gradient_of_the_loss_equals_finite_differences(kind):
+    """Through encoder head, sampling, decoder and divergence, for one bias vector of the fused head."""
+    model, values, noise = toys.model(kind), toys.values(2), FixedNoise(2)
+    bias = model.heads["vector"].bias
+
+    def loss(b):
+        bias.assign(b)
+        return tf.reduce_mean(model.terms(values, None, noise, 0)["loss"])
+
+    start = np.float32(np.linspace(-0.3, 0.4, bias.shape[0]))
+    bias.assign(start)
+    with tf.GradientTape() as tape:
+        y = tf.reduce_mean(model.terms(values, None, noise, 0)["loss"])
+    found = tape.gradient(y, bias.value)
+    np.testing.assert_allclose(found, oracles.finite_difference(loss, start, 3e-3), rtol=3e-2, atol=2e-2)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_every_weight_gets_a_gradient(kind):
+    model = toys.model(kind)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(model.terms(toys.values(N), None, FixedNoise(N), 0)["loss"])
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    assert all(g is not None and np.any(tf.convert_to_tensor(g) != 0) for g in gradients)
+
+
+def test_subsets_are_all_non_empty_ones_in_order():
+    found = subsets(("a", "b", "c"))
+    assert found == [("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
+    assert check_subset(["c", "a"], ("a", "b", "c")) == ("a", "c")
