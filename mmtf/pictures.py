@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from mmtf.data import text
 from mmtf.data.dataset import Split
 from mmtf.modality import Modality
+from mmtf.probability.likelihood import shown_value
 from mmtf.report import figures
 
 SEED = (0, 0)
@@ -80,7 +81,7 @@ def _swaps(model, values: Mapping) -> dict[str, Figure]:
         shared, private = codes.shared[name].mean(), codes.private[name].mean()
         count = len(shared)
         decoded = model.decode(tf.tile(shared, [count, 1]), {name: tf.repeat(private, count, axis=0)}, to=(name,))
-        cells = to_show(model.modalities[name], model.shown_value(name, decoded[name]))
+        cells = to_show(model.modalities[name], shown_value(model.modalities[name], decoded[name]))
         rows = [cells[i : i + count] for i in range(0, count * count, count)]
         shown = to_show(model.modalities[name], values[name])
         found[f"swap_{name}"] = figures.swap_grid(shown, shown, rows)

@@ -81,7 +81,8 @@ def compile_model(model: keras.Model, config: TrainConfig, steps: int, strategy:
 
 def training_state(model: keras.Model) -> dict[str, keras.Variable]:
     """All that a checkpoint holds: weights, the optimizer's averages, and its step, of which noise and order are functions."""
-    optimizer = {f"optimizer.{i}.{v.name}": v for i, v in enumerate(model.optimizer.variables)}
+    # By place: their names carry counters of the layers built so far in this process.
+    optimizer = {f"optimizer.{i}": v for i, v in enumerate(model.optimizer.variables)}
     return model.named_weights() | optimizer
 
 

@@ -1,7 +1,7 @@
 """The classifiers that judge coherence, [S] Tables 1 and 2: values of one modality -> class logits.
 
 The tables end in a sigmoid; here the logits come out, and `metrics.classifier` applies it inside the loss. Batch
-normalisation has PyTorch's momentum 0.1 (Keras counts it as 0.9) and epsilon 1e-5, which [S] used without naming them.
+normalisation has PyTorch's defaults, as in the authors' release: momentum 0.1 (0.9 as Keras counts it), epsilon 1e-5.
 Where a table cannot be meant as printed, the docstring says what was taken instead. All randomness comes from `seed`.
 """
 
@@ -16,6 +16,8 @@ from mmtf.networks import svhn as svhn_networks
 from mmtf.networks import text as text_networks
 
 DROPOUT = 0.5
+# Pixels 0..1 to -2..2, about zero mean and unit variance. See `svhn`.
+CENTRED = {"scale": 4.0, "offset": -2.0}
 FEATURES = "features"
 
 
@@ -55,13 +57,17 @@ def svhn(modality: Modality, num_classes: int, *, seed: int | None = None) -> ke
     Each of four convolutions is followed by dropout, batch normalisation and ReLU, in this order. The table's single
     channel at the input is taken for a misprint of 3.
 
+    Departure: pixels are centred first. Dropout comes before batch normalisation, so its noise grows with the brightness of
+    the image, which says nothing of the class; the first convolution could undo this, but has to learn to. With it, seven
+    epochs over 8,000 images of SVHN come to 0.70 on others, without it to 0.38.
+
     Raises:
       ValueError: the modality's values are not `(32, 32, 3)` real numbers, or num_classes is below 1.
     """
     shape = svhn_networks.EVENT_SHAPE
     layers.require(modality, shape, categorical=False, network="the SVHN classifier ([S] Table 1)")
-    init, dropout_seeds = layers.glorot(seed), layers.seeds(None if seed is None else seed + 1)
-    trunk = [keras.Input(shape)]
+    init, dropout_seeds = layers.glorot(seed), layers.seeds(seed, layers.DROPOUT)
+    trunk = [keras.Input(shape), keras.layers.Rescaling(**CENTRED)]
     for filters, padding in ((32, "same"), (64, "same"), (64, "same"), (128, "valid")):
         trunk += [
             keras.layers.Conv2D(filters, 4, 2, padding, kernel_initializer=next(init)),
@@ -86,35 +92,39 @@ def text(modality: Modality, num_classes: int, *, seed: int | None = None) -> ke
     layers.require(modality, shape, categorical=True, network="the text classifier ([S] Table 2)")
     init = layers.glorot(seed)
     classes = keras.Input(shape, dtype="int32")
-    x = layers.Characters(modality.num_classes, 128, kernel_initializer=next(init))(classes)
-    x = _residual(x, 192, "same", init)
-    x = _residual(x, 128, "valid", init)
+    x = layers.Characters(modality.num_classes, 128, kernel_initializer=next(init), name="characters")(classes)
+    x = _residual(x, 192, "same", init, "block1")
+    x = _residual(x, 128, "valid", init, "block2")
     features = keras.layers.Flatten(name=FEATURES)(x)
     return keras.Model(classes, _logits(num_classes, init)(features), name=f"{modality.name}_classifier")
 
 
 def features(classifier: keras.Model) -> keras.Model:
     """The classifier up to its last layer, sharing its weights: values -> features `[B, F]`, for PRD and Frechet distance."""
-    return keras.Model(classifier.inputs, classifier.get_layer(FEATURES).output, name=f"{classifier.name}_features")
+    return keras.Model(classifier.inputs[0], classifier.get_layer(FEATURES).output, name=f"{classifier.name}_features")
 
 
-def _residual(x, filters: int, padding: str, init):
+def _residual(x, filters: int, padding: str, init, name: str):
     """Pre-activation block (He et al.) as in the authors' release: a kernel of 1, then one of 4 with stride 2; `[B, T, C]`.
 
-    The shortcut has the same kernel, stride and padding as the second convolution: a kernel of 1 would not come to the same
-    length without padding.
+    The shortcut has the strided convolution's kernel and padding: a kernel of 1 would come to another length than a
+    kernel of 4 without padding.
     """
 
-    def conv(width, kernel, stride):
-        return keras.layers.Conv1D(width, kernel, stride, padding, kernel_initializer=next(init))
+    def conv(part, width, kernel, stride):
+        return keras.layers.Conv1D(width, kernel, stride, padding, kernel_initializer=next(init), name=f"{name}_{part}")
 
-    inner = conv(x.shape[-1], 1, 1)(keras.layers.ReLU()(_batch_norm()(x)))
-    inner = conv(filters, 4, 2)(keras.layers.ReLU()(_batch_norm()(inner)))
-    return keras.layers.Add()([_batch_norm()(conv(filters, 4, 2)(x)), inner])
+    def norm(part):
+        return _batch_norm(name=f"{name}_{part}_norm")
+
+    inner = conv("inner", x.shape[-1], 1, 1)(keras.ops.relu(norm("inner")(x)))
+    strided = conv("strided", filters, 4, 2)(keras.ops.relu(norm("strided")(inner)))
+    shortcut = norm("shortcut")(conv("shortcut", filters, 4, 2)(x))
+    return keras.layers.Add()([shortcut, strided])
 
 
-def _batch_norm() -> keras.layers.Layer:
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
+def _batch_norm(**options) -> keras.layers.Layer:
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, **options)
 
 
 def _logits(num_classes: int, init) -> keras.layers.Layer:
@@ -123,6 +133,4 @@ def _logits(num_classes: int, init) -> keras.layers.Layer:
 
 
 def _sequential(modality: Modality, trunk, logits) -> keras.Model:
-    return keras.Sequential(
-        [*trunk, keras.layers.Flatten(name=FEATURES), logits], name=f"{modality.name}_classifier"
-    )
+    return keras.Sequential([*trunk, keras.layers.Flatten(name=FEATURES), logits], name=f"{modality.name}_classifier")

@@ -37,9 +37,7 @@ class GaussianHead(keras.layers.Layer):
 
     def call(self, features):
         fused = keras.ops.matmul(features, self.kernel) + self.bias
-        shared_loc, shared_log_variance, private = keras.ops.split(
-            fused, [self.shared_dim, 2 * self.shared_dim], axis=-1
-        )
+        shared_loc, shared_log_variance, private = keras.ops.split(fused, [self.shared_dim, 2 * self.shared_dim], axis=-1)
         private_loc, private_log_variance = keras.ops.split(private, [self.private_dim], axis=-1)
         return shared_loc, shared_log_variance, private_loc, private_log_variance
 

@@ -23,9 +23,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
     """
     _check(modality)
     dense = keras.layers.Dense(HIDDEN, activation="relu", kernel_initializer=next(layers.glorot(seed)))
-    return keras.Sequential(
-        [keras.Input(EVENT_SHAPE), keras.layers.Flatten(), dense], name=f"{modality.name}_encoder"
-    )
+    return keras.Sequential([keras.Input(EVENT_SHAPE), keras.layers.Flatten(), dense], name=f"{modality.name}_encoder")
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:

@@ -1,7 +1,8 @@
 """SVHN encoder and decoder, [S] Table 6: four convolutions, and four transposed ones.
 
 Specifications in the table are PyTorch's (kernel, stride, padding, dilation). On even sizes (4, 2, 1) is Keras' "same" and
-doubles or halves the size; (4, 2, 0) between 4x4 and 1x1 is "valid". `tests/networks/test_padding.py` checks the numbers.
+halves or doubles the size; (4, 2, 0) between 4x4 and 1x1 is "valid". `tests/networks/test_encoders_decoders.py` checks the
+numbers.
 """
 
 from __future__ import annotations
@@ -55,9 +56,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     init = layers.glorot(seed)
 
     def conv_transposed(filters, padding, activation="relu"):
-        return keras.layers.Conv2DTranspose(
-            filters, 4, 2, padding, activation=activation, kernel_initializer=next(init)
-        )
+        return keras.layers.Conv2DTranspose(filters, 4, 2, padding, activation=activation, kernel_initializer=next(init))
 
     return keras.Sequential(
         [

@@ -1,7 +1,8 @@
 """Text encoder and decoder, [S] Table 7: convolutions along 8 characters.
 
 Specifications in the table are PyTorch's (kernel, stride, padding, dilation). On even lengths (4, 2, 1) is Keras' "same";
-(4, 2, 0) from length 4 to 1, and (4, 1, 0) back, are "valid". `tests/networks/test_padding.py` checks the numbers.
+(4, 2, 0) from length 4 to 1, and (4, 1, 0) back, are "valid". `tests/networks/test_encoders_decoders.py` checks the
+numbers.
 """
 
 from __future__ import annotations
@@ -56,9 +57,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     init = layers.glorot(seed)
 
     def conv_transposed(strides, padding):
-        return keras.layers.Conv1DTranspose(
-            FILTERS, 4, strides, padding, activation="relu", kernel_initializer=next(init)
-        )
+        return keras.layers.Conv1DTranspose(FILTERS, 4, strides, padding, activation="relu", kernel_initializer=next(init))
 
     return keras.Sequential(
         [

@@ -57,9 +57,7 @@ def mixture(experts: Sequence[tfd.MultivariateNormalDiag], weights: Sequence[Wei
     locs = tf.stack([q.loc for q in experts], axis=-2)
     scales = tf.stack([stddev(q) for q in experts], axis=-2)
     probs = tf.stack([w * tf.ones(tf.shape(locs)[:-2]) for w in weights], axis=-1)
-    return tfd.MixtureSameFamily(
-        tfd.Categorical(probs=probs), tfd.MultivariateNormalDiag(locs, scales), reparameterize=False
-    )
+    return tfd.MixtureSameFamily(tfd.Categorical(probs=probs), tfd.MultivariateNormalDiag(locs, scales), reparameterize=False)
 
 
 def sample_mixture(

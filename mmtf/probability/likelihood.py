@@ -36,6 +36,13 @@ def likelihood(modality: Modality, parameters: tf.Tensor) -> tfd.Distribution:
     return tfd.Independent(each, reinterpreted_batch_ndims=len(modality.event_shape))
 
 
-def expected_value(modality: Modality, distribution: tfd.Distribution) -> tf.Tensor:
-    """What to show for a decoded distribution: its mean, or the likeliest class (int32) of a categorical one."""
+def shown_value(modality: Modality, distribution: tfd.Distribution) -> tf.Tensor:
+    """The value `[B, *event_shape]` that stands for a decoded distribution: its mean, or the likeliest classes (int32)."""
     return distribution.mode() if modality.likelihood == "categorical" else distribution.mean()
+
+
+def mean_value(modality: Modality, distribution: tfd.Distribution) -> tf.Tensor:
+    """E[x]: the mean `[B, *event_shape]`, or for a categorical modality the probabilities `[B, *parameter_shape]`."""
+    if modality.likelihood == "categorical":
+        return tf.nn.softmax(distribution.distribution.logits_parameter())
+    return distribution.mean()

@@ -14,7 +14,7 @@ from mmtf.modality import Modality, check_subset, subsets
 from mmtf.networks.heads import GaussianHead
 from mmtf.probability.divergence import kl
 from mmtf.probability.gaussian import diagonal_normal, standard_normal, stddev
-from mmtf.probability.likelihood import expected_value, likelihood
+from mmtf.probability.likelihood import likelihood, mean_value, shown_value
 from mmtf.terms import TermMeans
 from mmtf.vae.elbo import Betas, Elbo, weighted_elbo
 from mmtf.vae.observed import Observed, observe
@@ -99,6 +99,15 @@ class MultimodalVAE(keras.Model):
         observed = observe(_only(values, chosen), mask, self.modalities)
         return self.fuse(self._encode(observed).shared, observed.present)
 
+    def posteriors(self, values, mask=None) -> dict[tuple[str, ...], tfd.Distribution]:
+        """q(c|X_K) of every non-empty subset K of the given modalities, each modality encoded once."""
+        observed = observe(values, mask, self.modalities)
+        experts = self._encode(observed).shared
+        return {
+            subset: self.fuse({n: experts[n] for n in subset}, {n: observed.present[n] for n in subset})
+            for subset in subsets(tuple(experts))
+        }
+
     def decode(self, shared: tf.Tensor, private: Mapping[str, tf.Tensor] | None = None, to: Sequence[str] | None = None):
         """p(x_j|s_j,c) of the modalities in `to` (all by default), as distributions over `[*event_shape]`.
 
@@ -109,36 +118,40 @@ class MultimodalVAE(keras.Model):
         names = check_subset(self.names if to is None else to, self.names)
         return {name: self._likelihood(name, shared, (private or {}).get(name)) for name in names}
 
-    def reconstruct(self, values, mask=None, seed=None) -> dict[str, tf.Tensor]:
+    def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
         """Every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j).
 
         Args:
           seed: `[2]` integers to sample the codes; None takes the means.
+          mean: return E[x], which for a categorical modality are its probabilities, and not its likeliest classes.
         """
         observed = observe(values, mask, self.modalities)
         codes = self._encode(observed)
         shared = _draw(self.fuse(codes.shared, observed.present), seed, "shared")
         private = {name: _draw(q, seed, f"private/{name}") for name, q in codes.private.items()}
-        return self._values(self.decode(shared, private, to=tuple(observed.values)))
+        return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
 
-    def generate(self, n: int | tf.Tensor, seed=(0, 0)) -> dict[str, tf.Tensor]:
-        """n examples from the priors: one c for all modalities, one s_j each."""
+    def generate(self, n: int | tf.Tensor, seed=(0, 0), mean: bool = False) -> dict[str, tf.Tensor]:
+        """n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`."""
         shared = _draw(self.prior, seed, "shared", n)
-        return self._values(self.decode(shared, self.sample_private_prior(n, seed)))
+        return self._values(self.decode(shared, self.sample_private_prior(n, seed)), mean)
 
-    def translate(self, values, to: Sequence[str] | None = None, mask=None, seed=None) -> dict[str, tf.Tensor]:
+    def translate(
+        self, values, to: Sequence[str] | None = None, mask=None, seed=None, mean: bool = False
+    ) -> dict[str, tf.Tensor]:
         """The modalities in `to` from those in `values`: c from q(c|X_K), private codes from their priors.
 
         Args:
           values: the given modalities, `[B, ...]`.
           to: what to generate; by default all modalities that are not given (all, if none is left out).
           seed: `[2]` integers to sample; None takes the means of posterior and priors.
+          mean: as for `reconstruct`.
         """
         given = check_subset(values, self.names)
         to = to if to is not None else ([n for n in self.names if n not in given] or self.names)
         shared = _draw(self.posterior(values, mask=mask), seed, "shared")
         private = {} if seed is None else self.sample_private_prior(tf.shape(shared)[0], seed)
-        return self._values(self.decode(shared, private, to=to))
+        return self._values(self.decode(shared, private, to=to), mean)
 
     def sample_private_prior(self, n: int | tf.Tensor, seed) -> dict[str, tf.Tensor]:
         """s_j ~ p(s_j) = N(0, I), `[n, private_dim]`, for each modality that has a private code."""
@@ -244,6 +257,9 @@ class MultimodalVAE(keras.Model):
         shared, private = self.betas.at(step)
         return {"shared_beta": float(shared), "private_beta": float(private)}
 
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Leaves out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails."""
+
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _encode(self, observed: Observed) -> Codes:
@@ -260,12 +276,9 @@ class MultimodalVAE(keras.Model):
             shared = tf.concat([private, shared], axis=-1)
         return likelihood(modality, self.decoders[name](shared))
 
-    def shown_value(self, name: str, distribution: tfd.Distribution) -> tf.Tensor:
-        """The value of a modality that stands for a decoded distribution: its mean, or its likeliest classes."""
-        return expected_value(self.modalities[name], distribution)
-
-    def _values(self, decoded: Mapping[str, tfd.Distribution]) -> dict[str, tf.Tensor]:
-        return {name: self.shown_value(name, p) for name, p in decoded.items()}
+    def _values(self, decoded: Mapping[str, tfd.Distribution], mean: bool) -> dict[str, tf.Tensor]:
+        value = mean_value if mean else shown_value
+        return {name: value(self.modalities[name], p) for name, p in decoded.items()}
 
 
 def _term(*parts: str) -> str:

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from mmtf.modality import LIKELIHOODS, Modality
-from mmtf.probability.likelihood import FAMILIES, expected_value, likelihood
+from mmtf.probability.likelihood import FAMILIES, likelihood, mean_value, shown_value
 
 RNG = np.random.default_rng(2)
 SHAPE = (3, 2, 1)
@@ -24,7 +24,7 @@ def test_laplace():
     x = RNG.uniform(size=(4, *SHAPE)).astype(np.float32)
     p = likelihood(Modality("x", SHAPE, scale=0.75), PARAMETERS)
     np.testing.assert_allclose(p.log_prob(x), sum_events(-np.abs(x - PARAMETERS) / 0.75 - np.log(1.5)), rtol=1e-5)
-    np.testing.assert_array_equal(expected_value(Modality("x", SHAPE), p), PARAMETERS)
+    np.testing.assert_array_equal(shown_value(Modality("x", SHAPE), p), PARAMETERS)
 
 
 def test_normal():
@@ -40,7 +40,7 @@ def test_bernoulli_takes_logits():
     chance = 1 / (1 + np.exp(-PARAMETERS.astype(float)))
     expected = x * np.log(chance) + (1 - x) * np.log(1 - chance)
     np.testing.assert_allclose(likelihood(m, PARAMETERS).log_prob(x), sum_events(expected), rtol=1e-5)
-    np.testing.assert_allclose(expected_value(m, likelihood(m, PARAMETERS)), chance, rtol=1e-5)
+    np.testing.assert_allclose(shown_value(m, likelihood(m, PARAMETERS)), chance, rtol=1e-5)
 
 
 def test_categorical_takes_logits_and_sums_over_characters():
@@ -50,7 +50,8 @@ def test_categorical_takes_logits_and_sums_over_characters():
     log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
     expected = np.take_along_axis(log_p, x[..., None], axis=-1)[..., 0].sum(axis=1)
     np.testing.assert_allclose(likelihood(m, logits).log_prob(x), expected, rtol=1e-5)
-    np.testing.assert_array_equal(expected_value(m, likelihood(m, logits)), logits.argmax(axis=-1))
+    np.testing.assert_array_equal(shown_value(m, likelihood(m, logits)), logits.argmax(axis=-1))
+    np.testing.assert_allclose(mean_value(m, likelihood(m, logits)), np.exp(log_p), rtol=1e-5)
 
 
 @pytest.mark.parametrize("family", LIKELIHOODS)

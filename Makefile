@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine: `make quickstart` and `make test`. Each makes .venv if it is not there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(shell date +%Y%m%d-%H%M%S)
+# A new directory each time: a run is never overwritten.
+RUN ?= runs/quickstart-$(STAMP)
+EXPORT ?= saved_models/quickstart
+
+.PHONY: quickstart test lint benchmark clean
+
+quickstart: $(VENV)/.installed
+	$(BIN)/python scripts/train.py --flagfile=configs/quickstart.cfg --run_dir=$(RUN)
+	$(BIN)/python scripts/evaluate.py --run_dir=$(RUN)
+	$(BIN)/python scripts/export.py --run_dir=$(RUN) --export_dir=$(EXPORT)
+
+test: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+benchmark: $(VENV)/.installed-bench
+	$(BIN)/python scripts/benchmark.py
+
+$(VENV)/.installed: setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.installed-%: setup.py $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info

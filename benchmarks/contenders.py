@@ -1,0 +1,147 @@
+"""The contenders, each a process of its own: `python benchmarks/contenders.py mmtf --batch_size=256` and a word per line.
+
+On its standard input a contender reads numbers of steps, one a line. It runs them, and answers each line on its standard
+output with JSON: steps, CPU seconds of all its threads (user and system), wall seconds. Between lines it does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+
+MAX_STEPS = 1_000_000  # more than any benchmark asks for: the data end when the process does
+
+
+def experiment(batch_size: int) -> Config:
+    """mmJSD with subspaces as in [S] C.3.2, on the embedded data."""
+    model = ModelConfig("mmjsd", shared_dim=16, private_dim=4, beta=5.0, private_beta=3.0, private_weights="word=5")
+    return Config(DataConfig("digits"), model, TrainConfig(batch_size=batch_size))
+
+
+class Turns:
+    """The conversation with the driver: counts steps, and reports when those asked for are done."""
+
+    def __init__(self):
+        # Libraries print to standard output: they get standard error's place, and the answers keep the pipe.
+        self._answers = os.fdopen(os.dup(1), "w")
+        os.dup2(2, 1)
+        self._left = 0
+
+    def done(self, steps: int = 0) -> None:
+        """To be called between steps with the number of steps since the last call; waits while there is nothing to do."""
+        self._left -= steps
+        if self._left > 0:
+            return
+        if steps:
+            self._answer()
+        line = sys.stdin.readline()
+        if not line.strip():
+            sys.exit(0)
+        self._steps = self._left = int(line)
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+
+    def _answer(self) -> None:
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        self._answers.write(json.dumps({"steps": self._steps - self._left, "cpu": cpu, "wall": wall}) + "\n")
+        self._answers.flush()
+
+
+def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
+    """Ours, as `mmtf.train.train` runs it: one `fit` over the pipeline's batches."""
+    import keras
+    import tensorflow as tf
+
+    from mmtf import catalog, train
+    from mmtf.data import pipeline
+
+    class Take(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            turns.done()
+
+        def on_train_batch_end(self, batch, logs=None):
+            turns.done(config.train.steps_per_execution)
+
+    config = experiment(batch_size)
+    data = catalog.load_data(config.data)
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        model = catalog.build_model(config, catalog.configure(data.modalities, config.model))
+        train.compile_model(model, config.train, MAX_STEPS, strategy)
+        model.jit_compile = model.jit_compile or xla
+    batches = pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
+    model.fit(batches, epochs=1, steps_per_epoch=MAX_STEPS, callbacks=[Take()], shuffle=False, verbose=0)
+
+
+def mmtf_input(batch_size: int, turns: Turns) -> None:
+    """Our input pipeline alone: what the batches cost when nothing is done with them."""
+    from mmtf import catalog
+    from mmtf.data import pipeline
+
+    config = experiment(batch_size)
+    data = catalog.load_data(config.data)
+    turns.done()
+    for _ in pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS):
+        turns.done(1)
+
+
+def peer(batch_size: int, turns: Turns) -> None:
+    """PyTorch, eager."""
+    import torch
+    import torch_data
+    import torch_mmjsd
+
+    model = torch_mmjsd.MMJSD()
+    optimizer = torch.optim.Adam(model.parameters(), lr=experiment(batch_size).train.learning_rate)
+    turns.done()
+    for values in endless(_peer_batches(batch_size)):
+        torch_mmjsd.train_step(model, optimizer, values)
+        turns.done(1)
+
+
+def peer_input(batch_size: int, turns: Turns) -> None:
+    """The peer's input pipeline alone."""
+    turns.done()
+    for _ in endless(_peer_batches(batch_size)):
+        turns.done(1)
+
+
+def _peer_batches(batch_size: int):
+    import torch_data
+
+    from mmtf.data import digits
+
+    config = experiment(batch_size)
+    split = digits.load(pairings=config.data.pairings, seed=config.data.data_seed).train
+    return torch_data.loader(split, batch_size, config.train.seed)
+
+
+def endless(epochs) -> Iterator:
+    while True:
+        yield from epochs
+
+
+CONTENDERS: dict[str, Callable] = {
+    "mmtf": mmtf,
+    "mmtf_xla": lambda batch_size, turns: mmtf(batch_size, turns, xla=True),
+    "torch": peer,
+    "mmtf_input": mmtf_input,
+    "torch_input": peer_input,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=CONTENDERS)
+    parser.add_argument("--batch_size", type=int, required=True)
+    arguments = parser.parse_args()
+    CONTENDERS[arguments.name](arguments.batch_size, Turns())
+
+
+if __name__ == "__main__":
+    main()

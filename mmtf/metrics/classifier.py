@@ -1,0 +1,221 @@
+"""The classifiers that judge generated samples, [S] C.2.2: fitted once, kept in a cache, asked for classes.
+
+Values are images, uint8 in 0..255 or float in 0..1, or integer classes of text: whatever the model's input takes. Models
+return logits `[B, K]`; `mmtf.networks.classifiers` has those of the paper. Nothing here reads or sets a global seed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import tensorflow as tf
+
+log = logging.getLogger(__name__)
+
+BATCH_SIZE = 128
+LEARNING_RATE = 8e-3
+# A part of the cache's key: raise it when `fit` changes, so that no older weights are taken for its result.
+RECIPE = 1
+
+
+def default_epochs(count: int) -> int:
+    """Epochs that suffice for `count` examples: 6, and more for few examples, which make few steps per epoch."""
+    return 6 + 10_000 // count
+
+
+def fit(
+    model: keras.Model,
+    values: np.ndarray,
+    labels: np.ndarray,
+    *,
+    epochs: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    seed: int = 0,
+    learning_rate: float = LEARNING_RATE,
+) -> None:
+    """Trains a classifier with Adam on the sigmoid cross-entropy, summed over classes ([S] Tables 1 and 2: sigmoid outputs).
+
+    Args:
+      model: changed in place; its own seeds decide on dropout.
+      values: `[N, ...]`.
+      labels: classes 0..K-1, `[N]`.
+      epochs: passes over the data; `default_epochs(N)` if None.
+      batch_size: examples per step, N at most; what does not fill a batch waits for the next epoch's order.
+      seed: of the order of examples.
+      learning_rate: its peak, reached linearly over the first fifth of the steps and left along a cosine to 0.
+
+    Raises:
+      ValueError: no values, other than one label each, or labels that are not the model's classes.
+    """
+    labels = _checked_labels(model, values, labels)
+    order = _shuffled(len(values), batch_size, epochs or default_epochs(len(values)), seed)
+    # A second model around the same layers: the given one is not left with an optimizer.
+    trainer = keras.Model(model.inputs[0], model.outputs[0])
+    trainer.compile(keras.optimizers.Adam(_warm_cosine(learning_rate, len(order))), _summed_sigmoid, jit_compile=False)
+    targets = tf.one_hot(labels, model.output_shape[-1])
+    trainer.fit(_batches(model, values, order, targets), shuffle=False, verbose=0)
+
+
+def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """The likeliest class of each value: `[N, ...]` -> `[N]` int64. Raises ValueError where there are no values."""
+    order = np.arange(len(values))
+    in_batches = [order[start : start + batch_size] for start in range(0, len(values), batch_size)]
+    if not in_batches:
+        raise ValueError("There are no values to classify.")
+    prepare = _preparation(model)
+    logits = [model.predict_on_batch(prepare(tf.constant(values[rows]))) for rows in in_batches]
+    return np.concatenate(logits).argmax(axis=-1)
+
+
+def accuracy(model: keras.Model, values: np.ndarray, labels: np.ndarray) -> float:
+    """Share of values `[N, ...]` whose likeliest class is their label `[N]`. Raises ValueError as `fit` does."""
+    return float(np.mean(predict_classes(model, values) == _checked_labels(model, values, labels)))
+
+
+def cached(
+    build: Callable[[], keras.Model],
+    values: np.ndarray,
+    labels: np.ndarray,
+    *,
+    cache_dir: str | Path,
+    key_parts: Mapping,
+    seed: int = 0,
+    epochs: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    learning_rate: float = LEARNING_RATE,
+    test: tuple[np.ndarray, np.ndarray] | None = None,
+) -> keras.Model:
+    """The classifier that `build` makes, fitted: trained the first time, read from the cache afterwards.
+
+    The cache holds `<model name>-<key>.weights.h5`, and beside it a `.json` for readers, with the key's parts and the test
+    accuracy. A file that cannot be read, or whose weights have changed, is trained again with a warning. Files appear whole,
+    by renaming: processes at work on the same classifier at once each train it, and the last one's file stays.
+
+    Args:
+      build: makes the model with its initial weights; called once, and once more after an unreadable file.
+      values, labels, seed, epochs, batch_size, learning_rate: as in `fit`.
+      cache_dir: made if need be. Where it cannot be written, the model is trained all the same, with a warning.
+      key_parts: what else the result depends on, or a reader should know, such as the data set's name; JSON values.
+      test: values and labels for the accuracy in the `.json`.
+    """
+    model = build()
+    how = {
+        "epochs": epochs or default_epochs(len(values)),
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+    }
+    record = {**key_parts, **how, "recipe": RECIPE, "data": _digest([np.asarray(values), np.asarray(labels)])}
+    key = hashlib.sha256(json.dumps([record, _architecture(model)], sort_keys=True).encode()).hexdigest()
+    path = Path(cache_dir) / f"{model.name}-{key}.weights.h5"
+    if path.exists():
+        if _restore(model, path):
+            return model
+        model = build()
+    fit(model, values, labels, **how)
+    _store(model, path, record | {"test_accuracy": accuracy(model, *test) if test else None})
+    return model
+
+
+def _store(model: keras.Model, path: Path, record: Mapping) -> None:
+    """Writes weights and record under temporary names in the same folder, then renames them."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            weights, text = Path(scratch, path.name), Path(scratch, "record.json")
+            model.save_weights(weights)
+            with h5py.File(weights, "a") as file:
+                file.attrs["digest"] = _digest(model.get_weights())
+            text.write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            os.replace(weights, path)
+            os.replace(text, path.with_name(path.name.replace(".weights.h5", ".json")))
+    except OSError as error:
+        log.warning("The classifier %s was trained, but could not be kept in %s: %s", model.name, path.parent, error)
+
+
+def _restore(model: keras.Model, path: Path) -> bool:
+    """Whether the file's weights could be read and are those that were written; if not, `model` may hold part of them."""
+    try:
+        model.load_weights(path)
+        with h5py.File(path, "r") as file:
+            if file.attrs["digest"] == _digest(model.get_weights()):
+                return True
+        problem = "its weights have changed since it was written"
+    # Damage shows as whatever HDF5 or Keras stumbles over first; all of it means the same here.
+    except Exception as error:
+        problem = f"{type(error).__name__}: {error}"
+    log.warning("The cached classifier %s cannot be used (%s); it is trained again.", path, problem)
+    return False
+
+
+def _architecture(model: keras.Model) -> str:
+    """The model's JSON without what differs between two builds of it: the names that Keras numbers as it goes."""
+    text = model.to_json()
+    for number, layer in enumerate(model.layers):
+        text = text.replace(json.dumps(layer.name), json.dumps(f"layer{number}"))
+    return re.sub(r'"shared_object_id": \d+', '"shared_object_id": 0', text)
+
+
+def _digest(arrays) -> str:
+    """SHA-256 over types, shapes and bytes."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def _checked_labels(model: keras.Model, values, labels) -> np.ndarray:
+    labels, classes = np.asarray(labels), model.output_shape[-1]
+    if labels.ndim != 1 or len(labels) != len(values) or not len(labels):
+        raise ValueError(f"One label per value is needed: there are {len(values)} values and labels {labels.shape}.")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"{model.name} has classes 0..{classes - 1}; labels are {labels.dtype} {labels.min()}..{labels.max()}."
+        )
+    return labels
+
+
+def _shuffled(count: int, batch_size: int, epochs: int, seed: int) -> np.ndarray:
+    """Rows of the data in the order of training, `[steps, batch]`: each epoch an order of its own, full batches only."""
+    batch = min(batch_size, count)
+    rng = np.random.default_rng(seed)
+    return np.concatenate([rng.permutation(count)[: count - count % batch].reshape(-1, batch) for _ in range(epochs)])
+
+
+def _batches(model: keras.Model, values, order: np.ndarray, targets: tf.Tensor) -> tf.data.Dataset:
+    """Batches (value, target) gathered from arrays in memory, which stay uint8 there."""
+    values, prepare = tf.constant(values), _preparation(model)
+    batches = tf.data.Dataset.from_tensor_slices(order)
+    return batches.map(lambda rows: (prepare(tf.gather(values, rows)), tf.gather(targets, rows))).prefetch(2)
+
+
+def _preparation(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Turns values into the model's input: integer classes as they are, uint8 images to 0..1."""
+    dtype = tf.as_dtype(model.inputs[0].dtype)
+
+    def prepare(values):
+        cast = tf.cast(values, dtype)
+        return cast / 255 if values.dtype == tf.uint8 and dtype.is_floating else cast
+
+    return prepare
+
+
+def _warm_cosine(peak: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    warm = steps // 5
+    return keras.optimizers.schedules.CosineDecay(peak / 10, steps - warm, warmup_target=peak, warmup_steps=warm)
+
+
+def _summed_sigmoid(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Nats per example, `[B]`: each class is a yes-or-no question of its own."""
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=-1)

@@ -1,0 +1,63 @@
+"""Times our mmJSD training step against plain PyTorch's: python scripts/benchmark.py --rounds=5
+
+Exits with status 1 where --require is given and our step takes more CPU time than that multiple of PyTorch's.
+"""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from mmtf import console
+from mmtf.errors import UserError
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+import interleaved  # noqa: E402
+
+ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each contender.", lower_bound=1)
+STEPS = flags.DEFINE_integer("steps", 30, "Training steps of a turn; a multiple of 10.", lower_bound=10)
+WARM_UP = flags.DEFINE_integer("warm_up", 20, "Steps before the first turn; a multiple of 10.", lower_bound=10)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Examples per step.", lower_bound=1)
+THREADS = flags.DEFINE_integer("threads", 0, "Threads of each library's operations; 0 for its own choice.", lower_bound=0)
+XLA = flags.DEFINE_bool("xla", False, "Also ours compiled by XLA, which on a CPU is slower.")
+REQUIRE = flags.DEFINE_float("require", None, "Highest CPU time accepted, as a multiple of PyTorch's.")
+WRITE = flags.DEFINE_bool("write", False, "Write benchmarks/results.json.")
+
+
+def main(argv):
+    console.refuse_arguments(argv)
+    for flag in (STEPS, WARM_UP):
+        if flag.value % 10:
+            raise UserError(f"--{flag.name} must be a multiple of 10, the steps per execution, not {flag.value}.")
+    try:
+        machine = interleaved.machine()
+    except interleaved.metadata.PackageNotFoundError as error:
+        raise UserError(f"The benchmark needs {error}: run make benchmark, or pip install -e '.[bench]'.") from error
+    print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
+    training = race(["mmtf", "torch", *(["mmtf_xla"] if XLA.value else [])])
+    print(f"\nmmJSD with subspaces, batch {BATCH_SIZE.value}, data feeding included\n\n{interleaved.table(training, 'torch')}")
+    feeding = race(["mmtf_input", "torch_input"])
+    print(f"\nInput pipelines alone\n\n{interleaved.table(feeding, 'torch_input')}\n")
+    for name, row in feeding.items():
+        supply, demand = 1000 / row["wall_ms"], 1000 / training[name.removesuffix("_input")]["wall_ms"]
+        print(f"{name}: {supply:.0f} batches/s, {supply / demand:.0f} times what training takes ({demand:.1f})")
+    if WRITE.value:
+        settings = {flag.name: flag.value for flag in (BATCH_SIZE, ROUNDS, STEPS, WARM_UP, THREADS)}
+        results = {"machine": machine, "settings": settings, "training": training, "input": feeding}
+        (BENCHMARKS / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    if REQUIRE.value is not None and training["mmtf"]["cpu_ratio"] > REQUIRE.value:
+        sys.exit(f"Our step takes {training['mmtf']['cpu_ratio']} times PyTorch's CPU time; at most {REQUIRE.value} is wanted.")
+
+
+def race(names):
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(interleaved.Contender(n, BATCH_SIZE.value, THREADS.value)) for n in names]
+        turns = interleaved.race(running, ROUNDS.value, STEPS.value, WARM_UP.value)
+    return interleaved.summary(turns, next(n for n in names if n.startswith("torch")))
+
+
+if __name__ == "__main__":
+    console.run(main)

@@ -1,0 +1,115 @@
+"""Flags, dataclasses and JSON are one thing; contradictions are refused."""
+
+import dataclasses
+import json
+
+import pytest
+from absl import flags
+
+from mmtf import config
+from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
+from mmtf.errors import UserError
+
+
+def parse(*arguments, concerns=config.TRAINING):
+    values = flags.FlagValues()
+    config.define_flags(concerns, values)
+    # --flagfile and --undefok belong to every flag holder of absl.
+    flags.DEFINE_string("flagfile", "", "", flag_values=values)
+    values(["program", *arguments])
+    return values
+
+
+def test_defaults_are_the_papers():
+    """[S] C.3.2."""
+    found = Config()
+    assert (found.model.beta, found.model.shared_dim, found.train.batch_size, found.train.learning_rate) == (5, 20, 256, 1e-3)
+    assert found.train.epochs == 50
+
+
+def test_every_field_has_a_flag_and_reaches_the_config():
+    other = {
+        "dataset": "digits", "model": "mvae", "learning_rate_schedule": "cosine", "strategy": "one",
+        "private_weights": "word=5", "likelihood_weights": "word=2", "private_beta_start": 7.0, "beta_start": 3.0,
+        "prior_weight": None, "mvae_subsets": 1,
+    }  # fmt: skip
+    given, expected = [], {}
+    for concern in config.TRAINING:
+        for field in dataclasses.fields(concern):
+            value = other.get(field.name, (field.default or 0) + 2 if field.name not in other else None)
+            expected[field.name] = value
+            given += [f"--{field.name}={value}"] if value is not None else []
+    found = config.from_flags(parse(*given))
+    assert {k: v for part in found.to_json().values() for k, v in part.items()} == expected
+
+
+def test_json_round_trip():
+    found = Config(DataConfig(pairings=3), ModelConfig(private_dim=4, prior_weight=0.1), TrainConfig(seed=7))
+    assert Config.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+def test_flagfile(tmp_path):
+    file = tmp_path / "run.cfg"
+    file.write_text("# a comment\n--model=mmvae\n--beta=2.5\n")
+    found = config.from_flags(parse(f"--flagfile={file}", "--beta=3"))
+    assert (found.model.model, found.model.beta) == ("mmvae", 3.0)
+
+
+def test_unknown_flag_is_an_error():
+    with pytest.raises(flags.UnrecognizedFlagError, match="batch_sizes"):
+        parse("--batch_sizes=3")
+
+
+def test_unknown_key_in_json_is_an_error():
+    with pytest.raises(UserError, match=r"model\.gamma"):
+        Config.from_json({"model": {"gamma": 2}})
+    with pytest.raises(UserError, match="optimizer"):
+        Config.from_json({"optimizer": {}})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--shared_dim=0"], "--shared_dim must be at least 1, not 0"),
+        (["--learning_rate=0"], "--learning_rate must be greater than 0"),
+        (["--beta=-1"], "--beta must be at least 0"),
+        (["--beta=nan"], "--beta must be a finite number"),
+        (["--prior_weight=1"], "--prior_weight must be at most"),
+        (["--prior_weight=0"], "--prior_weight must be greater than 0"),
+        (["--model=mmvae", "--prior_weight=0.3"], "--prior_weight does nothing for --model=mmvae"),
+        (["--model=mmjsd", "--mvae_subsets=2"], "--mvae_subsets does nothing for --model=mmjsd"),
+        (["--private_beta=3"], "--private_beta does nothing with --private_dim=0"),
+        (["--private_weights=word=5"], "--private_weights does nothing"),
+        (["--warmup_steps=10"], "--warmup_steps does nothing without"),
+        (["--beta_start=0"], "--beta_start does nothing without --warmup_steps"),
+    ],
+)
+def test_contradictions_are_refused(arguments, message):
+    with pytest.raises(UserError, match=message.replace("(", r"\(")):
+        config.from_flags(parse(*arguments))
+
+
+def test_evaluation_flags():
+    values = parse("--test_examples=50", concerns=[EvaluateConfig])
+    assert config.read_flags(EvaluateConfig, values).test_examples == 50
+    with pytest.raises(UserError, match="--test_examples must be at least"):
+        EvaluateConfig(test_examples=0)
+
+
+def test_named_numbers():
+    names = ("digit", "word")
+    assert config.named_numbers("word=5, digit=0.5", "private_weights", names) == {"word": 5.0, "digit": 0.5}
+    assert config.named_numbers("", "private_weights", names) == {}
+    for text, message in [
+        ("word", "name=number"),
+        ("ward=5", "names 'ward'"),
+        ("word=-1", "positive"),
+        ("word=inf", "positive"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            config.named_numbers(text, "private_weights", names)
+
+
+def test_differences_name_the_flags():
+    found = config.differences(Config(), Config(model=ModelConfig(beta=2.0), train=TrainConfig(epochs=3)))
+    assert found == ["--beta was 5.0 and is 2.0", "--epochs was 50 and is 3"]

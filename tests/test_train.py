@@ -1,0 +1,196 @@
+"""Training as a user does it: on the embedded digits, killed, resumed, broken."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+
+from mmtf import catalog, evaluate, monitor, train
+from mmtf.checkpoint import Checkpoints
+from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.errors import UserError
+from mmtf.rundir import RunDirectory
+
+DATA = DataConfig(pairings=1)
+SHORT = {"batch_size": 16, "steps_per_epoch": 2, "panels_every": 0, "strategy": "one", "steps_per_execution": 2}
+
+
+def config(steps=4, model="mmjsd", train_options=None, **model_options):
+    options = SHORT | {"steps": steps} | (train_options or {})
+    return Config(DATA, ModelConfig(model=model, shared_dim=4, **model_options), TrainConfig(**options))
+
+
+def weights(run):
+    model, step = evaluate.load_model(run)
+    return {name: np.asarray(v) for name, v in model.named_weights().items()}, step
+
+
+def assert_equal(first, second):
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return train.train(config(private_dim=2), tmp_path_factory.mktemp("runs") / "finished")
+
+
+def test_a_run_leaves_its_config_record_and_checkpoints(finished):
+    record = finished.read_json("training.json")
+    assert record["steps"] == 4
+    assert record["steps_per_second"] == pytest.approx(4 / record["seconds"], rel=0.01)
+    assert finished.config() == config(private_dim=2)
+    assert [m.private_dim for m in finished.modalities()] == [2, 2, 2]
+    assert sorted(p.name for p in finished.checkpoints.glob("*.index")) == ["step-2.index", "step-4.index"]
+
+
+def test_tensorboard_has_every_term_under_its_own_name(finished):
+    scalars = monitor.read_scalars(finished.logs)
+    model, _ = evaluate.load_model(finished)
+    assert set(model.terms_about()) <= set(scalars)
+    assert {"schedule/private_beta", "schedule/learning_rate"} <= set(scalars)
+    assert scalars["loss"][0] == [2, 4]
+    assert scalars["schedule/shared_beta"][1][0] == pytest.approx(5.0)
+
+
+def test_training_lowers_the_loss(tmp_path):
+    run = train.train(config(40, train_options={"steps_per_epoch": 10, "learning_rate": 3e-3}), tmp_path / "run")
+    losses = monitor.read_scalars(run.logs)["loss"][1]
+    assert losses[-1] < 0.95 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(tmp_path, finished):
+    first, second = (train.train(config(private_dim=2, train_options={"seed": s}), tmp_path / str(s)) for s in (0, 1))
+    assert_equal(weights(first)[0], weights(finished)[0])
+    other = weights(second)[0]
+    assert all(not np.allclose(v, other[name]) for name, v in weights(first)[0].items() if v.std() > 0)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch, schedule):
+    """Broken off between two checkpoints: the steps after the last one are done again, with the same outcome."""
+    options = {"learning_rate_schedule": schedule, "steps_per_execution": 1}
+    wanted = config(6, private_dim=2, train_options=options, warmup_steps=5, private_beta_start=9.0)
+    whole = train.train(wanted, tmp_path / "whole")
+    calls = itertools.count(1)
+
+    def power_cut(self, batch, logs=None):
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(monitor.Scalars, "on_train_batch_end", power_cut)
+        train.train(wanted, tmp_path / "cut")
+    cut = RunDirectory.open(tmp_path / "cut")
+    assert weights(cut)[1] == 4
+    train.train(wanted, cut.path, resume=True)
+    assert_equal(weights(whole)[0], weights(cut)[0])
+    assert weights(cut)[1] == 6
+    assert cut.read_json("training.json")["steps"] == 6
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path):
+    run = train.train(config(3), tmp_path / "run")
+    assert weights(run)[1] == 3
+    with pytest.raises(UserError, match="already has 3 steps"):
+        train.train(config(3), run.path, resume=True)
+    train.train(config(5), run.path, resume=True)
+    whole = train.train(config(5), tmp_path / "whole")
+    assert_equal(weights(whole)[0], weights(run)[0])
+
+
+def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path):
+    run = RunDirectory.start(tmp_path / "run", config())
+    train.train(config(), run.path, resume=True)
+    assert weights(run)[1] == 4
+
+
+def test_a_term_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
+    build = catalog.build_model
+
+    def poisoned(*args):
+        model = build(*args)
+        honest = model.terms
+
+        def terms(values, mask, noise, step):
+            found = honest(values, mask, noise, step)
+            broken = tf.where(step >= 3, np.nan, 0.0)
+            return found | {"log_likelihood/word": found["log_likelihood/word"] + broken}
+
+        model.terms = terms
+        return model
+
+    monkeypatch.setattr(catalog, "build_model", poisoned)
+    with pytest.raises(monitor.NotFiniteError, match="At step 3 .*log_likelihood/word"):
+        train.train(config(8), tmp_path / "run")
+    run = RunDirectory.open(tmp_path / "run")
+    monkeypatch.undo()
+    found, step = weights(run)
+    assert step == 2
+    assert all(np.all(np.isfinite(v)) for v in found.values())
+
+
+def test_image_panels_are_written(tmp_path):
+    run = train.train(config(2, train_options={"panels_every": 1}, private_dim=2), tmp_path / "run")
+    files = list(run.logs.glob("*.panels"))
+    text = b"".join(f.read_bytes() for f in files)
+    for name in (b"random_digit", b"random_word", b"reconstruction", b"from_scene", b"swap_scene"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "mmjds"}, "Unknown --model='mmjds'.*Did you mean 'mmjsd'"),
+        ({"private_weights": "digits=2", "private_dim": 2}, "names 'digits', but the modalities are digit, scene, word"),
+        ({"train_options": {"batch_size": 2000}}, "--batch_size=2000 is more than the 1400 training examples"),
+        ({"train_options": {"batch_size": 15, "strategy": "mirrored"}}, "cannot be shared evenly by 2 devices"),
+    ],
+)
+def test_bad_configs_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        train.train(config(**changes), tmp_path / "run")
+
+
+def test_unknown_dataset_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(UserError, match="Unknown --dataset='digit'.*Did you mean 'digits'"):
+        train.train(Config(data=DataConfig(dataset="digit")), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_during_a_checkpoint_is_said(tmp_path, monkeypatch):
+    def full(self, **kwargs):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    with pytest.raises(UserError, match="Cannot write a checkpoint .*No space left"):
+        train.train(config(), tmp_path / "run")
+
+
+def test_every_flagfile_is_valid():
+    from pathlib import Path
+
+    files = sorted((Path(__file__).parents[1] / "configs").rglob("*.cfg"))
+    assert len(files) >= 7
+    for file in files:
+        holder = flags.FlagValues()
+        from mmtf import config as declared
+
+        declared.define_flags(flag_values=holder)
+        flags.DEFINE_string("flagfile", "", "", flag_values=holder)
+        holder(["program", f"--flagfile={file}"])
+        found = declared.from_flags(holder)
+        catalog.check_names(found)
+        assert json.loads(json.dumps(found.to_json()))
+        assert file.read_text().startswith("#"), f"{file} must begin with what it reproduces and what it costs"
+
+
+def test_checkpoints_have_the_whole_optimizer(finished):
+    model, _ = evaluate.load_model(finished)
+    saved = {name for name, _ in tf.train.list_variables(str(finished.checkpoints / "step-4"))}
+    count = len(model.weights) + 2 * len(model.trainable_variables) + 2
+    assert len([n for n in saved if n.startswith("variables/")]) == count
+    assert Checkpoints(finished.checkpoints, model.named_weights()).latest_step == 4

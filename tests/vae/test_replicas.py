@@ -1,0 +1,91 @@
+"""Two replicas do what one does: same noise, same update, same report; and no two examples share noise."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from mmtf import runtime
+
+N = 12
+MASK = {n: np.random.default_rng(k).uniform(size=N) > 0.3 for k, n in enumerate(("vector", "image", "text"))}
+
+
+def train(kind, strategy_name, steps=3, optimizer="sgd", mask=None, per_execution=1, steps_per_epoch=None):
+    """The toy model after some steps of fit on the same batches, and the terms that fit reported."""
+    strategy = runtime.make_strategy(strategy_name)
+    with strategy.scope():
+        model = toys.model(kind, 2)
+        # SGD shows a wrong scale of the gradient; Adam would hide it.
+        chosen = keras.optimizers.SGD(0.01) if optimizer == "sgd" else keras.optimizers.Adam(0.01)
+        model.compile(optimizer=chosen, jit_compile=False, steps_per_execution=per_execution)
+    batches = [{"values": toys.values(N, seed=s)} | ({"mask": mask} if mask else {}) for s in range(steps)]
+    data = tf.data.Dataset.from_generator(
+        lambda: iter(batches),
+        output_signature=tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), batches[0]),
+    )
+    history = model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+    weights = {name: np.asarray(v) for name, v in model.named_weights().items()}
+    return weights, {k: v[-1] for k, v in history.history.items()}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_two_replicas_update_as_one(kind, masked):
+    one, two = (train(kind, s, mask=MASK if masked else None) for s in ("one", "mirrored"))
+    start = {name: np.asarray(v) for name, v in toys.model(kind, 2).named_weights().items()}
+    assert any(not np.allclose(start[n], one[0][n], atol=1e-4) for n in start)
+    for name, weight in one[0].items():
+        np.testing.assert_allclose(two[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
+    for name, term in one[1].items():
+        np.testing.assert_allclose(two[1][name], term, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_several_steps_per_execution_change_nothing():
+    one, four = (train("mmjsd", "mirrored", steps=4, per_execution=k) for k in (1, 4))
+    for name, weight in one[0].items():
+        np.testing.assert_allclose(four[0][name], weight, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_noise_of_two_replicas_is_that_of_one():
+    strategy = runtime.make_strategy("mirrored")
+    assert strategy.num_replicas_in_sync == 2
+
+    @tf.function
+    def draw(n):
+        noise = runtime.Noise(tf.constant([3, 4]), n)
+        return noise.normal("a", 2), noise.strata("b")
+
+    whole = draw(10)
+    parts = [strategy.experimental_local_results(x) for x in strategy.run(draw, args=(5,))]
+    for one, both in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(np.concatenate(both), one)
+        assert len(np.unique(one)) == one.shape.num_elements()
+
+
+def test_streams_steps_and_seeds_have_noise_of_their_own():
+    draws = [runtime.Noise(tf.constant(s), 4).normal(stream, 3) for s in ([0, 0], [0, 1], [1, 0]) for stream in "ab"]
+    assert len({np.asarray(d).tobytes() for d in draws}) == 6
+    np.testing.assert_array_equal(draws[0], runtime.Noise(tf.constant([0, 0]), 4).normal("a", 3))
+
+
+def test_strata_cover_the_unit_interval_evenly_in_random_order():
+    strata = np.asarray(runtime.Noise(tf.constant([0, 0]), 1000).strata("s"))
+    np.testing.assert_array_equal(np.sort((strata * 1000).astype(int)), np.arange(1000))
+    assert abs(np.corrcoef(strata, np.arange(1000))[0, 1]) < 0.15
+    assert strata.max() < 1.0
+
+
+def test_reduction_is_the_mean_over_the_global_batch():
+    strategy = runtime.make_strategy("mirrored")
+    parts = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant([1.0, 2.0] if context.replica_id_in_sync_group == 0 else [3.0, 6.0])
+    )
+    shares = strategy.experimental_local_results(strategy.run(runtime.replica_mean, args=(parts,)))
+    np.testing.assert_allclose(sum(np.asarray(s) for s in shares), 3.0)
+
+
+def test_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="auto, one or mirrored"):
+        runtime.make_strategy("mirored")
