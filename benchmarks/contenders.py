@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from mmtf import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 
 MAX_STEPS = 1_000_000  # more than any benchmark asks for: the data end when the process does
@@ -54,6 +55,7 @@ class Turns:
 
 def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
     """Ours, as `mmtf.train.train` runs it: one `fit` over the pipeline's batches."""
+    console.load_tensorflow()
     import keras
     import tensorflow as tf
 
@@ -80,6 +82,7 @@ def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
 
 def mmtf_input(batch_size: int, turns: Turns) -> None:
     """Our input pipeline alone: what the batches cost when nothing is done with them."""
+    console.load_tensorflow()
     from mmtf import catalog
     from mmtf.data import pipeline
 

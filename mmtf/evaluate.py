@@ -185,5 +185,6 @@ def _write_figures(run: RunDirectory, model, test: Split, metrics: dict) -> None
     drawn["coherence"] = figures.coherence_matrix(metrics["coherence"], model.names)
     drawn["probe"] = figures.probe_bars(metrics["probe"])
     drawn["training"] = figures.training_curves(monitor.read_scalars(run.logs))
+    run.figures.mkdir(exist_ok=True)
     for name, figure in drawn.items():
         figures.save(figure, run.figures / f"{name}.png")

@@ -1,7 +1,7 @@
 """The classifiers that judge generated samples, [S] C.2.2: fitted once, kept in a cache, asked for classes.
 
-Values are images, uint8 in 0..255 or float in 0..1, or integer classes of text: whatever the model's input takes. Models
-return logits `[B, K]`; `mmtf.networks.classifiers` has those of the paper. Nothing here reads or sets a global seed.
+Values are images, uint8 in 0..255 or float in 0..1; or text, as integer classes or as probabilities of classes. Models return
+logits `[B, K]`; `mmtf.networks.classifiers` has those of the paper. Nothing here reads or sets a global seed.
 """
 
 from __future__ import annotations
@@ -159,11 +159,8 @@ def _restore(model: keras.Model, path: Path) -> bool:
 
 
 def _architecture(model: keras.Model) -> str:
-    """The model's JSON without what differs between two builds of it: the names that Keras numbers as it goes."""
-    text = model.to_json()
-    for number, layer in enumerate(model.layers):
-        text = text.replace(json.dumps(layer.name), json.dumps(f"layer{number}"))
-    return re.sub(r'"shared_object_id": \d+', '"shared_object_id": 0', text)
+    """The model's JSON without the numbers that Keras appends to names: they count what the process built before."""
+    return re.sub(r'_\d+"', '"', model.to_json())
 
 
 def _digest(arrays) -> str:
@@ -201,12 +198,13 @@ def _batches(model: keras.Model, values, order: np.ndarray, targets: tf.Tensor) 
 
 
 def _preparation(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Turns values into the model's input: integer classes as they are, uint8 images to 0..1."""
-    dtype = tf.as_dtype(model.inputs[0].dtype)
+    """Turns values into the model's input: uint8 images to 0..1, integer classes to one-hot, probabilities as they are."""
+    rank, depth = len(model.input_shape), model.input_shape[-1]
 
     def prepare(values):
-        cast = tf.cast(values, dtype)
-        return cast / 255 if values.dtype == tf.uint8 and dtype.is_floating else cast
+        if values.dtype == tf.uint8:
+            return tf.cast(values, tf.float32) / 255
+        return tf.one_hot(values, depth) if len(values.shape) < rank else tf.cast(values, tf.float32)
 
     return prepare
 

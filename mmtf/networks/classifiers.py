@@ -79,7 +79,10 @@ def svhn(modality: Modality, num_classes: int, *, seed: int | None = None) -> ke
 
 
 def text(modality: Modality, num_classes: int, *, seed: int | None = None) -> keras.Model:
-    """[S] Table 2: integer classes `[B, 8]` -> logits `[B, num_classes]`.
+    """[S] Table 2: probabilities of characters (one-hot for a real text) `[B, 8, C]` -> logits `[B, num_classes]`.
+
+    Generated text comes as a decoder's mean, as in the authors' release, so that C = modality.num_classes probabilities
+    stand where a real text has a single 1.
 
     Printed, the table shrinks 8 characters to 10, 5, 2, 1 and then asks for a kernel of 4 without padding: impossible. The
     authors' release has rows 1, 2, 5 and 6 only, with no padding in row 1: lengths 8, 4, 1, channels 128, 192, 128. Taken
@@ -91,12 +94,12 @@ def text(modality: Modality, num_classes: int, *, seed: int | None = None) -> ke
     shape = text_networks.EVENT_SHAPE
     layers.require(modality, shape, categorical=True, network="the text classifier ([S] Table 2)")
     init = layers.glorot(seed)
-    classes = keras.Input(shape, dtype="int32")
-    x = layers.Characters(modality.num_classes, 128, kernel_initializer=next(init), name="characters")(classes)
+    probabilities = keras.Input(modality.parameter_shape)
+    x = keras.layers.Conv1D(128, 1, kernel_initializer=next(init), name="characters")(probabilities)
     x = _residual(x, 192, "same", init, "block1")
     x = _residual(x, 128, "valid", init, "block2")
     features = keras.layers.Flatten(name=FEATURES)(x)
-    return keras.Model(classes, _logits(num_classes, init)(features), name=f"{modality.name}_classifier")
+    return keras.Model(probabilities, _logits(num_classes, init)(features), name=f"{modality.name}_classifier")
 
 
 def features(classifier: keras.Model) -> keras.Model:

@@ -1,0 +1,140 @@
+"""What evaluate.py measures: the parts on models whose answers are known, the whole on a short run."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from mmtf import catalog, evaluate, pictures, train
+from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
+from mmtf.data import digits
+from mmtf.data.dataset import Split
+from mmtf.errors import UserError
+from mmtf.modality import subsets
+
+HOW = EvaluateConfig(test_examples=60, probe_examples=100, random_samples=200)
+
+
+class Told:
+    """A stand-in for the coherence classifiers: it reads the class from the first number of a value."""
+
+    @staticmethod
+    def predict_classes(classifier, values):
+        return np.asarray(values).reshape(len(values), -1)[:, 0].round().astype(int)
+
+
+class Oracle:
+    """A model that knows the class of what it sees, and shows it in the first number of all that it generates."""
+
+    names = ("a", "b")
+
+    def __init__(self, wrong=()):
+        self.modalities = {m.name: m for m in toys.modalities(0)[:0]}
+        from mmtf.modality import Modality
+
+        self.modalities = {n: Modality(n, (2,), "normal") for n in self.names}
+        self.wrong = wrong
+
+    def translate(self, values, to=None, seed=None, mean=False):
+        (source, value), *_ = values.items()
+        shift = 1.0 if source in self.wrong else 0.0
+        return dict.fromkeys(to, value + shift)
+
+    def generate(self, n, seed, mean=False):
+        classes = tf.cast(tf.random.stateless_uniform([n, 1], seed, 0, 10, tf.int32), tf.float32)
+        return {"a": classes, "b": tf.where(classes < 5, classes, classes + 1)}
+
+
+@pytest.fixture
+def split():
+    label = np.arange(1200) % 10
+    pool = np.repeat(np.arange(10, dtype=np.float32)[:, None], 2, axis=1)
+    return Split({"a": pool, "b": pool}, {"a": label, "b": label}, label)
+
+
+def test_coherence_of_a_model_that_knows(split, monkeypatch):
+    monkeypatch.setattr(evaluate, "classifier", Told)
+    found = evaluate.coherences(Oracle(wrong=("b",)), split, {"a": None, "b": None}, EvaluateConfig(random_samples=4000))
+    shares = found["coherence"]
+    assert set(found) == {"coherence"}
+    assert [shares[k] for k in ("a<-a", "b<-a", "a<-b", "b<-b", "a<-a,b")] == [1.0, 1.0, 0.0, 0.0, 1.0]
+    # The two modalities agree on the classes below 5: half of the samples, within 4 standard errors.
+    assert shares["random"] == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000))
+
+
+def test_posterior_means_are_those_of_the_verb():
+    model, values = toys.model("mvae", 2), toys.values(700)
+    split = Split(values, {n: np.arange(700) for n in values}, np.zeros(700, int))
+    index = np.arange(699, -1, -1)
+    found = evaluate.posterior_means(model, split, index)
+    assert list(found) == [",".join(s) for s in subsets(model.names)]
+    for subset in subsets(model.names):
+        expected = model.posterior(values, subset).mean().numpy()[::-1]
+        np.testing.assert_allclose(found[",".join(subset)], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_unimodal_values_keep_their_classes():
+    data = digits.load(pairings=2)
+    values, labels = evaluate.unimodal(data.train, "word")
+    from mmtf.data import text
+
+    assert [w.strip() for w in text.decode(values)] == [data.class_names[c] for c in labels]
+    assert len(evaluate.unimodal(data.train, "digit")[0]) == 1400
+
+
+def test_one_example_of_each_class_is_shown():
+    labels = np.array([3, 3, 1, 0, 2, 4, 5, 6, 7, 8, 9, 9])
+    assert list(labels[pictures.one_of_each_class(labels)]) == list(range(10))
+    assert len(pictures.one_of_each_class(np.array([1, 0]))) == 2
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    config = Config(
+        DataConfig(pairings=1),
+        ModelConfig(shared_dim=4, private_dim=2),
+        TrainConfig(batch_size=16, steps=2, panels_every=0, strategy="one", seed=3),
+    )
+    return train.train(config, tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture
+def quick_classifiers(monkeypatch):
+    """The real classifiers, untrained: what is tested here does not depend on how good they are."""
+
+    def build(data, config):
+        return {m.name: catalog.DATASETS[data.name].classifiers[m.name](m, 10, seed=1) for m in data.modalities}
+
+    monkeypatch.setattr(evaluate, "train_classifiers", build)
+
+
+def test_metrics_have_every_subset_and_target(run, quick_classifiers):
+    metrics = evaluate.evaluate(run.path, HOW)
+    assert json.loads((run.path / "metrics.json").read_text()) == metrics
+    names = ("digit", "scene", "word")
+    keys = [",".join(s) for s in subsets(names)]
+    assert (metrics["model"], metrics["dataset"], metrics["protocol"], metrics["seed"]) == ("mmjsd", "digits", "corrected", 3)
+    assert list(metrics["probe"]) == list(metrics["probe_one_batch"]) == keys
+    assert set(metrics["coherence"]) == {"random"} | {f"{n}<-{k}" for n in names for k in keys}
+    assert set(metrics["coherence_own_private"]) == {f"{n}<-{k}" for k in keys for n in k.split(",")}
+    assert set(metrics["coherence_likeliest"]) == {f"word<-{k}" for k in keys}
+    assert set(metrics["classifier_accuracy"]) == set(names)
+    assert set(metrics["training"]) == {"steps", "seconds", "steps_per_second"}
+    drawn = {p.stem for p in run.figures.glob("*.png")}
+    assert {"random_scene", "reconstruction", "from_word", "swap_digit", "coherence", "probe", "training"} <= drawn
+    assert evaluate.evaluate(run.path, HOW) == metrics
+
+
+def test_nothing_to_judge_is_said(tmp_path, run):
+    with pytest.raises(UserError, match="holds no run"):
+        evaluate.evaluate(tmp_path)
+    from mmtf.rundir import RunDirectory
+
+    empty = RunDirectory.start(tmp_path / "empty", run.config())
+    with pytest.raises(UserError, match=r"has no modalities\.json"):
+        evaluate.evaluate(empty.path)
+    empty.write_modalities(run.modalities())
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        evaluate.evaluate(empty.path)

@@ -1,0 +1,91 @@
+"""The scripts as a user runs them: the README's own commands, its Python, and mistakes."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Appended to the README's training command, so that the test takes seconds; a later flag overrides the flag file.
+SHORTER = ["--steps=2", "--pairings=1", "--batch_size=16", "--panels_every=0"]
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+
+
+def execute(command, cwd, **environment):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | environment
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+
+
+def script(name, *arguments, cwd=ROOT):
+    return execute([sys.executable, str(ROOT / "scripts" / name), *arguments], cwd)
+
+
+@pytest.fixture(scope="module")
+def readme(tmp_path_factory):
+    """A folder in which the README's shell commands were run, and what they printed."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("scripts", "configs"):
+        (folder / name).symlink_to(ROOT / name)
+    said = []
+    for line in "".join(blocks("bash")).splitlines():
+        program, *arguments = shlex.split(line)
+        if program == "tensorboard":  # a server: it would not end
+            continue
+        extra = SHORTER if arguments[0].endswith("train.py") else []
+        path = sys.executable if program == "python" else str(Path(sys.executable).with_name(program))
+        done = execute([path, *arguments, *extra], folder, MMTF_CACHE_DIR=str(folder / "cache"))
+        assert done.returncode == 0, f"{line}\n{done.stderr[-3000:]}"
+        said.append((line, done))
+    return folder, said
+
+
+def test_readme_commands_run_without_a_warning_that_matters(readme):
+    folder, said = readme
+    assert (folder / "runs/first/metrics.json").exists()
+    assert (folder / "samples/word.npy").exists()
+    for line, done in said:
+        if line.startswith("python"):
+            noise = [text for text in done.stderr.splitlines() if re.search(r"warn|error|deprecat", text, re.I)]
+            assert not noise, f"{line}\n{done.stderr[-3000:]}"
+    assert "coherence" in next(done for line, done in said if "evaluate" in line).stdout
+
+
+def test_readme_python_runs(readme):
+    folder, _ = readme
+    program = "\n".join(blocks("python"))
+    assert program.count("import") >= 8
+    done = execute([sys.executable, "-c", program], folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[0] == "(5, 20)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train.py", "--run_dir={}/new", "--model=mmjds"], "error: Unknown --model='mmjds'; there are: mmjsd, mmvae, mvae."),
+        (["train.py", "--run_dir={}/new", "--bata=2"], "Unknown command line flag 'bata'"),
+        (["train.py", "--run_dir={}/new", "beta=2"], "error: 'beta=2' is not a flag; flags start with --"),
+        (["train.py", "--run_dir={}/new", "--mvae_subsets=2"], "error: --mvae_subsets does nothing for --model=mmjsd"),
+        (["train.py"], "--run_dir"),
+        (["evaluate.py", "--run_dir={}/none"], "holds no run (no config.json in it)"),
+        (["export.py", "--run_dir={}/none", "--export_dir={}/out"], "holds no run (no config.json in it)"),
+    ],
+)
+def test_mistakes_get_a_sentence_and_leave_nothing_behind(tmp_path, arguments, message):
+    done = script(*(a.format(tmp_path) for a in arguments))
+    assert done.returncode != 0
+    assert message in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_scripts_are_short():
+    for path in (ROOT / "scripts").glob("*.py"):
+        assert len(path.read_text().splitlines()) < 80, path
