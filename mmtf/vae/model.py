@@ -97,6 +97,7 @@ class MultimodalVAE(keras.Model):
         """q(c|X_K) of the modalities in `subset` (all that are given, by default); batch `[B]`, event `[shared_dim]`."""
         chosen = check_subset(values.keys() if subset is None else subset, self.names)
         observed = observe(_only(values, chosen), mask, self.modalities)
+        _check_something_is_there(observed)
         return self.fuse(self._encode(observed).shared, observed.present)
 
     def posteriors(self, values, mask=None) -> dict[tuple[str, ...], tfd.Distribution]:
@@ -290,6 +291,13 @@ def _only(mapping: Mapping, names: Sequence[str]) -> dict:
     if missing:
         raise ValueError(f"The subset names {missing[0]!r}, but only {', '.join(mapping)} were given.")
     return {name: mapping[name] for name in names}
+
+
+def _check_something_is_there(observed: Observed) -> None:
+    """Outside of graphs: a posterior of nothing is a mistake in the mask."""
+    there = sum(observed.present.values())
+    if tf.executing_eagerly() and not tf.reduce_all(there > 0.0):
+        raise ValueError(f"The mask says that example {int(tf.argmin(there))} has none of the modalities given; leave it out.")
 
 
 def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor | None = None) -> tf.Tensor:

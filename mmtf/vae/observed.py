@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from mmtf.checks import check_values
 from mmtf.modality import Modality, check_subset
 
 
@@ -36,10 +38,13 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
       mask: `[B]` booleans per modality; None, or a modality left out, means that nothing is missing.
 
     Raises:
-      ValueError: no or unknown modality, or an event shape that is not the modality's.
+      ValueError: no or unknown modality, or an event shape that is not the modality's. NumPy arrays are checked throughout
+        (see `check_values`); what is inside tensors is not looked at.
     """
     names = check_subset(values, tuple(modalities))
     mask = mask or {}
+    if all(isinstance(values[name], np.ndarray) for name in names):
+        check_values(values, [modalities[name] for name in names], {n: np.asarray(m) for n, m in mask.items() if n in values})
     return Observed(
         {name: _value(values[name], mask.get(name), modalities[name]) for name in names},
         {name: _present(values[name], mask.get(name)) for name in names},

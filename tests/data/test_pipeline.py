@@ -1,4 +1,4 @@
-"""Batches: every example once an epoch, resumable, ready for tf.distribute; and the check of a user's arrays."""
+"""Batches: every example once an epoch, resumable, ready for tf.distribute."""
 
 import os
 import subprocess
@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
-from mmtf.modality import Modality
 
 N = 23
 
@@ -132,70 +131,3 @@ def test_bad_arguments_are_errors_at_the_call():
         pipeline.batches(split, 4, 0, -1, 2)
     with pytest.raises(ValueError, match="limit must be 1 or more"):
         pipeline.in_order(split, 4, limit=0)
-
-
-MODALITIES = (
-    Modality("image", (2, 2, 1)),
-    Modality("drawing", (2,), "bernoulli"),
-    Modality("word", (3,), "categorical", num_classes=4),
-)
-
-
-def values(**changes):
-    good = {
-        "image": np.zeros((5, 2, 2, 1), np.float32),
-        "drawing": np.ones((5, 2), np.float64),
-        "word": np.full((5, 3), 3, np.int64),
-    }
-    return good | changes
-
-
-def test_good_values_pass():
-    pipeline.check_values(values(), MODALITIES)
-    pipeline.check_values(values(image=np.full((5, 2, 2, 1), -7.0), drawing=np.full((5, 2), 255, np.uint8)), MODALITIES)
-    pipeline.check_values(values(word=np.zeros((5, 3), np.uint8)), MODALITIES)
-    pipeline.check_values({name: value[:0] for name, value in values().items()}, MODALITIES)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"sound": np.zeros(5)}, "values: unknown modality 'sound'; the modalities are: image, drawing, word"),
-        ({"image": np.zeros((5, 2, 2), np.uint8)}, r"image: wanted an array of shape \[N, 2, 2, 1\], not \(5, 2, 2\)"),
-        ({"drawing": np.float32(1)}, r"drawing: wanted an array of shape \[N, 2\], not \(\)"),
-        ({"word": np.zeros((4, 3), int)}, "word: 4 examples, but image has 5"),
-        ({"image": np.zeros((5, 2, 2, 1), int)}, "image: wanted uint8 or floating values for a laplace .* not int64"),
-        ({"word": np.zeros((5, 3))}, "word: wanted integer class indices for a categorical .* not float64"),
-        ({"word": np.full((5, 3), 4)}, r"word: class indices must be in 0\.\.3, but run 4\.\.4"),
-        ({"word": np.full((5, 3), -1)}, r"word: class indices must be in 0\.\.3, but run -1\.\.-1"),
-        ({"drawing": np.full((5, 2), 1.5)}, r"drawing: a bernoulli likelihood needs values in 0\.\.1, .* 1\.5\.\.1\.5"),
-        ({"drawing": np.full((5, 2), np.nan)}, "drawing: wanted finite values"),
-        ({"image": np.full((5, 2, 2, 1), np.inf)}, "image: wanted finite values"),
-    ],
-)
-def test_bad_values_are_named(changes, message):
-    with pytest.raises(ValueError, match=message):
-        pipeline.check_values(values(**changes), MODALITIES)
-
-
-def test_a_missing_modality_is_named():
-    with pytest.raises(ValueError, match="values: modality 'word' is missing"):
-        pipeline.check_values({name: v for name, v in values().items() if name != "word"}, MODALITIES)
-
-
-def test_what_the_mask_hides_may_be_anything():
-    image = values()["image"]
-    image[3] = np.nan
-    hidden = np.arange(5) != 3
-    pipeline.check_values(values(image=image), MODALITIES, {"image": hidden})
-    pipeline.check_values(values(word=np.array([[0] * 3] * 3 + [[9] * 3] + [[0] * 3])), MODALITIES, {"word": hidden})
-    with pytest.raises(ValueError, match="image: wanted finite values"):
-        pipeline.check_values(values(image=image), MODALITIES, {"word": hidden})
-
-
-def test_a_bad_mask_is_named():
-    with pytest.raises(ValueError, match="mask: unknown modality 'sound'"):
-        pipeline.check_values(values(), MODALITIES, {"sound": np.ones(5, bool)})
-    for mask in (np.ones(4, bool), np.ones(5, int), np.ones((5, 1), bool)):
-        with pytest.raises(ValueError, match=r"image: wanted a bool mask of shape \(5,\)"):
-            pipeline.check_values(values(), MODALITIES, {"image": mask})

@@ -1,0 +1,80 @@
+"""Fail at the door: arrays that do not fit the modalities, named before anything is computed with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mmtf.modality import Modality
+
+
+def check_values(
+    values: Mapping[str, np.ndarray], modalities: Sequence[Modality], mask: Mapping[str, np.ndarray] | None = None
+) -> None:
+    """Fails at the door for arrays that do not fit the modalities; returns nothing if they do.
+
+    Args:
+      values: per modality `[N, *event_shape]`: uint8 or floating, or integers for a categorical likelihood.
+      modalities: what the values should be.
+      mask: per modality `[N]` bool, True where the value is there; a modality without one is there everywhere. What
+        stands where the mask is False has to have the shape and type, and may be anything otherwise, even NaN.
+
+    Raises:
+      ValueError: an unknown or missing modality, a wrong shape, type or number of examples, or a value outside what
+        the likelihood allows: finite for laplace and normal, 0..1 for bernoulli (uint8 always fits), 0..num_classes-1.
+    """
+    mask = mask or {}
+    names = [m.name for m in modalities]
+    for kind, given in (("values", values), ("mask", mask)):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ValueError(f"{kind}: unknown modality {unknown[0]!r}; the modalities are: {', '.join(names)}.")
+    missing = [name for name in names if name not in values]
+    if missing:
+        raise ValueError(f"values: modality {missing[0]!r} is missing; give an array, and a mask if it is not always there.")
+    arrays = {m.name: np.asarray(values[m.name]) for m in modalities}
+    for m in modalities:
+        _check_shape(m, arrays[m.name], names[0], arrays[names[0]])
+        _check_dtype(m, arrays[m.name])
+        _check_range(m, _present(m, arrays[m.name], mask.get(m.name)))
+
+
+def _check_shape(m, array, first, first_array):
+    if array.ndim == 0 or array.shape[1:] != m.event_shape:
+        raise ValueError(f"{m.name}: wanted an array of shape [N, {str(m.event_shape)[1:-1].rstrip(',')}], not {array.shape}.")
+    if len(array) != len(first_array):
+        raise ValueError(
+            f"{m.name}: {len(array)} examples, but {first} has {len(first_array)}; row n of each belongs together."
+        )
+
+
+def _check_dtype(m, array):
+    if m.likelihood == "categorical":
+        fits, wanted = np.issubdtype(array.dtype, np.integer), "integer class indices"
+    else:
+        fits, wanted = array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating), "uint8 or floating values"
+    if not fits:
+        raise ValueError(f"{m.name}: wanted {wanted} for a {m.likelihood} likelihood, not {array.dtype}; convert them.")
+
+
+def _present(m, array, mask) -> np.ndarray:
+    """The examples whose mask is True."""
+    if mask is None:
+        return array
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != array.shape[:1]:
+        raise ValueError(f"{m.name}: wanted a bool mask of shape ({len(array)},), not {mask.dtype} of shape {mask.shape}.")
+    return array[mask]
+
+
+def _check_range(m, array):
+    if not array.size or (array.dtype == np.uint8 and m.likelihood != "categorical"):
+        return
+    low, high = array.min(), array.max()  # NaN if any value is NaN
+    if m.likelihood == "categorical" and not (low >= 0 and high < m.num_classes):
+        raise ValueError(f"{m.name}: class indices must be in 0..{m.num_classes - 1}, but run {low}..{high}.")
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise ValueError(f"{m.name}: wanted finite values, but there is NaN or infinity; mask or remove those examples.")
+    if m.likelihood == "bernoulli" and not (low >= 0 and high <= 1):
+        raise ValueError(f"{m.name}: a bernoulli likelihood needs values in 0..1, but they run {low}..{high}; rescale them.")
