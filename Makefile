@@ -8,7 +8,7 @@ STAMP := $(shell date +%Y%m%d-%H%M%S)
 RUN ?= runs/quickstart-$(STAMP)
 EXPORT ?= saved_models/quickstart
 
-.PHONY: quickstart test lint benchmark clean
+.PHONY: quickstart test lint benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python scripts/train.py --flagfile=configs/quickstart.cfg --run_dir=$(RUN)
@@ -24,6 +24,9 @@ lint: $(VENV)/.installed-test
 
 benchmark: $(VENV)/.installed-bench
 	$(BIN)/python scripts/benchmark.py
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict --site-dir build/site
 
 $(VENV)/.installed: setup.py
 	$(PYTHON) -m venv $(VENV)

@@ -21,6 +21,7 @@ REQUIRED = [
     "absl-py>=2",
     "matplotlib>=3.8",
     "pillow",
+    "h5py",
     "tqdm",
     "setuptools; python_version >= '3.12'",
 ]

@@ -73,6 +73,12 @@ class TrainConfig:
     steps_per_epoch: int = option(0, "Steps between checkpoints; 0 for one pass over the examples.", low=0)
     seed: int = option(0, "Seed of initial weights, of the noise and of the order of the examples.", low=0)
     panels_every: int = option(5, "Epochs between image panels in TensorBoard; 0 for none.", low=0, may_change=True)
+    coherence_every: int = option(
+        0,
+        "Epochs between measurements of coherence for TensorBoard; 0 for none. Trains the classifiers first.",
+        low=0,
+        may_change=True,
+    )
     keep_checkpoints: int = option(3, "How many of the latest checkpoints are kept.", low=1, may_change=True)
     steps_per_execution: int = option(10, "Steps per call into TensorFlow's runtime.", low=1, may_change=True)
     strategy: str = option(

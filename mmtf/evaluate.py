@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
-import os
-from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import keras
-import numpy as np
-import tensorflow as tf
-
-from mmtf import catalog, monitor, pictures, runtime
+from mmtf import catalog, judge, monitor, pictures
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
-from mmtf.data.dataset import MultimodalData, Split
-from mmtf.metrics import classifier, coherence, probe
-from mmtf.modality import subset_key, subsets
+from mmtf.data.dataset import Split
 from mmtf.report import figures
 from mmtf.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
-
-BATCH = 500
-# [S] C.2.1 fits the probe on a single training batch.
-PAPERS_BATCH = 256
 
 
 def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
@@ -43,8 +30,8 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     model, step = load_model(run)
     experiment = run.config()
     data = catalog.load_data(experiment.data)
-    test = _first(data.test, config.test_examples)
-    classifiers = train_classifiers(data, config)
+    test = data.test.first(config.test_examples)
+    classifiers = judge.train_classifiers(data, config)
     log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(test))
     metrics = {
         "model": experiment.model.model,
@@ -52,9 +39,9 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
         "protocol": "corrected",
         "seed": experiment.train.seed,
         "step": step,
-        **latent_probes(model, data.train, test, config),
-        **coherences(model, test, classifiers, config),
-        "classifier_accuracy": classifier_accuracies(data, classifiers),
+        **judge.latent_probes(model, data.train, test, config),
+        **judge.coherences(model, test, classifiers, config),
+        "classifier_accuracy": judge.classifier_accuracies(data, classifiers),
         "training": {k: v for k, v in run.read_json("training.json").items() if k != "software"},
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},
     }
@@ -68,116 +55,6 @@ def load_model(run: RunDirectory):
     model = catalog.build_model(run.config(), run.modalities())
     step = Checkpoints(run.checkpoints, model.named_weights()).restore(partial=True)
     return model, step
-
-
-def latent_probes(model, train: Split, test: Split, config: EvaluateConfig) -> dict:
-    """Linear classification of the posterior's mean for every subset, [S] C.2.1.
-
-    `probe` is fitted on many training examples; `probe_one_batch` on 256 of them, as many as the paper takes.
-    """
-    index = np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples]
-    fit_codes, test_codes = posterior_means(model, train, index), posterior_means(model, test, np.arange(len(test)))
-    found = {"probe": {}, "probe_one_batch": {}}
-    for key, codes in fit_codes.items():
-        for name, count in (("probe", len(index)), ("probe_one_batch", PAPERS_BATCH)):
-            score = probe.linear_probe(codes[:count], train.label[index[:count]], test_codes[key], test.label)
-            found[name][key] = round(score, 4)
-    return found
-
-
-def coherences(model, test: Split, classifiers: Mapping, config: EvaluateConfig) -> dict:
-    """Conditional coherence of every modality from every subset, and random coherence, [S] C.2.2.
-
-    c is sampled from q(c|X_K) and private codes from their priors, and the classifiers see the decoder's mean: of a
-    categorical modality its probabilities, as in the authors' release. Beside `coherence` stand
-    `coherence_own_private`: the same for the modalities in K with their s_j from q(s_j|x_j), where there are private codes;
-    `coherence_likeliest`: the same for the likeliest classes of categorical modalities, the text that a reader sees.
-    """
-    found = {"coherence": {}, "coherence_own_private": {}, "coherence_likeliest": {}}
-    found["coherence"]["random"] = round(coherence.joint_coherence(_random_classes(model, classifiers, config)), 4)
-    for subset in subsets(model.names):
-        key = subset_key(subset, model.names)
-        for kind, values in _translations(model, test, subset, config.evaluation_seed).items():
-            for name, value in values.items():
-                predicted = classifier.predict_classes(classifiers[name], value)
-                found[kind][f"{name}<-{key}"] = round(coherence.conditional_coherence(predicted, test.label), 4)
-    return {kind: shares for kind, shares in found.items() if shares}
-
-
-def posterior_means(model, split: Split, index: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean of q(c|X_K) for every subset K, by its key: `[len(index), shared_dim]` each."""
-
-    @tf.function(reduce_retracing=True)
-    def means(values):
-        return {subset_key(k, model.names): q.mean() for k, q in model.posteriors(values).items()}
-
-    return _in_batches(lambda rows, number: means(split.take(index[rows])), len(index))
-
-
-def classifier_accuracies(data: MultimodalData, classifiers: Mapping[str, keras.Model]) -> dict[str, float]:
-    """Accuracy of each coherence classifier on its modality's test values: the ceiling of what coherence can be."""
-    return {name: round(classifier.accuracy(model, *unimodal(data.test, name)), 4) for name, model in classifiers.items()}
-
-
-def unimodal(split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values of one modality that the pairs use, and their classes: `[n, *event_shape]`, `[n]`."""
-    rows, first = np.unique(split.rows[name], return_index=True)
-    return split.pools[name][rows], split.label[first]
-
-
-def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str, keras.Model]:
-    """One coherence classifier per modality, trained on the training values, or taken from the cache."""
-    builders = catalog.DATASETS[data.name].classifiers
-    directory = Path(config.cache_dir or os.environ.get("MMTF_CACHE_DIR") or Path.home() / ".cache" / "mmtf")
-    found = {}
-    for m in data.modalities:
-        seed = runtime.derived_seed(config.evaluation_seed, f"classifier/{m.name}")
-        build = functools.partial(builders[m.name], m, len(data.class_names), seed=seed)
-        key = {"dataset": data.name, "modality": m.name}
-        found[m.name] = classifier.cached(build, *unimodal(data.train, m.name), cache_dir=directory, key_parts=key, seed=seed)
-    return found
-
-
-def _translations(model, test: Split, subset: Sequence[str], seed: int) -> dict[str, dict]:
-    """What `coherences` judges of a subset: by kind, generated values by modality."""
-    has_private = any(model.modalities[n].private_dim for n in subset)
-    texts = [m.name for m in model.modalities.values() if m.likelihood == "categorical"]
-
-    @tf.function(reduce_retracing=True)
-    def generate(values, seed):
-        means = model.translate(values, to=model.names, seed=seed, mean=True)
-        return {
-            "coherence": means,
-            "coherence_own_private": model.reconstruct(values, seed=seed, mean=True) if has_private else {},
-            "coherence_likeliest": {n: tf.argmax(means[n], axis=-1, output_type=tf.int32) for n in texts},
-        }
-
-    def batch(rows, number):
-        values = test.take(np.arange(len(test))[rows])
-        return generate({n: values[n] for n in subset}, tf.constant([seed, number]))
-
-    return _in_batches(batch, len(test))
-
-
-def _random_classes(model, classifiers: Mapping, config: EvaluateConfig) -> dict[str, np.ndarray]:
-    generate = tf.function(lambda seed: model.generate(BATCH, seed, mean=True))
-    values = _in_batches(lambda rows, number: generate(tf.constant([config.evaluation_seed, number])), config.random_samples)
-    return {
-        name: classifier.predict_classes(classifiers[name], value[: config.random_samples]) for name, value in values.items()
-    }
-
-
-def _in_batches(function: Callable, total: int):
-    """Concatenates what `function(rows: slice, number)` returns for each batch: any nest of tensors, as arrays."""
-    starts = range(0, total, BATCH)
-    parts = [function(slice(start, min(start + BATCH, total)), number) for number, start in enumerate(starts)]
-    return tf.nest.map_structure(lambda *arrays: np.concatenate([np.asarray(a) for a in arrays]), *parts)
-
-
-def _first(split: Split, count: int) -> Split:
-    rows = {name: rows[:count] for name, rows in split.rows.items()}
-    mask = split.mask and {name: mask[:count] for name, mask in split.mask.items()}
-    return dataclasses.replace(split, rows=rows, label=split.label[:count], mask=mask)
 
 
 def _write_figures(run: RunDirectory, model, test: Split, metrics: dict) -> None:

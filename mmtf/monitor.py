@@ -14,14 +14,16 @@ import tqdm
 from tensorboard.backend.event_processing import event_accumulator
 
 import mmtf
-from mmtf import pictures
+from mmtf import judge, pictures
 from mmtf.checkpoint import Checkpoints
+from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.report import figures
 from mmtf.rundir import RunDirectory
 
 SCALARS_EVERY = 50
+COHERENCE_EXAMPLES = 1000
 
 
 class NotFiniteError(UserError):
@@ -120,6 +122,28 @@ class Panels(keras.callbacks.Callback):
             with self._writer.as_default(step=int(self.model.optimizer.iterations)):
                 for name, figure in pictures.of_model(self.model, self._data.test).items():
                     tf.summary.image(name, figures.to_image(figure)[None])
+            self._writer.flush()
+
+
+class Coherence(keras.callbacks.Callback):
+    """Coherence on the test split as it develops, as TensorBoard scalars `coherence/word<-digit` and so on."""
+
+    def __init__(self, logs: Path, data: MultimodalData, every: int):
+        super().__init__()
+        self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".coherence")
+        self._every, self._epochs = every, 0
+        self._how = EvaluateConfig()
+        self._test = data.test.first(COHERENCE_EXAMPLES)
+        self._classifiers = judge.train_classifiers(data, self._how) if every else {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._epochs += 1
+        if self._every and self._epochs % self._every == 0:
+            found = judge.coherences(self.model, self._test, self._classifiers, self._how)
+            with self._writer.as_default(step=int(self.model.optimizer.iterations)):
+                for kind, shares in found.items():
+                    for name, share in shares.items():
+                        tf.summary.scalar(f"{kind}/{name}", share)
             self._writer.flush()
 
 

@@ -49,7 +49,7 @@ class TermMeans(keras.metrics.Metric):
 
     def not_finite(self) -> dict[str, int]:
         """The terms that were infinite or NaN at some step, and that step."""
-        steps = keras.ops.convert_to_numpy(self.first_bad)
+        steps = tf.convert_to_tensor(self.first_bad).numpy()
         return {name: int(step) for name, step in zip(self.about, steps, strict=True) if step >= 0}
 
     @staticmethod

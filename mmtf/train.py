@@ -104,6 +104,7 @@ def _fit(
             monitor.Scalars(run.logs),
             monitor.Save(checkpoints, monitor.Record(run, first)),
             monitor.Panels(run.logs, data, config.train.panels_every),
+            monitor.Coherence(run.logs, data, config.train.coherence_every),
         ]
         whole, rest = divmod(steps - first, per_epoch)
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from mmtf import catalog, evaluate, pictures, train
+from mmtf import catalog, evaluate, judge, pictures, train
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import digits
 from mmtf.data.dataset import Split
@@ -55,8 +55,8 @@ def split():
 
 
 def test_coherence_of_a_model_that_knows(split, monkeypatch):
-    monkeypatch.setattr(evaluate, "classifier", Told)
-    found = evaluate.coherences(Oracle(wrong=("b",)), split, {"a": None, "b": None}, EvaluateConfig(random_samples=4000))
+    monkeypatch.setattr(judge, "classifier", Told)
+    found = judge.coherences(Oracle(wrong=("b",)), split, {"a": None, "b": None}, EvaluateConfig(random_samples=4000))
     shares = found["coherence"]
     assert set(found) == {"coherence"}
     assert [shares[k] for k in ("a<-a", "b<-a", "a<-b", "b<-b", "a<-a,b")] == [1.0, 1.0, 0.0, 0.0, 1.0]
@@ -68,7 +68,7 @@ def test_posterior_means_are_those_of_the_verb():
     model, values = toys.model("mvae", 2), toys.values(700)
     split = Split(values, {n: np.arange(700) for n in values}, np.zeros(700, int))
     index = np.arange(699, -1, -1)
-    found = evaluate.posterior_means(model, split, index)
+    found = judge.posterior_means(model, split, index)
     assert list(found) == [",".join(s) for s in subsets(model.names)]
     for subset in subsets(model.names):
         expected = model.posterior(values, subset).mean().numpy()[::-1]
@@ -77,11 +77,11 @@ def test_posterior_means_are_those_of_the_verb():
 
 def test_unimodal_values_keep_their_classes():
     data = digits.load(pairings=2)
-    values, labels = evaluate.unimodal(data.train, "word")
+    values, labels = judge.unimodal(data.train, "word")
     from mmtf.data import text
 
     assert [w.strip() for w in text.decode(values)] == [data.class_names[c] for c in labels]
-    assert len(evaluate.unimodal(data.train, "digit")[0]) == 1400
+    assert len(judge.unimodal(data.train, "digit")[0]) == 1400
 
 
 def test_one_example_of_each_class_is_shown():
@@ -107,7 +107,7 @@ def quick_classifiers(monkeypatch):
     def build(data, config):
         return {m.name: catalog.DATASETS[data.name].classifiers[m.name](m, 10, seed=1) for m in data.modalities}
 
-    monkeypatch.setattr(evaluate, "train_classifiers", build)
+    monkeypatch.setattr(judge, "train_classifiers", build)
 
 
 def test_metrics_have_every_subset_and_target(run, quick_classifiers):

@@ -33,6 +33,12 @@ class Split:
         """Values of the examples at `index`, gathered: a dict of `[len(index), ...]` arrays."""
         return {name: pool[self.rows[name][index]] for name, pool in self.pools.items()}
 
+    def first(self, count: int) -> Split:
+        """The first `count` examples, or all if there are fewer."""
+        rows = {name: rows[:count] for name, rows in self.rows.items()}
+        mask = self.mask and {name: mask[:count] for name, mask in self.mask.items()}
+        return dataclasses.replace(self, rows=rows, label=self.label[:count], mask=mask)
+
 
 @dataclasses.dataclass(frozen=True)
 class MultimodalData:

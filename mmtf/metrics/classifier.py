@@ -30,7 +30,7 @@ RECIPE = 1
 
 def default_epochs(count: int) -> int:
     """Epochs that suffice for `count` examples: 6, and more for few examples, which make few steps per epoch."""
-    return 6 + 10_000 // count
+    return 6 + 10_000 // max(count, 1)
 
 
 def fit(
