@@ -1,4 +1,4 @@
-"""The contenders, each a process of its own: `python benchmarks/contenders.py mmtf --batch_size=256` and a word per line.
+"""The contenders, each a process of its own: `python benchmarks/contenders.py mmtf --batch_size=256`.
 
 On its standard input a contender reads numbers of steps, one a line. It runs them, and answers each line on its standard
 output with JSON: steps, CPU seconds of all its threads (user and system), wall seconds. Between lines it does nothing.
@@ -7,6 +7,7 @@ output with JSON: steps, CPU seconds of all its threads (user and system), wall 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -54,7 +55,7 @@ class Turns:
 
 
 def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
-    """Ours, as `mmtf.train.train` runs it: one `fit` over the pipeline's batches."""
+    """Ours, as `mmtf.train.train` runs it: one `fit` over the pipeline's batches, without pictures and checkpoints."""
     console.load_tensorflow()
     import keras
     import tensorflow as tf
@@ -67,14 +68,14 @@ def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
             turns.done()
 
         def on_train_batch_end(self, batch, logs=None):
-            turns.done(config.train.steps_per_execution)
+            turns.done(model.steps_per_execution)
 
     config = experiment(batch_size)
     data = catalog.load_data(config.data)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         model = catalog.build_model(config, catalog.configure(data.modalities, config.model))
-        train.compile_model(model, config.train, MAX_STEPS, strategy)
+        train.compile_model(model, config.train, steps=MAX_STEPS, per_epoch=MAX_STEPS, strategy=strategy)
         model.jit_compile = model.jit_compile or xla
     batches = pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
     model.fit(batches, epochs=1, steps_per_epoch=MAX_STEPS, callbacks=[Take()], shuffle=False, verbose=0)
@@ -93,13 +94,14 @@ def mmtf_input(batch_size: int, turns: Turns) -> None:
         turns.done(1)
 
 
-def peer(batch_size: int, turns: Turns) -> None:
-    """PyTorch, eager."""
+def peer(batch_size: int, turns: Turns, *, channels_last: bool = False) -> None:
+    """PyTorch, eager; with `channels_last`, weights of convolutions laid out as its guide to CPU speed advises."""
     import torch
-    import torch_data
     import torch_mmjsd
 
     model = torch_mmjsd.MMJSD()
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=experiment(batch_size).train.learning_rate)
     turns.done()
     for values in endless(_peer_batches(batch_size)):
@@ -131,8 +133,9 @@ def endless(epochs) -> Iterator:
 
 CONTENDERS: dict[str, Callable] = {
     "mmtf": mmtf,
-    "mmtf_xla": lambda batch_size, turns: mmtf(batch_size, turns, xla=True),
+    "mmtf_xla": functools.partial(mmtf, xla=True),
     "torch": peer,
+    "torch_channels_last": functools.partial(peer, channels_last=True),
     "mmtf_input": mmtf_input,
     "torch_input": peer_input,
 }

@@ -6,6 +6,7 @@ hence the ratios, each of two neighbouring turns.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -18,10 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).parent
-# OpenMP's threads, which PyTorch uses, spin while they wait for one another. Beside other load they spin for long, and their
-# CPU time is no longer a measure of work (seen: 1,083 ms a step in the place of 200). Sleeping instead is to PyTorch's favour.
-QUIET = {"OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "2"}
-THREAD_LIMITS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+# Of every contender's process. The benchmark is of CPUs. OpenMP's threads, which PyTorch uses, spin while they wait for one
+# another: beside other load they spin for long, and CPU time is no longer a measure of work (seen: 1,083 ms a step in place
+# of 235). Sleeping instead is to PyTorch's favour.
+ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
 class Turn(NamedTuple):
@@ -42,14 +43,15 @@ class Contender:
             [sys.executable, HERE / "contenders.py", name, f"--batch_size={batch_size}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | limits | QUIET,
+            env=os.environ | limits | ENVIRONMENT,
             text=True,
         )
 
     def run(self, steps: int) -> Turn:
         """Raises RuntimeError if the process has died; its own message is on standard error."""
-        self._process.stdin.write(f"{steps}\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # a dead process gives no answer, which is reported below
+            self._process.stdin.write(f"{steps}\n")
+            self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
             raise RuntimeError(f"The benchmark's process {self.name!r} ended early, with status {self._process.wait()}.")

@@ -15,9 +15,7 @@ def digit_trunk() -> nn.Module:
 
 def digit_decoder() -> nn.Module:
     """Table 5: `[B, 20]` -> `[B, 1, 28, 28]`."""
-    return nn.Sequential(
-        nn.Linear(CODE, 400), nn.ReLU(), nn.Linear(400, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))
-    )
+    return nn.Sequential(nn.Linear(CODE, 400), nn.ReLU(), nn.Linear(400, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28)))
 
 
 def scene_trunk() -> nn.Module:

@@ -40,7 +40,7 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
         "seed": experiment.train.seed,
         "step": step,
         **judge.latent_probes(model, data.train, test, config),
-        **judge.coherences(model, test, classifiers, config),
+        **judge.Coherence(model, test, classifiers, config).measure(),
         "classifier_accuracy": judge.classifier_accuracies(data, classifiers),
         "training": {k: v for k, v in run.read_json("training.json").items() if k != "software"},
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},
@@ -61,7 +61,18 @@ def _write_figures(run: RunDirectory, model, test: Split, metrics: dict) -> None
     drawn = pictures.of_model(model, test)
     drawn["coherence"] = figures.coherence_matrix(metrics["coherence"], model.names)
     drawn["probe"] = figures.probe_bars(metrics["probe"])
-    drawn["training"] = figures.training_curves(monitor.read_scalars(run.logs))
+    scalars = monitor.read_scalars(run.logs)
+    terms = {name: curve for name, curve in scalars.items() if not name.startswith("coherence")}
+    drawn["training"] = figures.training_curves(terms)
+    cross = {name: curve for name, curve in scalars.items() if name.startswith("coherence") and _is_cross(name)}
+    if cross:
+        drawn["coherence_during_training"] = figures.training_curves(cross)
     run.figures.mkdir(exist_ok=True)
     for name, figure in drawn.items():
         figures.save(figure, run.figures / f"{name}.png")
+
+
+def _is_cross(name: str) -> bool:
+    """Whether a coherence such as `coherence/word<-digit` is of a modality that was not given; `random` is, too."""
+    target, _, given = name.split("/", 1)[1].partition("<-")
+    return target not in given.split(",")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -37,7 +37,7 @@ def latent_probes(model, train: Split, test: Split, config: EvaluateConfig) -> d
     return found
 
 
-def coherences(model, test: Split, classifiers: Mapping, config: EvaluateConfig) -> dict:
+class Coherence:
     """Conditional coherence of every modality from every subset, and random coherence, [S] C.2.2.
 
     c is sampled from q(c|X_K) and private codes from their priors, and the classifiers see the decoder's mean: of a
@@ -45,15 +45,48 @@ def coherences(model, test: Split, classifiers: Mapping, config: EvaluateConfig)
     `coherence_own_private`: the same for the modalities in K with their s_j from q(s_j|x_j), where there are private codes;
     `coherence_likeliest`: the same for the likeliest classes of categorical modalities, the text that a reader sees.
     """
-    found = {"coherence": {}, "coherence_own_private": {}, "coherence_likeliest": {}}
-    found["coherence"]["random"] = round(coherence.joint_coherence(_random_classes(model, classifiers, config)), 4)
+
+    def __init__(self, model, test: Split, classifiers: Mapping[str, keras.Model], config: EvaluateConfig):
+        """Args: classifiers: per modality. The model may be trained on between measurements."""
+        self._test, self._classifiers, self._config = test, classifiers, config
+        self._all_from = tf.function(functools.partial(_all_from_all, model), reduce_retracing=True)
+        self._random = tf.function(lambda seed: model.generate(BATCH, seed, mean=True))
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """Shares by kind and by `random` or `Y<-K`, rounded to four places."""
+        labels = self._test.label
+        generated = _in_batches(
+            lambda rows, number: self._all_from(self._test.take(np.arange(len(labels))[rows]), self._seed(number)), len(labels)
+        )
+        found = {"coherence": {"random": coherence.joint_coherence(self._random_classes())}}
+        for kind, values in generated.items():
+            for (name, key), value in values.items():
+                predicted = classifier.predict_classes(self._classifiers[name], value)
+                found.setdefault(kind, {})[f"{name}<-{key}"] = coherence.conditional_coherence(predicted, labels)
+        return {kind: {k: round(v, 4) for k, v in shares.items()} for kind, shares in found.items()}
+
+    def _random_classes(self) -> dict[str, np.ndarray]:
+        count = self._config.random_samples
+        values = _in_batches(lambda rows, number: self._random(self._seed(number)), count)
+        return {n: classifier.predict_classes(self._classifiers[n], value[:count]) for n, value in values.items()}
+
+    def _seed(self, number: int) -> tf.Tensor:
+        return tf.constant([self._config.evaluation_seed, number])
+
+
+def _all_from_all(model, values, seed) -> dict[str, dict[tuple[str, str], tf.Tensor]]:
+    """What `Coherence` judges: by kind, and by target modality and subset, generated values."""
+    means, own, likeliest = {}, {}, {}
     for subset in subsets(model.names):
-        key = subset_key(subset, model.names)
-        for kind, values in _translations(model, test, subset, config.evaluation_seed).items():
-            for name, value in values.items():
-                predicted = classifier.predict_classes(classifiers[name], value)
-                found[kind][f"{name}<-{key}"] = round(coherence.conditional_coherence(predicted, test.label), 4)
-    return {kind: shares for kind, shares in found.items() if shares}
+        key, given = subset_key(subset, model.names), {n: values[n] for n in subset}
+        translated = model.translate(given, to=model.names, seed=seed, mean=True)
+        means |= {(n, key): x for n, x in translated.items()}
+        texts = [n for n in translated if model.modalities[n].likelihood == "categorical"]
+        likeliest |= {(n, key): tf.argmax(translated[n], axis=-1, output_type=tf.int32) for n in texts}
+        if any(model.modalities[n].private_dim for n in subset):
+            own |= {(n, key): x for n, x in model.reconstruct(given, seed=seed, mean=True).items()}
+    kinds = {"coherence": means, "coherence_own_private": own, "coherence_likeliest": likeliest}
+    return {kind: found for kind, found in kinds.items() if found}
 
 
 def posterior_means(model, split: Split, index: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,35 +121,6 @@ def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str,
         key = {"dataset": data.name, "modality": m.name}
         found[m.name] = classifier.cached(build, *unimodal(data.train, m.name), cache_dir=directory, key_parts=key, seed=seed)
     return found
-
-
-def _translations(model, test: Split, subset: Sequence[str], seed: int) -> dict[str, dict]:
-    """What `coherences` judges of a subset: by kind, generated values by modality."""
-    has_private = any(model.modalities[n].private_dim for n in subset)
-    texts = [m.name for m in model.modalities.values() if m.likelihood == "categorical"]
-
-    @tf.function(reduce_retracing=True)
-    def generate(values, seed):
-        means = model.translate(values, to=model.names, seed=seed, mean=True)
-        return {
-            "coherence": means,
-            "coherence_own_private": model.reconstruct(values, seed=seed, mean=True) if has_private else {},
-            "coherence_likeliest": {n: tf.argmax(means[n], axis=-1, output_type=tf.int32) for n in texts},
-        }
-
-    def batch(rows, number):
-        values = test.take(np.arange(len(test))[rows])
-        return generate({n: values[n] for n in subset}, tf.constant([seed, number]))
-
-    return _in_batches(batch, len(test))
-
-
-def _random_classes(model, classifiers: Mapping, config: EvaluateConfig) -> dict[str, np.ndarray]:
-    generate = tf.function(lambda seed: model.generate(BATCH, seed, mean=True))
-    values = _in_batches(lambda rows, number: generate(tf.constant([config.evaluation_seed, number])), config.random_samples)
-    return {
-        name: classifier.predict_classes(classifiers[name], value[: config.random_samples]) for name, value in values.items()
-    }
 
 
 def _in_batches(function: Callable, total: int):

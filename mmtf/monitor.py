@@ -132,14 +132,18 @@ class Coherence(keras.callbacks.Callback):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".coherence")
         self._every, self._epochs = every, 0
-        self._how = EvaluateConfig()
-        self._test = data.test.first(COHERENCE_EXAMPLES)
-        self._classifiers = judge.train_classifiers(data, self._how) if every else {}
+        self._data, self._judge = data, None
+
+    def on_train_begin(self, logs=None):
+        if self._every and self._judge is None:
+            how = EvaluateConfig()
+            classifiers = judge.train_classifiers(self._data, how)
+            self._judge = judge.Coherence(self.model, self._data.test.first(COHERENCE_EXAMPLES), classifiers, how)
 
     def on_epoch_end(self, epoch, logs=None):
         self._epochs += 1
         if self._every and self._epochs % self._every == 0:
-            found = judge.coherences(self.model, self._test, self._classifiers, self._how)
+            found = self._judge.measure()
             with self._writer.as_default(step=int(self.model.optimizer.iterations)):
                 for kind, shares in found.items():
                     for name, share in shares.items():

@@ -40,7 +40,7 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
     _check_replicas(config.train.batch_size, strategy)
     with strategy.scope():
         model = catalog.build_model(config, modalities)
-        compile_model(model, config.train, steps, strategy)
+        compile_model(model, config.train, steps, per_epoch, strategy)
     checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
     first = checkpoints.restore() if resume and checkpoints.latest_step is not None else 0
     if first >= steps:
@@ -53,19 +53,23 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
 
 
 def plan(config: TrainConfig, examples: int) -> tuple[int, int]:
-    """How many steps the run has, and how many of them make an epoch.
+    """How many steps the run has, and how many of them make an epoch: a multiple of the steps of one execution.
 
     Raises:
       UserError: a batch holds more examples than there are.
     """
     if config.batch_size > examples:
         raise UserError(f"--batch_size={config.batch_size} is more than the {examples} training examples; lower it.")
-    per_epoch = config.steps_per_epoch or examples // config.batch_size
-    steps = config.steps or config.epochs * per_epoch
-    return steps, min(per_epoch, steps)
+    one_pass = examples // config.batch_size
+    steps = config.steps or config.epochs * one_pass
+    per_epoch = min(config.steps_per_epoch or one_pass, steps)
+    # Keras would run a started execution to its end, past the end of the epoch.
+    return steps, per_epoch - per_epoch % min(config.steps_per_execution, per_epoch)
 
 
-def compile_model(model: keras.Model, config: TrainConfig, steps: int, strategy: tf.distribute.Strategy) -> None:
+def compile_model(
+    model: keras.Model, config: TrainConfig, steps: int, per_epoch: int, strategy: tf.distribute.Strategy
+) -> None:
     """Gives the model its optimizer, Adam as in [S] C.3.2, with all its variables made."""
     rate = config.learning_rate
     if config.learning_rate_schedule == "cosine":
@@ -75,7 +79,7 @@ def compile_model(model: keras.Model, config: TrainConfig, steps: int, strategy:
     model.compile(
         optimizer=optimizer,
         jit_compile=runtime.compile_with_xla(strategy),
-        steps_per_execution=config.steps_per_execution,
+        steps_per_execution=min(config.steps_per_execution, per_epoch),
     )
 
 
@@ -110,10 +114,10 @@ def _fit(
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
             if epochs:
                 done = int(model.optimizer.iterations)
-                batches = pipeline.batches(
-                    data.train, config.train.batch_size, config.train.seed, first_step=done, num_steps=epochs * length
-                )
-                model.fit(batches, epochs=epochs, steps_per_epoch=length, callbacks=callbacks, shuffle=False, verbose=0)
+                batches = pipeline.batches(data.train, config.train.batch_size, config.train.seed, done, epochs * length)
+                # The last, shorter epoch ends with its data, which may be in the middle of an execution.
+                per_fit = {"steps_per_epoch": length} if length == per_epoch else {}
+                model.fit(batches, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0, **per_fit)
 
 
 def _check_replicas(batch_size: int, strategy: tf.distribute.Strategy) -> None:

@@ -22,7 +22,9 @@ STEPS = flags.DEFINE_integer("steps", 30, "Training steps of a turn; a multiple 
 WARM_UP = flags.DEFINE_integer("warm_up", 20, "Steps before the first turn; a multiple of 10.", lower_bound=10)
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 256, "Examples per step.", lower_bound=1)
 THREADS = flags.DEFINE_integer("threads", 0, "Threads of each library's operations; 0 for its own choice.", lower_bound=0)
-XLA = flags.DEFINE_bool("xla", False, "Also ours compiled by XLA, which on a CPU is slower.")
+ALSO = flags.DEFINE_multi_enum(
+    "also", [], ["mmtf_xla", "torch_channels_last"], "Further contenders: ours under XLA, slower on a CPU; another layout."
+)
 REQUIRE = flags.DEFINE_float("require", None, "Highest CPU time accepted, as a multiple of PyTorch's.")
 WRITE = flags.DEFINE_bool("write", False, "Write benchmarks/results.json.")
 
@@ -37,13 +39,12 @@ def main(argv):
     except interleaved.metadata.PackageNotFoundError as error:
         raise UserError(f"The benchmark needs {error}: run make benchmark, or pip install -e '.[bench]'.") from error
     print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
-    training = race(["mmtf", "torch", *(["mmtf_xla"] if XLA.value else [])])
+    training = race(["mmtf", "torch", *ALSO.value])
     print(f"\nmmJSD with subspaces, batch {BATCH_SIZE.value}, data feeding included\n\n{interleaved.table(training, 'torch')}")
     feeding = race(["mmtf_input", "torch_input"])
     print(f"\nInput pipelines alone\n\n{interleaved.table(feeding, 'torch_input')}\n")
-    for name, row in feeding.items():
-        supply, demand = 1000 / row["wall_ms"], 1000 / training[name.removesuffix("_input")]["wall_ms"]
-        print(f"{name}: {supply:.0f} batches/s, {supply / demand:.0f} times what training takes ({demand:.1f})")
+    supply, demand = 1000 / feeding["mmtf_input"]["wall_ms"], 1000 / training["mmtf"]["wall_ms"]
+    print(f"Ours supplies {supply:.0f} batches/s, {supply / demand:.0f} times the {demand:.1f} that training takes.")
     if WRITE.value:
         settings = {flag.name: flag.value for flag in (BATCH_SIZE, ROUNDS, STEPS, WARM_UP, THREADS)}
         results = {"machine": machine, "settings": settings, "training": training, "input": feeding}
@@ -56,7 +57,7 @@ def race(names):
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(interleaved.Contender(n, BATCH_SIZE.value, THREADS.value)) for n in names]
         turns = interleaved.race(running, ROUNDS.value, STEPS.value, WARM_UP.value)
-    return interleaved.summary(turns, next(n for n in names if n.startswith("torch")))
+    return interleaved.summary(turns, names[1])
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from mmtf.train import compile_model, training_state
 
 def compiled(seed=0, **kwargs):
     model = toys.model("mmjsd", 2, seed=seed, **kwargs)
-    compile_model(model, TrainConfig(), 10, runtime.make_strategy("one"))
+    compile_model(model, TrainConfig(), 10, 5, runtime.make_strategy("one"))
     return model
 
 

@@ -56,7 +56,7 @@ def split():
 
 def test_coherence_of_a_model_that_knows(split, monkeypatch):
     monkeypatch.setattr(judge, "classifier", Told)
-    found = judge.coherences(Oracle(wrong=("b",)), split, {"a": None, "b": None}, EvaluateConfig(random_samples=4000))
+    found = judge.Coherence(Oracle(("b",)), split, {"a": None, "b": None}, EvaluateConfig(random_samples=4000)).measure()
     shares = found["coherence"]
     assert set(found) == {"coherence"}
     assert [shares[k] for k in ("a<-a", "b<-a", "a<-b", "b<-b", "a<-a,b")] == [1.0, 1.0, 0.0, 0.0, 1.0]

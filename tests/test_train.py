@@ -155,6 +155,30 @@ def test_bad_configs_are_refused(tmp_path, changes, message):
         train.train(config(**changes), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"epochs": 3}, (3 * 109, 100)),
+        ({"steps": 25}, (25, 20)),
+        ({"steps": 7}, (7, 7)),
+        ({"steps": 100, "steps_per_epoch": 35}, (100, 30)),
+        ({"steps": 100, "steps_per_epoch": 3}, (100, 3)),
+    ],
+)
+def test_epochs_end_where_executions_end(options, expected):
+    """28,000 examples in batches of 256 are 109 steps. Keras would overrun an epoch by the rest of an execution."""
+    assert train.plan(TrainConfig(batch_size=256, steps_per_execution=10, **options), 28_000) == expected
+
+
+@pytest.mark.parametrize("steps", [20, 23, 24])
+def test_a_run_has_exactly_the_steps_asked_for(tmp_path, recwarn, steps):
+    options = {"steps_per_epoch": 11, "steps_per_execution": 4}
+    run = train.train(config(steps, train_options=options), tmp_path / "run")
+    assert weights(run)[1] == steps
+    assert not [w for w in recwarn if "ran out of data" in str(w.message)]
+    assert monitor.read_scalars(run.logs)["loss"][0] == {20: [8, 16, 20], 23: [8, 16, 23], 24: [8, 16, 24]}[steps]
+
+
 def test_unknown_dataset_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(UserError, match="Unknown --dataset='digit'.*Did you mean 'digits'"):
         train.train(Config(data=DataConfig(dataset="digit")), tmp_path / "run")

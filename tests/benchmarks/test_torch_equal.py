@@ -1,21 +1,16 @@
 """The PyTorch peer of the benchmark and our mmJSD compute the same loss and the same gradients from the same weights."""
 
-import sys
-from pathlib import Path
-
+import contenders
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from mmtf import catalog
+from mmtf.data import digits
+
 torch = pytest.importorskip("torch", reason="PyTorch, the benchmark's peer, is not installed: pip install -e '.[bench]'")
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import contenders  # noqa: E402
-import torch_data  # noqa: E402
-import torch_mmjsd  # noqa: E402
-
-from mmtf import catalog  # noqa: E402
-from mmtf.data import digits  # noqa: E402
+torch_data = pytest.importorskip("torch_data")
+torch_mmjsd = pytest.importorskip("torch_mmjsd")
 
 BATCH = 32
 
@@ -36,7 +31,7 @@ class Thirds:
 
 
 def to_torch_layout(kernel):
-    """Keras `[*window, in, out]` (transposed: `[*window, out, in]`) to PyTorch's `[out, in, *window]` (`[in, out, *window]`)."""
+    """Keras `[*window, in, out]` to PyTorch's `[out, in, *window]`; transposed convolutions swap `in` and `out` in both."""
     return kernel.T if kernel.ndim < 3 else kernel.transpose(-1, -2, *range(kernel.ndim - 2))
 
 

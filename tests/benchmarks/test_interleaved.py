@@ -1,0 +1,78 @@
+"""The benchmark's driver: turns alternate, ratios are of neighbours, and a contender counts the steps it was asked for."""
+
+import json
+import subprocess
+import sys
+
+import contenders
+import interleaved
+import pytest
+from interleaved import Turn
+
+
+class Recorded:
+    """A contender that takes given times, and notes in a shared log when it ran."""
+
+    def __init__(self, name, cpu, log):
+        self.name, self._cpu, self._log = name, iter(cpu), log
+
+    def run(self, steps):
+        self._log.append((self.name, steps))
+        return Turn(next(self._cpu), 1.0)
+
+
+def test_contenders_alternate_after_a_warm_up_that_does_not_count():
+    log = []
+    both = [Recorded("a", [99.0, 1.0, 2.0], log), Recorded("b", [99.0, 3.0, 4.0], log)]
+    turns = interleaved.race(both, rounds=2, steps=5, warm_up=7)
+    assert log == [("a", 7), ("b", 7), ("a", 5), ("b", 5), ("b", 5), ("a", 5)]
+    assert [turn.cpu for turn in turns["b"]] == [3.0, 4.0]
+
+
+def test_ratio_is_the_median_over_rounds_and_not_a_ratio_of_medians():
+    ours = [Turn(cpu, 1.0) for cpu in (1.0, 8.0, 6.0)]
+    peer = [Turn(cpu, 2.0) for cpu in (2.0, 10.0, 4.0)]
+    rows = interleaved.summary({"ours": ours, "peer": peer}, base="peer")
+    assert rows["ours"] == {"cpu_ms": 6.0, "wall_ms": 1.0, "cpu_ratio": 0.8, "cpu_ratio_range": [0.5, 1.5]}
+    assert rows["peer"]["cpu_ratio"] == 1.0
+    assert "| ours | 6.0 | 1.0 | 0.80 [0.50, 1.50] |" in interleaved.table(rows, "peer")
+
+
+WORKER = f"""
+import sys
+sys.path.insert(0, {str(interleaved.HERE)!r})
+import contenders
+turns = contenders.Turns()
+print("a library's chatter")
+turns.done()
+while True:
+    sum(range(2_000_000))
+    turns.done(10)
+"""
+
+
+def test_a_contender_answers_each_request_once_with_the_steps_it_ran():
+    done = subprocess.run([sys.executable, "-c", WORKER], input="20\n25\n", capture_output=True, text=True, check=True)
+    first, second = (json.loads(line) for line in done.stdout.splitlines())
+    assert first["steps"] == 20
+    assert second["steps"] == 30  # whole executions only
+    assert first["cpu"] > 0.0
+    assert first["wall"] > 0.0
+    assert "chatter" in done.stderr
+
+
+def test_ours_trains_when_asked_to():
+    with interleaved.Contender("mmtf", 8) as contender:
+        turn = contender.run(10)
+    assert turn.cpu > 0.0
+
+
+def test_a_contender_that_dies_is_named():
+    with interleaved.Contender("unheard_of", 1) as contender, pytest.raises(RuntimeError, match="unheard_of"):
+        contender.run(1)
+
+
+def test_the_experiment_is_that_of_the_paper():
+    model = contenders.experiment(256).model
+    assert (model.model, model.shared_dim, model.private_dim) == ("mmjsd", 16, 4)
+    assert (model.beta, model.shared_beta, model.private_beta, model.private_weights) == (5.0, 1.0, 3.0, "word=5")
