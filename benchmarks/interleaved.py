@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 # another: beside other load they spin for long, and CPU time is no longer a measure of work (seen: 1,083 ms a step in place
 # of 235). Sleeping instead is to PyTorch's favour.
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "2"}
+THREAD_LIMITS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 class Turn(NamedTuple):

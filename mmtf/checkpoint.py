@@ -23,14 +23,13 @@ class Checkpoints:
 
     def __init__(self, directory: Path, variables: Mapping[str, keras.Variable], keep: int = 3):
         """Args: variables: all that is to be saved, the optimizer's included, by name. keep: how many of the latest stay."""
-        self.directory = Path(directory)
+        self.directory, self._keep = Path(directory), keep
         self._checkpoint = tf.train.Checkpoint(variables={name: v.value for name, v in variables.items()})
-        self._manager = tf.train.CheckpointManager(self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step")
 
     @property
-    def latest_step(self) -> int | None:
-        """Step of the newest checkpoint, None where there is none."""
-        return _step(self._manager.latest_checkpoint) if self._manager.latest_checkpoint else None
+    def steps(self) -> list[int]:
+        """Steps of the checkpoints that are there, in order. The index is written last: without one, none was finished."""
+        return sorted(int(path.stem.rsplit("-", 1)[1]) for path in self.directory.glob("step-*.index"))
 
     def save(self, step: int) -> None:
         """Writes the checkpoint of a step.
@@ -39,7 +38,10 @@ class Checkpoints:
           UserError: it cannot be written; the checkpoints before it stay.
         """
         try:
-            self._manager.save(checkpoint_number=step)
+            self.directory.mkdir(exist_ok=True)
+            self._checkpoint.write(self._path(step))
+            for old in self.steps[: -self._keep]:
+                self._remove(old)
         except (tf.errors.OpError, OSError) as error:
             raise UserError(
                 f"Cannot write a checkpoint to {self.directory} at step {step}: {_first_line(error)} "
@@ -57,28 +59,32 @@ class Checkpoints:
         Raises:
           UserError: there is no checkpoint, none is whole, or they belong to a model of another shape.
         """
-        if not self._manager.checkpoints:
+        if not self.steps:
             raise UserError(f"{self.directory} holds no checkpoint; the run ended before its first one. Train again.")
         problems = []
-        for path in reversed(self._manager.checkpoints):
+        for step in reversed(self.steps):
             try:
-                self._read(path, partial)
-                return _step(path)
+                self._read(self._path(step), partial)
+                return step
             except (tf.errors.OpError, AssertionError, ValueError, OSError) as error:
-                problems.append(f"{Path(path).name}: {_first_line(error)}")
-                log.warning("Checkpoint %s cannot be read and is passed over: %s", path, _first_line(error))
+                problems.append(f"step-{step}: {_first_line(error)}")
+                log.warning("Checkpoint %s cannot be read and is passed over: %s", self._path(step), _first_line(error))
         raise UserError(f"No checkpoint in {self.directory} can be read. {' '.join(problems)} Train again with --overwrite.")
 
     def _read(self, path: str, partial: bool) -> None:
-        status = self._checkpoint.restore(path)
+        status = self._checkpoint.read(path)
         if partial:
             status.assert_existing_objects_matched().expect_partial()
         else:
             status.assert_consumed()
 
+    def _path(self, step: int) -> str:
+        return str(self.directory / f"step-{step}")
 
-def _step(path: str) -> int:
-    return int(path.rsplit("-", 1)[1])
+    def _remove(self, step: int) -> None:
+        """The index first, so that what a kill leaves behind is no checkpoint."""
+        for file in sorted(self.directory.glob(f"step-{step}.*"), key=lambda path: path.suffix != ".index"):
+            file.unlink()
 
 
 def _first_line(error: Exception) -> str:

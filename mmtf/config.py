@@ -125,6 +125,8 @@ class Config:
           UserError: a concern or field that this version does not know, or a value out of its limits.
         """
         concerns = {f.name: f.default.__class__ for f in dataclasses.fields(cls)}
+        if not (isinstance(parts, Mapping) and all(isinstance(values, Mapping) for values in parts.values())):
+            raise UserError("config.json must hold an object of objects: data, model and train, each with its fields.")
         unknown = sorted(set(parts) - set(concerns))
         for name, values in parts.items():
             known = {f.name for f in dataclasses.fields(concerns[name])} if name in concerns else set()
@@ -210,8 +212,17 @@ def _define_flag(field: dataclasses.Field, kind: type, flag_values: flags.FlagVa
 
 def check_limits(concern) -> None:
     """Raises UserError for the first field of a dataclass that is out of its declared limits."""
+    hints = typing.get_type_hints(type(concern))
     for field in dataclasses.fields(concern):
-        _check_value(field, getattr(concern, field.name))
+        value = getattr(concern, field.name)
+        _check_type(field, value, _plain_type(hints[field.name]))
+        _check_value(field, value)
+
+
+def _check_type(field: dataclasses.Field, value, kind: type) -> None:
+    accepted = (int, float) if kind is float else (kind,)
+    if value is not field.default and (isinstance(value, bool) or not isinstance(value, accepted)):
+        raise UserError(f"{field.name} must be of type {kind.__name__}, not {value!r}.")
 
 
 def _check_value(field: dataclasses.Field, value) -> None:
@@ -232,6 +243,8 @@ def _check_value(field: dataclasses.Field, value) -> None:
 
 def _check_contradictions(config: Config) -> None:
     model = config.model
+    if config.train.steps and config.train.epochs != TrainConfig.epochs:
+        raise UserError("--steps and --epochs both say how long to train; give one of them.")
     for field in dataclasses.fields(ModelConfig):
         users = field.metadata["models"]
         if users and model.model not in users and getattr(model, field.name) != field.default:

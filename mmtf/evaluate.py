@@ -10,6 +10,7 @@ from mmtf import catalog, judge, monitor, pictures
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
+from mmtf.errors import UserError
 from mmtf.report import figures
 from mmtf.rundir import RunDirectory
 
@@ -27,6 +28,8 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     """
     config = config or EvaluateConfig()
     run = RunDirectory.open(run_dir)
+    run.check_writable()
+    record = run.read_json("training.json")
     model, step = load_model(run)
     experiment = run.config()
     data = catalog.load_data(experiment.data)
@@ -42,7 +45,7 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
         **judge.latent_probes(model, data.train, test, config),
         **judge.Coherence(model, test, classifiers, config).measure(),
         "classifier_accuracy": judge.classifier_accuracies(data, classifiers),
-        "training": {k: v for k, v in run.read_json("training.json").items() if k != "software"},
+        "training": {k: record[k] for k in ("steps", "seconds", "steps_per_second")},
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},
     }
     run.write_json("metrics.json", metrics)
@@ -61,15 +64,19 @@ def _write_figures(run: RunDirectory, model, test: Split, metrics: dict) -> None
     drawn = pictures.of_model(model, test)
     drawn["coherence"] = figures.coherence_matrix(metrics["coherence"], model.names)
     drawn["probe"] = figures.probe_bars(metrics["probe"])
-    scalars = monitor.read_scalars(run.logs)
+    scalars = monitor.read_scalars(run.logs) if run.logs.is_dir() else {}
     terms = {name: curve for name, curve in scalars.items() if not name.startswith("coherence")}
-    drawn["training"] = figures.training_curves(terms)
+    if terms:
+        drawn["training"] = figures.training_curves(terms)
     cross = {name: curve for name, curve in scalars.items() if name.startswith("coherence") and _is_cross(name)}
     if cross:
         drawn["coherence_during_training"] = figures.training_curves(cross)
-    run.figures.mkdir(exist_ok=True)
-    for name, figure in drawn.items():
-        figures.save(figure, run.figures / f"{name}.png")
+    try:
+        run.figures.mkdir(exist_ok=True)
+        for name, figure in drawn.items():
+            figures.save(figure, run.figures / f"{name}.png")
+    except OSError as error:
+        raise UserError(f"Cannot write to {run.figures}: {error.strerror}. The numbers are in metrics.json.") from error
 
 
 def _is_cross(name: str) -> bool:

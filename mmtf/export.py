@@ -41,10 +41,9 @@ def export(run_dir: str | Path, export_dir: str | Path) -> Path:
             _write(model, run, step, Path(temporary) / "model")
             target = export_dir / str(_next_version(export_dir))
             shutil.move(Path(temporary) / "model", target)
-    except OSError as error:
-        raise UserError(
-            f"Cannot write to {export_dir}: {error.strerror}. Name another --export_dir, or free some space."
-        ) from error
+    except (OSError, tf.errors.OpError) as error:
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise UserError(f"Cannot write to {export_dir}: {reason}. Name another --export_dir, or free some space.") from error
     log.info("Exported step %d of %s to %s.", step, run.path, target)
     return target
 

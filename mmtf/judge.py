@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from mmtf import catalog, runtime
 from mmtf.config import EvaluateConfig
+from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.metrics import classifier, coherence, probe
 from mmtf.modality import subset_key, subsets
@@ -27,13 +29,15 @@ def latent_probes(model, train: Split, test: Split, config: EvaluateConfig) -> d
 
     `probe` is fitted on many training examples; `probe_one_batch` on 256 of them, as many as the paper takes.
     """
-    index = np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples]
-    fit_codes, test_codes = posterior_means(model, train, index), posterior_means(model, test, np.arange(len(test)))
+    fit = train.at(np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples])
+    fit_codes, test_codes = posterior_means(model, fit), posterior_means(model, test)
     found = {"probe": {}, "probe_one_batch": {}}
-    for key, codes in fit_codes.items():
-        for name, count in (("probe", len(index)), ("probe_one_batch", PAPERS_BATCH)):
-            score = probe.linear_probe(codes[:count], train.label[index[:count]], test_codes[key], test.label)
-            found[name][key] = round(score, 4)
+    for subset in subsets(model.names):
+        there, test_there = fit.has(subset), test.has(subset)
+        codes, labels = fit_codes[subset][there], fit.label[there]
+        for name, count in (("probe", len(codes)), ("probe_one_batch", PAPERS_BATCH)):
+            score = probe.linear_probe(codes[:count], labels[:count], test_codes[subset][test_there], test.label[test_there])
+            found[name][subset_key(subset, model.names)] = round(score, 4)
     return found
 
 
@@ -48,55 +52,55 @@ class Coherence:
 
     def __init__(self, model, test: Split, classifiers: Mapping[str, keras.Model], config: EvaluateConfig):
         """Args: classifiers: per modality. The model may be trained on between measurements."""
-        self._test, self._classifiers, self._config = test, classifiers, config
+        self._test, self._classifiers, self._config, self._names = test, classifiers, config, model.names
         self._all_from = tf.function(functools.partial(_all_from_all, model), reduce_retracing=True)
         self._random = tf.function(lambda seed: model.generate(BATCH, seed, mean=True))
 
     def measure(self) -> dict[str, dict[str, float]]:
         """Shares by kind and by `random` or `Y<-K`, rounded to four places."""
-        labels = self._test.label
-        generated = _in_batches(
-            lambda rows, number: self._all_from(self._test.take(np.arange(len(labels))[rows]), self._seed(number)), len(labels)
-        )
         found = {"coherence": {"random": coherence.joint_coherence(self._random_classes())}}
-        for kind, values in generated.items():
-            for (name, key), value in values.items():
-                predicted = classifier.predict_classes(self._classifiers[name], value)
-                found.setdefault(kind, {})[f"{name}<-{key}"] = coherence.conditional_coherence(predicted, labels)
+        generated = _in_batches(self._test, lambda batch, number: self._all_from(*batch, self._seed(number)))
+        for kind, subset, name in itertools.product(generated, subsets(self._names), self._names):
+            if (name, subset) in generated[kind]:
+                there = self._test.has(subset)
+                predicted = classifier.predict_classes(self._classifiers[name], generated[kind][name, subset][there])
+                share = coherence.conditional_coherence(predicted, self._test.label[there])
+                found.setdefault(kind, {})[f"{name}<-{subset_key(subset, self._names)}"] = share
         return {kind: {k: round(v, 4) for k, v in shares.items()} for kind, shares in found.items()}
 
     def _random_classes(self) -> dict[str, np.ndarray]:
         count = self._config.random_samples
-        values = _in_batches(lambda rows, number: self._random(self._seed(number)), count)
-        return {n: classifier.predict_classes(self._classifiers[n], value[:count]) for n, value in values.items()}
+        parts = [self._random(self._seed(number)) for number in range(-(-count // BATCH))]
+        values = {n: np.concatenate([part[n] for part in parts])[:count] for n in parts[0]}
+        return {n: classifier.predict_classes(self._classifiers[n], value) for n, value in values.items()}
 
     def _seed(self, number: int) -> tf.Tensor:
         return tf.constant([self._config.evaluation_seed, number])
 
 
-def _all_from_all(model, values, seed) -> dict[str, dict[tuple[str, str], tf.Tensor]]:
+def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[str, ...]], tf.Tensor]]:
     """What `Coherence` judges: by kind, and by target modality and subset, generated values."""
     means, own, likeliest = {}, {}, {}
     for subset in subsets(model.names):
-        key, given = subset_key(subset, model.names), {n: values[n] for n in subset}
-        translated = model.translate(given, to=model.names, seed=seed, mean=True)
-        means |= {(n, key): x for n, x in translated.items()}
+        given = {n: values[n] for n in subset}
+        translated = model.translate(given, to=model.names, mask=mask, seed=seed, mean=True)
+        means |= {(n, subset): x for n, x in translated.items()}
         texts = [n for n in translated if model.modalities[n].likelihood == "categorical"]
-        likeliest |= {(n, key): tf.argmax(translated[n], axis=-1, output_type=tf.int32) for n in texts}
+        likeliest |= {(n, subset): tf.argmax(translated[n], axis=-1, output_type=tf.int32) for n in texts}
         if any(model.modalities[n].private_dim for n in subset):
-            own |= {(n, key): x for n, x in model.reconstruct(given, seed=seed, mean=True).items()}
+            own |= {(n, subset): x for n, x in model.reconstruct(given, mask, seed=seed, mean=True).items()}
     kinds = {"coherence": means, "coherence_own_private": own, "coherence_likeliest": likeliest}
     return {kind: found for kind, found in kinds.items() if found}
 
 
-def posterior_means(model, split: Split, index: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean of q(c|X_K) for every subset K, by its key: `[len(index), shared_dim]` each."""
+def posterior_means(model, split: Split) -> dict[tuple[str, ...], np.ndarray]:
+    """Mean of q(c|X_K) for every subset K: `[N, shared_dim]` each; meaningless where K is not all there."""
 
     @tf.function(reduce_retracing=True)
-    def means(values):
-        return {subset_key(k, model.names): q.mean() for k, q in model.posteriors(values).items()}
+    def means(values, mask):
+        return {subset: q.mean() for subset, q in model.posteriors(values, mask).items()}
 
-    return _in_batches(lambda rows, number: means(split.take(index[rows])), len(index))
+    return _in_batches(split, lambda batch, number: means(*batch))
 
 
 def classifier_accuracies(data: MultimodalData, classifiers: Mapping[str, keras.Model]) -> dict[str, float]:
@@ -106,8 +110,9 @@ def classifier_accuracies(data: MultimodalData, classifiers: Mapping[str, keras.
 
 def unimodal(split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The distinct values of one modality that the pairs use, and their classes: `[n, *event_shape]`, `[n]`."""
-    rows, first = np.unique(split.rows[name], return_index=True)
-    return split.pools[name][rows], split.label[first]
+    there = split.at(split.has([name]))
+    rows, first = np.unique(there.rows[name], return_index=True)
+    return there.pools[name][rows], there.label[first]
 
 
 def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str, keras.Model]:
@@ -119,12 +124,15 @@ def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str,
         seed = runtime.derived_seed(config.evaluation_seed, f"classifier/{m.name}")
         build = functools.partial(builders[m.name], m, len(data.class_names), seed=seed)
         key = {"dataset": data.name, "modality": m.name}
-        found[m.name] = classifier.cached(build, *unimodal(data.train, m.name), cache_dir=directory, key_parts=key, seed=seed)
+        test = unimodal(data.test, m.name)
+        found[m.name] = classifier.cached(
+            build, *unimodal(data.train, m.name), cache_dir=directory, key_parts=key, seed=seed, test=test
+        )
     return found
 
 
-def _in_batches(function: Callable, total: int):
-    """Concatenates what `function(rows: slice, number)` returns for each batch: any nest of tensors, as arrays."""
-    starts = range(0, total, BATCH)
-    parts = [function(slice(start, min(start + BATCH, total)), number) for number, start in enumerate(starts)]
+def _in_batches(split: Split, function: Callable):
+    """Concatenates what `function((values, mask), number)` returns for each batch: any nest of tensors, as arrays."""
+    batches = pipeline.in_order(split, BATCH)
+    parts = [function((batch["values"], batch.get("mask")), number) for number, batch in enumerate(batches)]
     return tf.nest.map_structure(lambda *arrays: np.concatenate([np.asarray(a) for a in arrays]), *parts)

@@ -14,7 +14,7 @@ import tqdm
 from tensorboard.backend.event_processing import event_accumulator
 
 import mmtf
-from mmtf import judge, pictures
+from mmtf import judge, pictures, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
@@ -33,7 +33,7 @@ class NotFiniteError(UserError):
 class StopWhenNotFinite(keras.callbacks.Callback):
     """Stops the run at the first term that is no number, before the next checkpoint could keep broken weights."""
 
-    def __init__(self, checkpoints: Path):
+    def __init__(self, checkpoints: Checkpoints):
         super().__init__()
         self._checkpoints = checkpoints
 
@@ -43,10 +43,21 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         broken = self.model.term_means.not_finite()
         step = min(broken.values())
         names = ", ".join(name for name, at in broken.items() if at == step)
-        raise NotFiniteError(
-            f"At step {step} these terms became NaN or infinite: {names}. Training stopped; the last good checkpoint is in "
-            f"{self._checkpoints}. Lower --learning_rate, or check the data for values that are no numbers."
+        raise NotFiniteError(f"At step {step} these terms became NaN or infinite: {names}. {self._advice()}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        """The last update's terms were finite, but it may have broken the weights: look before they are saved."""
+        broken = [n for n, v in self.model.named_weights().items() if not tf.reduce_all(tf.math.is_finite(v.value))]
+        if broken:
+            step = runtime.step_of(self.model.optimizer)
+            raise NotFiniteError(f"The update before step {step} made weights NaN or infinite: {broken[0]}. {self._advice()}")
+
+    def _advice(self) -> str:
+        kept = self._checkpoints.steps
+        where = (
+            f"the last good checkpoint is step-{kept[-1]} in {self._checkpoints.directory}" if kept else "none was saved yet"
         )
+        return f"Training stopped; {where}. Lower --learning_rate, or check the data for values that are no numbers."
 
 
 class Progress(keras.callbacks.Callback):
@@ -65,7 +76,7 @@ class Progress(keras.callbacks.Callback):
         self._bar.close()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._bar.update(int(self.model.optimizer.iterations) - self._bar.n):
+        if self._bar.update(runtime.step_of(self.model.optimizer) - self._bar.n):
             self._bar.set_postfix(loss=f"{float(logs['loss']):.1f}", refresh=False)
 
 
@@ -78,13 +89,13 @@ class Scalars(keras.callbacks.Callback):
         self._last = 0
 
     def on_train_batch_end(self, batch, logs=None):
-        step = int(self.model.optimizer.iterations)
+        step = runtime.step_of(self.model.optimizer)
         if step // SCALARS_EVERY > self._last // SCALARS_EVERY:
             self._write(step, logs)
         self._last = step
 
     def on_epoch_end(self, epoch, logs=None):
-        self._write(int(self.model.optimizer.iterations), logs)
+        self._write(runtime.step_of(self.model.optimizer), logs)
         self._writer.flush()
 
     def _write(self, step: int, terms) -> None:
@@ -119,7 +130,7 @@ class Panels(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._epochs += 1
         if self._every and self._epochs % self._every == 0:
-            with self._writer.as_default(step=int(self.model.optimizer.iterations)):
+            with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
                 for name, figure in pictures.of_model(self.model, self._data.test).items():
                     tf.summary.image(name, figures.to_image(figure)[None])
             self._writer.flush()
@@ -144,40 +155,44 @@ class Coherence(keras.callbacks.Callback):
         self._epochs += 1
         if self._every and self._epochs % self._every == 0:
             found = self._judge.measure()
-            with self._writer.as_default(step=int(self.model.optimizer.iterations)):
+            with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
                 for kind, shares in found.items():
                     for name, share in shares.items():
                         tf.summary.scalar(f"{kind}/{name}", share)
             self._writer.flush()
 
 
-class Record:
-    """training.json: steps and seconds of all sessions of a run, and what it ran on."""
+class Record(keras.callbacks.Callback):
+    """training.json at the end of every epoch: steps and seconds of all sessions of a run, and what it ran on.
+
+    The seconds are those of training and feeding, without checkpoints, pictures and measurements.
+    """
 
     def __init__(self, run: RunDirectory, first: int):
+        super().__init__()
         self._run = run
         # A run that was continued adds to the time it had when its checkpoint was written.
-        self._seconds_before = run.read_json("training.json")["seconds"] if first else 0.0
+        self._seconds = run.read_json("training.json")["seconds"] if first else 0.0
+        self._start = 0.0
+
+    def on_epoch_begin(self, epoch, logs=None):
         self._start = time.monotonic()
 
-    def write(self, step: int) -> None:
-        """Records the state at a step, as the file that evaluate.py copies into metrics.json."""
-        seconds = self._seconds_before + time.monotonic() - self._start
-        record = {"steps": step, "seconds": round(seconds, 2), "steps_per_second": round(step / seconds, 3)}
+    def on_epoch_end(self, epoch, logs=None):
+        self._seconds += time.monotonic() - self._start
+        step = runtime.step_of(self.model.optimizer)
+        record = {"steps": step, "seconds": round(self._seconds, 2), "steps_per_second": round(step / self._seconds, 3)}
         software = {"mmtf": mmtf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__}
         hardware = {"machine": platform.machine(), "devices": [d.device_type for d in tf.config.list_logical_devices()]}
-        self._run.write_json("training.json", record | {"software": software | hardware})
+        self._run.write_json("training.json", record | {"platform": software | hardware})
 
 
 class Save(keras.callbacks.Callback):
-    """A checkpoint and the run's record at the end of every epoch."""
+    """A checkpoint at the end of every epoch, after the record: one without a record could not be resumed."""
 
-    def __init__(self, checkpoints: Checkpoints, record: Record):
+    def __init__(self, checkpoints: Checkpoints):
         super().__init__()
-        self._checkpoints, self._record = checkpoints, record
+        self._checkpoints = checkpoints
 
     def on_epoch_end(self, epoch, logs=None):
-        step = int(self.model.optimizer.iterations)
-        # The record first: a checkpoint without one could not be resumed.
-        self._record.write(step)
-        self._checkpoints.save(step)
+        self._checkpoints.save(runtime.step_of(self.model.optimizer))

@@ -25,10 +25,17 @@ def of_model(model, test: Split) -> dict[str, Figure]:
 
     Args:
       model: anything with the verbs `generate`, `reconstruct`, `translate`, and `encode` and `decode` for the swaps.
-      test: the first example of each class is shown.
+      test: the first example of each class that has all modalities is shown.
     """
-    values = test.take(one_of_each_class(test.label))
-    return samples(model) | {"reconstruction": _reconstruction(model, values)} | _cross(model, values) | _swaps(model, values)
+    complete = test.at(test.has(model.names))
+    values = complete.take(one_of_each_class(complete.label))
+    return (
+        {"examples": figures.examples_grid(_shown(model, values), EXAMPLES)}
+        | samples(model)
+        | {"reconstruction": _reconstruction(model, values)}
+        | _cross(model, values)
+        | _swaps(model, values)
+    )
 
 
 def samples(model) -> dict[str, Figure]:

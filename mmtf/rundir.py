@@ -25,13 +25,13 @@ PARTS = ("config.json", "modalities.json", "training.json", "metrics.json", "che
 
 @dataclasses.dataclass(frozen=True)
 class RunDirectory:
-    """A directory that holds a run; make one with `start` (to train) or `open` (to read)."""
+    """A directory that holds a run; make one with `claim` (to train) or `open` (to read)."""
 
     path: Path
 
     @classmethod
-    def start(cls, path: str | Path, config: Config, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
-        """Claims a directory for a run and writes its config.json.
+    def claim(cls, path: str | Path, config: Config, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+        """Checks that a run may be written here; what a run that is there holds stays until `begin`.
 
         Raises:
           UserError: it already holds a run (and neither resume nor overwrite is asked for), holds other files, cannot be
@@ -44,11 +44,16 @@ class RunDirectory:
             run._check_same(config)
         else:
             run._check_free(overwrite)
-        run._check_writable()
-        if overwrite:
-            run._clear()
-        run.write_json("config.json", config.to_json())
+        run.check_writable()
         return run
+
+    def begin(self, config: Config, modalities: Sequence[Modality], *, overwrite: bool = False) -> None:
+        """Writes what the run is about to train; with overwrite, after removing the run that was here."""
+        if overwrite:
+            self._clear()
+        self.write_json("modalities.json", [dataclasses.asdict(m) for m in modalities])
+        # Last: a directory with a config.json is a run.
+        self.write_json("config.json", config.to_json())
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
@@ -66,11 +71,16 @@ class RunDirectory:
         return Config.from_json(self.read_json("config.json"))
 
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities of the trained model, in order."""
-        return tuple(Modality(**m | {"event_shape": tuple(m["event_shape"])}) for m in self.read_json("modalities.json"))
+        """The modalities of the trained model, in order.
 
-    def write_modalities(self, modalities: Sequence[Modality]) -> None:
-        self.write_json("modalities.json", [dataclasses.asdict(m) for m in modalities])
+        Raises:
+          UserError: modalities.json is missing or is not what a run writes.
+        """
+        parts = self.read_json("modalities.json")
+        try:
+            return tuple(Modality(**m | {"event_shape": tuple(m["event_shape"])}) for m in parts)
+        except (TypeError, KeyError, ValueError) as error:
+            raise UserError(f"{self.path / 'modalities.json'} is damaged ({error!r}); restore it, or train again.") from error
 
     @property
     def checkpoints(self) -> Path:
@@ -108,6 +118,9 @@ class RunDirectory:
         if not self._holds_a_run():
             raise UserError(f"--resume: {self.path} holds no run yet; leave --resume out to start one.")
         changed = differences(self.config(), config, lambda field: not field.metadata["may_change"])
+        if config.train.learning_rate_schedule == "cosine":
+            # The rate is a function of the step and of the last step: another length would be another run.
+            changed += differences(self.config(), config, lambda field: field.name in ("steps", "epochs"))
         if changed:
             raise UserError(
                 f"--resume: this run was started otherwise: {'; '.join(changed)}. Give the same flags, or another --run_dir."
@@ -124,7 +137,8 @@ class RunDirectory:
         if self.path.is_dir() and not self._holds_a_run() and any(self.path.iterdir()):
             raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
 
-    def _check_writable(self) -> None:
+    def check_writable(self) -> None:
+        """Raises UserError where files cannot be written, before any long work."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self.path) as probe:

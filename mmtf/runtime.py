@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 
+import keras
 import tensorflow as tf
 
 # The largest float32 stratum handed out; (n - 1 + u) / n can round to 1, which no distribution function inverts.
@@ -68,6 +69,11 @@ def batch_size(values: Mapping[str, tf.Tensor]) -> tf.Tensor | int:
     """Examples in a batch of named values: static where it is known, a scalar tensor otherwise."""
     first = next(iter(values.values()))
     return first.shape[0] or tf.shape(first)[0]
+
+
+def step_of(optimizer: keras.optimizers.Optimizer) -> int:
+    """How many updates an optimizer has made, on one replica or on several."""
+    return int(optimizer.iterations.numpy())
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:

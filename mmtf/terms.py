@@ -35,7 +35,8 @@ class TermMeans(keras.metrics.Metric):
         here = tf.stack([self._weight(m, mask, values[0]) for m in self.about.values()])
         self.totals.assign_add(tf.reduce_sum(values, axis=1))
         self.counts.assign_add(tf.reduce_sum(here, axis=1))
-        bad = _any_replica(tf.reduce_any(~tf.math.is_finite(values), axis=1))
+        # The total is no number as soon as one example's term is none, or when finite terms overflow their sum.
+        bad = _any_replica(~tf.math.is_finite(tf.convert_to_tensor(self.totals)))
         is_first = bad & (self.first_bad < 0.0)
         self.first_bad.assign(tf.where(is_first, tf.cast(step, tf.float32), self.first_bad))
 

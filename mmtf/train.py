@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, monitor, runtime
+from mmtf import catalog, checks, monitor, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, TrainConfig
 from mmtf.data import pipeline
@@ -23,7 +23,7 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
     """Trains the model of a config, and leaves weights, logs and its record in a run directory.
 
     Args:
-      run_dir: a new directory; see `RunDirectory.start` for when an old one is accepted.
+      run_dir: a new directory; see `RunDirectory.claim` for when an old one is accepted.
       resume: continue from the newest checkpoint, exactly as if there had been no interruption.
 
     Raises:
@@ -31,20 +31,22 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
       monitor.NotFiniteError: a term became NaN or infinite; the last good checkpoint is kept.
     """
     catalog.check_names(config)
-    run = RunDirectory.start(run_dir, config, resume=resume, overwrite=overwrite)
+    run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
     data = catalog.load_data(config.data)
     steps, per_epoch = plan(config.train, len(data.train))
     modalities = catalog.configure(data.modalities, config.model)
-    run.write_modalities(modalities)
+    for m in modalities:
+        checks.check_values({m.name: data.train.pools[m.name]}, [m])
     strategy = runtime.make_strategy(config.train.strategy)
     _check_replicas(config.train.batch_size, strategy)
     with strategy.scope():
         model = catalog.build_model(config, modalities)
         compile_model(model, config.train, steps, per_epoch, strategy)
     checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
-    first = checkpoints.restore() if resume and checkpoints.latest_step is not None else 0
+    first = checkpoints.restore() if resume and checkpoints.steps else 0
     if first >= steps:
         raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
+    run.begin(config, modalities, overwrite=overwrite)
     log.info(
         "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
     )
@@ -103,17 +105,18 @@ def _fit(
     """Runs Keras' fit over whole epochs (a checkpoint ends each), then over the steps that are left."""
     with monitor.Progress(first, steps) as progress:
         callbacks = [
-            monitor.StopWhenNotFinite(run.checkpoints),
+            monitor.StopWhenNotFinite(checkpoints),
             progress,
+            monitor.Record(run, first),
             monitor.Scalars(run.logs),
-            monitor.Save(checkpoints, monitor.Record(run, first)),
+            monitor.Save(checkpoints),
             monitor.Panels(run.logs, data, config.train.panels_every),
             monitor.Coherence(run.logs, data, config.train.coherence_every),
         ]
         whole, rest = divmod(steps - first, per_epoch)
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
             if epochs:
-                done = int(model.optimizer.iterations)
+                done = runtime.step_of(model.optimizer)
                 batches = pipeline.batches(data.train, config.train.batch_size, config.train.seed, done, epochs * length)
                 # The last, shorter epoch ends with its data, which may be in the middle of an execution.
                 per_fit = {"steps_per_epoch": length} if length == per_epoch else {}

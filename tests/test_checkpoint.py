@@ -44,7 +44,7 @@ def test_everything_is_restored(tmp_path):
     other = training_state(compiled(seed=5))
     for variables in (state, other):
         checkpoints = Checkpoints(tmp_path, variables)
-        assert (checkpoints.latest_step, checkpoints.restore()) == (7, 7)
+        assert (checkpoints.steps, checkpoints.restore()) == ([7], 7)
         for name, value in snapshot(variables).items():
             np.testing.assert_array_equal(value, before[name], err_msg=name)
 
@@ -53,7 +53,17 @@ def test_the_last_few_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, training_state(compiled()), keep=2)
     for step in (1, 2, 3):
         checkpoints.save(step)
-    assert sorted(p.name for p in tmp_path.glob("*.index")) == ["step-2.index", "step-3.index"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        f"step-{n}.{end}" for n in (2, 3) for end in ("data-00000-of-00001", "index")
+    ]
+
+
+def test_a_checkpoint_that_was_not_finished_is_none(tmp_path):
+    checkpoints = Checkpoints(tmp_path, training_state(compiled()))
+    checkpoints.save(1)
+    (tmp_path / "step-2.data-00000-of-00001").write_bytes(b"half")
+    (tmp_path / "step-3.data-00000-of-00001.tempstate1").write_bytes(b"half")
+    assert (checkpoints.steps, checkpoints.restore()) == ([1], 1)
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, caplog):

@@ -34,6 +34,7 @@ def test_every_field_has_a_flag_and_reaches_the_config():
         "prior_weight": None, "mvae_subsets": 1,
     }  # fmt: skip
     given, expected = [], {}
+    other["epochs"] = 50  # with --steps, only the default is accepted
     for concern in config.TRAINING:
         for field in dataclasses.fields(concern):
             value = other.get(field.name, (field.default or 0) + 2 if field.name not in other else None)
@@ -65,6 +66,12 @@ def test_unknown_key_in_json_is_an_error():
         Config.from_json({"model": {"gamma": 2}})
     with pytest.raises(UserError, match="optimizer"):
         Config.from_json({"optimizer": {}})
+    for broken in ([], None, {"model": None}):
+        with pytest.raises(UserError, match="object of objects"):
+            Config.from_json(broken)
+    for broken in ({"shared_dim": "20"}, {"shared_dim": 2.5}, {"beta": True}, {"model": 3}):
+        with pytest.raises(UserError, match="must be of type"):
+            Config.from_json({"model": broken})
 
 
 @pytest.mark.parametrize(
@@ -81,6 +88,7 @@ def test_unknown_key_in_json_is_an_error():
         (["--private_beta=3"], "--private_beta does nothing with --private_dim=0"),
         (["--private_weights=word=5"], "--private_weights does nothing"),
         (["--warmup_steps=10"], "--warmup_steps does nothing without"),
+        (["--steps=10", "--epochs=3"], "--steps and --epochs both say how long"),
         (["--beta_start=0"], "--beta_start does nothing without --warmup_steps"),
     ],
 )

@@ -37,7 +37,7 @@ class Oracle:
         self.modalities = {n: Modality(n, (2,), "normal") for n in self.names}
         self.wrong = wrong
 
-    def translate(self, values, to=None, seed=None, mean=False):
+    def translate(self, values, to=None, mask=None, seed=None, mean=False):
         (source, value), *_ = values.items()
         shift = 1.0 if source in self.wrong else 0.0
         return dict.fromkeys(to, value + shift)
@@ -64,15 +64,26 @@ def test_coherence_of_a_model_that_knows(split, monkeypatch):
     assert shares["random"] == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000))
 
 
-def test_posterior_means_are_those_of_the_verb():
+MASK = {n: np.random.default_rng(k).uniform(size=700) > 0.3 for k, n in enumerate(("vector", "image", "text"))}
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_posterior_means_are_those_of_the_verb(mask):
+    """In batches, for every subset; where a subset is all there, missing values elsewhere change nothing."""
     model, values = toys.model("mvae", 2), toys.values(700)
-    split = Split(values, {n: np.arange(700) for n in values}, np.zeros(700, int))
-    index = np.arange(699, -1, -1)
-    found = judge.posterior_means(model, split, index)
-    assert list(found) == [",".join(s) for s in subsets(model.names)]
+    holes = {n: np.full_like(v, np.nan) if v.dtype.kind == "f" else np.full_like(v, -1) for n, v in values.items()}
+    filled = (
+        values
+        if mask is None
+        else {n: np.where(mask[n].reshape(-1, *[1] * (v.ndim - 1)), v, holes[n]) for n, v in values.items()}
+    )
+    split = Split(filled, {n: np.arange(700) for n in values}, np.zeros(700, int), mask)
+    found = judge.posterior_means(model, split)
     for subset in subsets(model.names):
-        expected = model.posterior(values, subset).mean().numpy()[::-1]
-        np.testing.assert_allclose(found[",".join(subset)], expected, rtol=1e-4, atol=1e-5)
+        there = split.has(subset)
+        assert there.sum() == (700 if mask is None else np.all([mask[n] for n in subset], axis=0).sum())
+        expected = model.posterior(values, subset).mean().numpy()
+        np.testing.assert_allclose(found[subset][there], expected[there], rtol=1e-4, atol=1e-5)
 
 
 def test_unimodal_values_keep_their_classes():
@@ -132,9 +143,16 @@ def test_nothing_to_judge_is_said(tmp_path, run):
         evaluate.evaluate(tmp_path)
     from mmtf.rundir import RunDirectory
 
-    empty = RunDirectory.start(tmp_path / "empty", run.config())
+    empty = RunDirectory(tmp_path / "empty")
+    empty.write_json("config.json", run.config().to_json())
+    with pytest.raises(UserError, match=r"has no training\.json"):
+        evaluate.evaluate(empty.path)
+    empty.write_json("training.json", run.read_json("training.json"))
     with pytest.raises(UserError, match=r"has no modalities\.json"):
         evaluate.evaluate(empty.path)
-    empty.write_modalities(run.modalities())
+    empty.write_json("modalities.json", [{"name": "digit"}])
+    with pytest.raises(UserError, match=r"modalities\.json is damaged"):
+        evaluate.evaluate(empty.path)
+    empty.begin(run.config(), run.modalities())
     with pytest.raises(UserError, match="holds no checkpoint"):
         evaluate.evaluate(empty.path)

@@ -6,9 +6,10 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+import toys
 from absl import flags
 
-from mmtf import catalog, evaluate, monitor, train
+from mmtf import catalog, evaluate, judge, monitor, runtime, train
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.errors import UserError
@@ -51,9 +52,9 @@ def test_tensorboard_has_every_term_under_its_own_name(finished):
     scalars = monitor.read_scalars(finished.logs)
     model, _ = evaluate.load_model(finished)
     assert set(model.terms_about()) <= set(scalars)
-    assert {"schedule/private_beta", "schedule/learning_rate"} <= set(scalars)
+    assert {"schedule/private_weight", "schedule/learning_rate"} <= set(scalars)
     assert scalars["loss"][0] == [2, 4]
-    assert scalars["schedule/shared_beta"][1][0] == pytest.approx(5.0)
+    assert scalars["schedule/shared_weight"][1][0] == pytest.approx(5.0)
 
 
 def test_training_lowers_the_loss(tmp_path):
@@ -103,7 +104,8 @@ def test_a_finished_run_can_be_made_longer(tmp_path):
 
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path):
-    run = RunDirectory.start(tmp_path / "run", config())
+    run = RunDirectory.claim(tmp_path / "run", config())
+    run.begin(config(), ())
     train.train(config(), run.path, resume=True)
     assert weights(run)[1] == 4
 
@@ -131,6 +133,68 @@ def test_a_term_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoi
     found, step = weights(run)
     assert step == 2
     assert all(np.all(np.isfinite(v)) for v in found.values())
+
+
+def test_several_devices_train_resume_and_draw_as_one(tmp_path):
+    """The whole run under MirroredStrategy, panels and checkpoints included; the same weights as on one device."""
+    options = {"strategy": "mirrored", "panels_every": 1, "steps_per_execution": 1}
+    run = train.train(config(2, train_options=options, private_dim=2), tmp_path / "two")
+    train.train(config(4, train_options=options, private_dim=2), run.path, resume=True)
+    one = train.train(config(4, private_dim=2), tmp_path / "one")
+    for name, weight in weights(one)[0].items():
+        np.testing.assert_allclose(weights(run)[0][name], weight, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_broken_weights_are_not_saved(tmp_path, monkeypatch):
+    """A last update with finite terms and a gradient that is none."""
+    honest = monitor.Record.on_epoch_begin
+
+    def poison(self, epoch, logs=None):
+        honest(self, epoch, logs)
+        if runtime.step_of(self.model.optimizer) == 2:
+            self.model.heads["digit"].bias.assign(np.full(self.model.heads["digit"].bias.shape, np.inf, np.float32))
+
+    monkeypatch.setattr(monitor.Record, "on_epoch_begin", poison)
+    monkeypatch.setattr(monitor.StopWhenNotFinite, "on_train_batch_end", lambda self, batch, logs=None: None)
+    with pytest.raises(monitor.NotFiniteError, match="made weights NaN or infinite.*last good checkpoint is step-2"):
+        train.train(config(4), tmp_path / "run")
+    assert weights(RunDirectory.open(tmp_path / "run"))[1] == 2
+
+
+@pytest.mark.parametrize("changes", [{"train_options": {"batch_size": 2000}}, {"likelihood_weights": "wrd=2"}])
+def test_a_refused_overwrite_loses_nothing(tmp_path, changes):
+    run = train.train(config(2), tmp_path / "run")
+    before = weights(run)[0]
+    with pytest.raises(UserError):
+        train.train(config(**changes), run.path, overwrite=True)
+    assert run.config() == config(2)
+    assert_equal(before, weights(run)[0])
+    train.train(config(4), run.path, overwrite=True)
+    assert weights(run)[1] == 4
+
+
+@pytest.mark.parametrize("model", sorted(catalog.MODELS))
+@pytest.mark.parametrize("dataset", sorted(catalog.DATASETS))
+def test_every_catalog_entry_trains_and_does_what_models_do(tmp_path, model, dataset):
+    run = train.train(config(2, model=model, private_dim=2, train_options={"coherence_every": 0}), tmp_path / "run")
+    found, _ = evaluate.load_model(run)
+    drawn = found.generate(3, (0, 1))
+    again = found.translate({n: np.asarray(x)[:2] for n, x in list(drawn.items())[:1]})
+    assert list(drawn) == list(found.names)
+    assert list(again) == list(found.names)[1:]
+    assert toys.MODELS[model] is catalog.MODELS[model].build
+
+
+def test_coherence_is_measured_during_training(tmp_path, monkeypatch):
+    def untrained(data, how):
+        return {m.name: catalog.DATASETS[data.name].classifiers[m.name](m, 10, seed=1) for m in data.modalities}
+
+    monkeypatch.setattr(judge, "train_classifiers", untrained)
+    monkeypatch.setattr(monitor, "COHERENCE_EXAMPLES", 30)
+    run = train.train(config(4, train_options={"coherence_every": 2}), tmp_path / "run")
+    scalars = monitor.read_scalars(run.logs)
+    assert scalars["coherence/word<-digit"][0] == [4]
+    assert {"coherence/random", "coherence_likeliest/word<-scene"} <= set(scalars)
 
 
 def test_image_panels_are_written(tmp_path):
@@ -186,10 +250,10 @@ def test_unknown_dataset_is_refused_before_anything_is_written(tmp_path):
 
 
 def test_a_full_disk_during_a_checkpoint_is_said(tmp_path, monkeypatch):
-    def full(self, **kwargs):
+    def full(self, path):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
-    monkeypatch.setattr(tf.train.CheckpointManager, "save", full)
+    monkeypatch.setattr(tf.train.Checkpoint, "write", full)
     with pytest.raises(UserError, match="Cannot write a checkpoint .*No space left"):
         train.train(config(), tmp_path / "run")
 
@@ -217,4 +281,4 @@ def test_checkpoints_have_the_whole_optimizer(finished):
     saved = {name for name, _ in tf.train.list_variables(str(finished.checkpoints / "step-4"))}
     count = len(model.weights) + 2 * len(model.trainable_variables) + 2
     assert len([n for n in saved if n.startswith("variables/")]) == count
-    assert Checkpoints(finished.checkpoints, model.named_weights()).latest_step == 4
+    assert Checkpoints(finished.checkpoints, model.named_weights()).steps == [2, 4]

@@ -33,11 +33,20 @@ class Split:
         """Values of the examples at `index`, gathered: a dict of `[len(index), ...]` arrays."""
         return {name: pool[self.rows[name][index]] for name, pool in self.pools.items()}
 
+    def at(self, index) -> Split:
+        """The examples at `index`, sharing the pools."""
+        rows = {name: rows[index] for name, rows in self.rows.items()}
+        mask = self.mask and {name: mask[index] for name, mask in self.mask.items()}
+        return dataclasses.replace(self, rows=rows, label=self.label[index], mask=mask)
+
+    def has(self, names) -> np.ndarray:
+        """Which examples have all the modalities named, `[N]` bool."""
+        there = np.ones(len(self), bool)
+        return there if self.mask is None else np.all([there, *(self.mask[name] for name in names)], axis=0)
+
     def first(self, count: int) -> Split:
         """The first `count` examples, or all if there are fewer."""
-        rows = {name: rows[:count] for name, rows in self.rows.items()}
-        mask = self.mask and {name: mask[:count] for name, mask in self.mask.items()}
-        return dataclasses.replace(self, rows=rows, label=self.label[:count], mask=mask)
+        return self.at(slice(count))
 
 
 @dataclasses.dataclass(frozen=True)

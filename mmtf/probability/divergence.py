@@ -23,9 +23,9 @@ def kl(q: tfd.MultivariateNormalDiag, p: tfd.MultivariateNormalDiag) -> tf.Tenso
     return 0.5 * tf.reduce_sum(ratio + distance - 1.0 - tf.math.log(ratio), axis=-1)
 
 
-def weighted_kl(experts: Sequence[tfd.MultivariateNormalDiag], weights: Sequence[Weight], prior) -> tf.Tensor:
-    """sum_k w_k KL(q_k || prior) -> `[B]`: the upper bound of [S] eq. 6 (Lemma 1) on the KL of the mixture."""
-    return sum(w * kl(q, prior) for q, w in zip(experts, weights, strict=True))
+def weighted_kl(experts: Sequence[tfd.MultivariateNormalDiag], weights: Sequence[Weight], to) -> tf.Tensor:
+    """sum_k w_k KL(q_k || to) -> `[B]`; to the prior, the upper bound of [S] eq. 6 (Lemma 1) on the KL of the mixture."""
+    return sum(w * kl(q, to) for q, w in zip(experts, weights, strict=True))
 
 
 def jensen_shannon(experts: Sequence[tfd.MultivariateNormalDiag], weights: Sequence[Weight]) -> tf.Tensor:

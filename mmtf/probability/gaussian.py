@@ -101,4 +101,4 @@ def stddev(q: tfd.MultivariateNormalDiag) -> tf.Tensor:
 
 
 def _over_events(weight: Weight) -> Weight:
-    return weight[..., None] if tf.is_tensor(weight) and weight.shape.rank else weight
+    return weight if isinstance(weight, float) else tf.convert_to_tensor(weight, tf.float32)[..., None]

@@ -54,12 +54,15 @@ class Betas:
 
 
 def weighted_elbo(
-    elbo: Elbo, modalities: Mapping[str, Modality], shared_beta: tf.Tensor | float, private_beta: tf.Tensor | float
+    elbo: Elbo, modalities: Mapping[str, Modality], shared_weight: tf.Tensor | float, private_weight: tf.Tensor | float
 ) -> tf.Tensor:
     """sum_j w_j log p(x_j|s_j,c) - beta ( beta_content D(c) + beta_style sum_j beta_style_j KL(q(s_j|x_j)||p(s_j)) ).
 
     The lower bound of [S] eq. 18, 19 and 20 (which differ in D and in q(c|X) alone) with the weights of C.3.2. -> `[B]`
+
+    Args:
+      shared_weight: beta * beta_content. private_weight: beta * beta_style. `Betas.at` gives both.
     """
     log_px = sum(modalities[name].likelihood_weight * term for name, term in elbo.log_px.items())
     kl_private = sum(modalities[name].private_weight * term for name, term in elbo.kl_private.items())
-    return log_px - shared_beta * elbo.divergence - private_beta * kl_private
+    return log_px - shared_weight * elbo.divergence - private_weight * kl_private

@@ -103,6 +103,7 @@ class MultimodalVAE(keras.Model):
     def posteriors(self, values, mask=None) -> dict[tuple[str, ...], tfd.Distribution]:
         """q(c|X_K) of every non-empty subset K of the given modalities, each modality encoded once."""
         observed = observe(values, mask, self.modalities)
+        _check_something_is_there(observed)
         experts = self._encode(observed).shared
         return {
             subset: self.fuse({n: experts[n] for n in subset}, {n: observed.present[n] for n in subset})
@@ -117,6 +118,8 @@ class MultimodalVAE(keras.Model):
           private: `[B, private_dim]` per modality; a modality left out gets its prior's mean, 0.
         """
         names = check_subset(self.names if to is None else to, self.names)
+        if private:
+            check_subset(private, self.names)
         return {name: self._likelihood(name, shared, (private or {}).get(name)) for name in names}
 
     def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
@@ -127,13 +130,20 @@ class MultimodalVAE(keras.Model):
           mean: return E[x], which for a categorical modality are its probabilities, and not its likeliest classes.
         """
         observed = observe(values, mask, self.modalities)
+        _check_something_is_there(observed)
         codes = self._encode(observed)
         shared = _draw(self.fuse(codes.shared, observed.present), seed, "shared")
         private = {name: _draw(q, seed, f"private/{name}") for name, q in codes.private.items()}
         return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
 
     def generate(self, n: int | tf.Tensor, seed=(0, 0), mean: bool = False) -> dict[str, tf.Tensor]:
-        """n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`."""
+        """n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`.
+
+        Raises:
+          ValueError: n is below 1, or there is no seed: a sample is random.
+        """
+        if seed is None or (isinstance(n, int) and n < 1):
+            raise ValueError(f"generate wants a number of samples of 1 or more and a seed of two integers, not {n} and {seed}.")
         shared = _draw(self.prior, seed, "shared", n)
         return self._values(self.decode(shared, self.sample_private_prior(n, seed)), mean)
 
@@ -204,8 +214,8 @@ class MultimodalVAE(keras.Model):
         """
         observed = observe(values, mask, self.modalities)
         elbos = self.elbos(observed, self._encode(observed), noise)
-        shared_beta, private_beta = self.betas.at(step)
-        loss = -sum(weighted_elbo(elbo, self.modalities, shared_beta, private_beta) for elbo in elbos.values())
+        shared_weight, private_weight = self.betas.at(step)
+        loss = -sum(weighted_elbo(elbo, self.modalities, shared_weight, private_weight) for elbo in elbos.values())
         named = {"loss": loss}
         for bound, elbo in elbos.items():
             named |= {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
@@ -230,7 +240,7 @@ class MultimodalVAE(keras.Model):
         noise = runtime.Noise(tf.stack([self.seed, step]), runtime.batch_size(values))
         with tf.GradientTape() as tape:
             terms = self.terms(values, mask, noise, step)
-            loss = runtime.replica_mean(terms["loss"])
+            loss = self.optimizer.scale_loss(runtime.replica_mean(terms["loss"]))
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         self.term_means.update_state(terms, mask, step)
@@ -250,13 +260,14 @@ class MultimodalVAE(keras.Model):
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """Every weight under a name that depends on the model alone, for checkpoints."""
-        networks = [*self.encoders.values(), *self.heads.values(), *self.decoders.values()]
-        return {f"{n.name}.{i}.{v.name}": v for n in networks for i, v in enumerate(n.weights)}
+        roles = {"encoder": self.encoders, "head": self.heads, "decoder": self.decoders}
+        networks = {f"{role}.{name}": network for role, part in roles.items() for name, network in part.items()}
+        return {f"{key}.{i}.{v.name}": v for key, network in networks.items() for i, v in enumerate(network.weights)}
 
     def schedule(self, step: int) -> dict[str, float]:
         """What changes with the step: the weights of the divergences."""
         shared, private = self.betas.at(step)
-        return {"shared_beta": float(shared), "private_beta": float(private)}
+        return {"shared_weight": float(shared), "private_weight": float(private)}
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Leaves out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails."""
@@ -293,6 +304,11 @@ def _only(mapping: Mapping, names: Sequence[str]) -> dict:
     return {name: mapping[name] for name in names}
 
 
+def _check_shape(modality: Modality, what: str, found: tuple, wanted: tuple) -> None:
+    if tuple(found) != tuple(wanted):
+        raise ValueError(f"{modality.name}: the {what} must have the shape {tuple(wanted)} per example, not {tuple(found)}.")
+
+
 def _check_something_is_there(observed: Observed) -> None:
     """Outside of graphs: a posterior of nothing is a mistake in the mask."""
     there = sum(observed.present.values())
@@ -315,5 +331,11 @@ def _check_parts(modalities, encoders, decoders, shared_dim: int) -> None:
     for kind, networks in (("encoder", encoders), ("decoder", decoders)):
         if set(networks) != set(names):
             raise ValueError(f"One {kind} per modality is needed: modalities are {names}, {kind}s are {sorted(networks)}.")
+    for m in modalities:
+        if not (encoders[m.name].built and decoders[m.name].built):
+            raise ValueError(f"{m.name}: encoder and decoder must be built; begin each with keras.Input(shape).")
+        _check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.event_shape)
+        _check_shape(m, "decoder's input", decoders[m.name].input_shape[1:], (m.private_dim + shared_dim,))
+        _check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.parameter_shape)
     if shared_dim < 1:
         raise ValueError(f"shared_dim must be at least 1, not {shared_dim}.")

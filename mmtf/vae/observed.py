@@ -43,8 +43,11 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
     """
     names = check_subset(values, tuple(modalities))
     mask = mask or {}
-    if all(isinstance(values[name], np.ndarray) for name in names):
-        check_values(values, [modalities[name] for name in names], {n: np.asarray(m) for n, m in mask.items() if n in values})
+    if mask:
+        check_subset(mask, tuple(modalities))
+    arrays = {n: values[n] for n in names if isinstance(values[n], np.ndarray)}
+    if arrays:
+        check_values(arrays, [modalities[n] for n in arrays], {n: np.asarray(mask[n]) for n in arrays if n in mask})
     return Observed(
         {name: _value(values[name], mask.get(name), modalities[name]) for name in names},
         {name: _present(values[name], mask.get(name)) for name in names},
@@ -58,6 +61,10 @@ def _value(value, mask, modality: Modality) -> tf.Tensor:
             f"{modality.name}: wanted values of shape [batch, {', '.join(map(str, modality.event_shape))}], "
             f"got {list(value.shape)}; reshape the array, or use the model's own data set."
         )
+    if modality.likelihood == "categorical" and not value.dtype.is_integer:
+        raise ValueError(f"{modality.name}: wanted integer class indices, got {value.dtype.name}; convert them.")
+    if modality.likelihood != "categorical" and value.dtype.is_integer and value.dtype != tf.uint8:
+        raise ValueError(f"{modality.name}: wanted uint8 or floating values, got {value.dtype.name}; convert them.")
     if mask is not None:
         # Before any arithmetic, so that not even NaN reaches a gradient.
         there = tf.reshape(tf.cast(mask, tf.bool), [-1] + [1] * len(modality.event_shape))
@@ -70,4 +77,4 @@ def _value(value, mask, modality: Modality) -> tf.Tensor:
 
 
 def _present(value, mask) -> tf.Tensor:
-    return tf.ones(tf.shape(value)[:1]) if mask is None else tf.cast(mask, tf.float32)
+    return tf.ones(tf.shape(value)[:1]) if mask is None else tf.cast(tf.cast(mask, tf.bool), tf.float32)
