@@ -44,7 +44,8 @@ class Noise:
     def strata(self, stream: str) -> tf.Tensor:
         """Uniform `[B]` in [0, 1), one from each of as many equal strata as the global batch has examples, shuffled."""
         total = self._local * self._replicas
-        order = tf.random.experimental.stateless_shuffle(tf.range(total), stream_seed(self._seed, stream + "/order"))
+        # Not `stateless_shuffle`: XLA, which compiles the step on an accelerator, has no kernel for it.
+        order = tf.argsort(tf.random.stateless_uniform([total], stream_seed(self._seed, stream + "/order")))
         uniform = tf.random.stateless_uniform([total], stream_seed(self._seed, stream))
         strata = (tf.cast(order, tf.float32) + uniform) / tf.cast(total, tf.float32)
         return self._own(tf.minimum(strata, LARGEST_STRATUM))

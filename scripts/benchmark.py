@@ -37,7 +37,7 @@ def main(argv):
     try:
         machine = interleaved.machine()
     except interleaved.metadata.PackageNotFoundError as error:
-        raise UserError(f"The benchmark needs {error}: run make benchmark, or pip install -e '.[bench]'.") from error
+        raise UserError(f"The benchmark needs {error.name}: run make benchmark, or pip install -e '.[bench]'.") from error
     print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
     training = race(["mmtf", "torch", *ALSO.value])
     print(f"\nmmJSD with subspaces, batch {BATCH_SIZE.value}, data feeding included\n\n{interleaved.table(training, 'torch')}")

@@ -26,16 +26,16 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
     _check(modality)
     init = layers.glorot(seed)
 
-    def conv(filters, padding):
-        return keras.layers.Conv2D(filters, 4, 2, padding, activation="relu", kernel_initializer=next(init))
+    def conv(filters):
+        return keras.layers.Conv2D(filters, 4, 2, "same", activation="relu", kernel_initializer=next(init))
 
     return keras.Sequential(
         [
             keras.Input(EVENT_SHAPE),
-            conv(32, "same"),
-            conv(64, "same"),
-            conv(64, "same"),
-            conv(128, "valid"),
+            conv(32),
+            conv(64),
+            conv(64),
+            layers.WholeConv2D(128, 4, activation="relu", kernel_initializer=next(init)),
             keras.layers.Flatten(),
         ],
         name=f"{modality.name}_encoder",
@@ -55,18 +55,18 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     layers.require_positive(latent_dim=latent_dim)
     init = layers.glorot(seed)
 
-    def conv_transposed(filters, padding, activation="relu"):
-        return keras.layers.Conv2DTranspose(filters, 4, 2, padding, activation=activation, kernel_initializer=next(init))
+    def conv_transposed(filters):
+        return keras.layers.Conv2DTranspose(filters, 4, 2, "same", activation="relu", kernel_initializer=next(init))
 
     return keras.Sequential(
         [
             keras.Input((latent_dim,)),
             keras.layers.Dense(128, activation="relu", kernel_initializer=next(init)),
             keras.layers.Reshape((1, 1, 128)),
-            conv_transposed(64, "valid"),
-            conv_transposed(64, "same"),
-            conv_transposed(32, "same"),
-            conv_transposed(EVENT_SHAPE[-1], "same", activation="linear"),
+            layers.WholeConv2DTranspose(64, 4, activation="relu", kernel_initializer=next(init)),
+            conv_transposed(64),
+            conv_transposed(32),
+            layers.Conv2DDoubling(EVENT_SHAPE[-1], 4, 2, "same", kernel_initializer=next(init)),
         ],
         name=f"{modality.name}_decoder",
     )

@@ -1,7 +1,7 @@
 """Text encoder and decoder, [S] Table 7: convolutions along 8 characters.
 
 Specifications in the table are PyTorch's (kernel, stride, padding, dilation). On even lengths (4, 2, 1) is Keras' "same";
-(4, 2, 0) from length 4 to 1, and (4, 1, 0) back, are "valid". `tests/networks/test_encoders_decoders.py` checks the
+(4, 2, 0) from length 4 to 1, and (4, 1, 0) back, are `layers.Whole...`. `tests/networks/test_encoders_decoders.py` checks the
 numbers.
 """
 
@@ -28,15 +28,15 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
     _check(modality)
     init = layers.glorot(seed)
 
-    def conv(padding):
-        return keras.layers.Conv1D(FILTERS, 4, 2, padding, activation="relu", kernel_initializer=next(init))
+    def relu(layer, *specification):
+        return layer(*specification, activation="relu", kernel_initializer=next(init))
 
     return keras.Sequential(
         [
             keras.Input(EVENT_SHAPE, dtype="int32"),
-            layers.Characters(modality.num_classes, FILTERS, activation="relu", kernel_initializer=next(init)),
-            conv("same"),
-            conv("valid"),
+            relu(layers.Characters, modality.num_classes, FILTERS),
+            relu(keras.layers.Conv1D, FILTERS, 4, 2, "same"),
+            relu(layers.WholeConv1D, FILTERS, 4),
             keras.layers.Flatten(),
         ],
         name=f"{modality.name}_encoder",
@@ -56,16 +56,16 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     layers.require_positive(latent_dim=latent_dim)
     init = layers.glorot(seed)
 
-    def conv_transposed(strides, padding):
-        return keras.layers.Conv1DTranspose(FILTERS, 4, strides, padding, activation="relu", kernel_initializer=next(init))
+    def relu(layer, *specification):
+        return layer(*specification, activation="relu", kernel_initializer=next(init))
 
     return keras.Sequential(
         [
             keras.Input((latent_dim,)),
-            keras.layers.Dense(FILTERS, activation="relu", kernel_initializer=next(init)),
+            relu(keras.layers.Dense, FILTERS),
             keras.layers.Reshape((1, FILTERS)),
-            conv_transposed(1, "valid"),
-            conv_transposed(2, "same"),
+            relu(layers.WholeConv1DTranspose, FILTERS, 4),
+            relu(keras.layers.Conv1DTranspose, FILTERS, 4, 2, "same"),
             # A transposed convolution of kernel 1 and stride 1 is a plain one.
             keras.layers.Conv1D(modality.num_classes, 1, kernel_initializer=next(init)),
         ],
