@@ -68,13 +68,14 @@ def fit(
 
 def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
     """The likeliest class of each value: `[N, ...]` -> `[N]` int64. Raises ValueError where there are no values."""
-    order = np.arange(len(values))
-    in_batches = [order[start : start + batch_size] for start in range(0, len(values), batch_size)]
-    if not in_batches:
+    count = len(values)
+    if not count:
         raise ValueError("There are no values to classify.")
+    # The last batch is filled up with the last value: one shape is one trace.
+    rows = np.minimum(np.arange(-(-count // batch_size) * batch_size), count - 1).reshape(-1, batch_size)
     prepare = _preparation(model)
-    logits = [model.predict_on_batch(prepare(tf.constant(values[rows]))) for rows in in_batches]
-    return np.concatenate(logits).argmax(axis=-1)
+    logits = [model.predict_on_batch(prepare(tf.constant(values[batch]))) for batch in rows]
+    return np.concatenate(logits)[:count].argmax(axis=-1)
 
 
 def accuracy(model: keras.Model, values: np.ndarray, labels: np.ndarray) -> float:

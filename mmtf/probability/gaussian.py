@@ -88,6 +88,24 @@ def sample_mixture(
     return loc + scale * noise
 
 
+def sample(distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
+    """One sample `[B, D]` of a posterior, Gaussian or mixture of Gaussians, under a stateless seed `[2]`.
+
+    Of a mixture only the chosen component is drawn; TFP draws all of them and selects with integer products.
+    """
+    if not isinstance(distribution, tfd.MixtureSameFamily):
+        return distribution.sample(seed=seed)
+    components, weights = distribution.components_distribution, distribution.mixture_distribution.probs_parameter()
+    experts = [components[..., k] for k in range(weights.shape[-1])]
+    which, noise = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    return sample_mixture(
+        experts,
+        tf.unstack(weights, axis=-1),
+        tf.random.stateless_uniform(tf.shape(weights)[:-1], which),
+        tf.random.stateless_normal(tf.shape(experts[0].loc), noise),
+    )
+
+
 def component_at(weights: Sequence[Weight], strata: tf.Tensor) -> tf.Tensor:
     """Index `[B]` int32 of the component whose share of (0, 1), laid end to end, holds the stratum."""
     ends = tf.cumsum(tf.stack([w * tf.ones_like(strata) for w in weights]), axis=0)

@@ -13,7 +13,7 @@ from mmtf import runtime
 from mmtf.modality import Modality, check_subset, subsets
 from mmtf.networks.heads import GaussianHead
 from mmtf.probability.divergence import kl
-from mmtf.probability.gaussian import diagonal_normal, standard_normal, stddev
+from mmtf.probability.gaussian import diagonal_normal, sample, standard_normal, stddev
 from mmtf.probability.likelihood import likelihood, mean_value, shown_value
 from mmtf.terms import TermMeans
 from mmtf.vae.elbo import Betas, Elbo, weighted_elbo
@@ -320,8 +320,8 @@ def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor 
     """A sample `[B, D]` (or `[n, D]`) under a stateless seed and the stream's name; the mean where the seed is None."""
     if seed is None:
         return distribution.mean()
-    shape = [] if n is None else [n]
-    return distribution.sample(shape, seed=runtime.stream_seed(seed, stream))
+    seed = runtime.stream_seed(seed, stream)
+    return sample(distribution, seed) if n is None else distribution.sample([n], seed=seed)
 
 
 def _check_parts(modalities, encoders, decoders, shared_dim: int) -> None:

@@ -19,6 +19,9 @@ class MVAE(MultimodalVAE):
     ELBO(X_K) = sum_{j in K} E[log p(x_j|s_j,c)] - KL(q(c|X_K) || p(c)) - sum_{j in K} KL(q(s_j|x_j) || p(s_j)), with
     q(c|X_K) = prod_{j in K} q(c|x_j) p(c). Sampling and divergence use the same product in every bound; the authors'
     release of [S] samples a single modality's code from the product and penalises the raw expert.
+
+    An example that has one modality under a mask counts its bound twice, as the joint and as the single one. Reported terms of
+    the random sets are means over all examples, those whose set left the modality out included.
     """
 
     def __init__(self, *args, random_subsets: int = 0, **kwargs):
@@ -44,7 +47,7 @@ class MVAE(MultimodalVAE):
     def elbos(self, observed: Observed, codes: Codes, noise):
         bounds = {"joint": observed}
         if len(self.names) > 1:
-            bounds |= {f"only_{name}": observed.only((name,)) for name in self.names}
+            bounds |= {f"only_{name}": observed.only((name,)) for name in observed.values}
         bounds |= {f"subset_{k}": self._draw_subset(observed, noise, k) for k in range(self._drawn)}
         private = self.sample_private(codes, noise)
         return {name: self._elbo(part, codes, private, noise, name) for name, part in bounds.items()}
@@ -63,5 +66,6 @@ class MVAE(MultimodalVAE):
         """The batch with modalities hidden at random: each example keeps one of the sets of 2 to M-1 modalities."""
         number = tf.cast(noise.strata(f"subset_{k}") * len(self._indicators), tf.int32)
         kept = tf.unstack(tf.gather(tf.constant(self._indicators), number), axis=1)
-        present = {name: observed.present[name] * keep for name, keep in zip(self.names, kept, strict=True)}
+        keeps = dict(zip(self.names, kept, strict=True))
+        present = {name: there * keeps[name] for name, there in observed.present.items()}
         return Observed(observed.values, present)

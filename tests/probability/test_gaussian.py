@@ -1,6 +1,7 @@
 """Experts and their fusions against NumPy, sampling against densities."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 from oracles import log_normal
@@ -91,6 +92,21 @@ def test_mixture_samples_have_the_mixture_s_moments():
     assert abs(samples.mean() - mean) < 4 * np.sqrt(variance / n)
     fourth = np.mean((samples - samples.mean()) ** 4)
     assert abs(samples.var() - variance) < 4 * np.sqrt((fourth - variance**2) / n)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_samples_of_a_posterior_have_its_moments(missing):
+    n, weights = 100_000, ([0.0, 0.6, 0.4] if missing else [0.2, 0.3, 0.5])
+    experts = [tfd.MultivariateNormalDiag(tf.tile(LOCS[k][:1], [n, 1]), tf.tile(SCALES[k][:1], [n, 1])) for k in range(3)]
+    q = gaussian.mixture(experts, weights)
+    samples = gaussian.sample(q, tf.constant([3, 4])).numpy()
+    error = samples.std(axis=0) / np.sqrt(n)
+    assert np.all(np.abs(samples.mean(axis=0) - q.mean()[0]) < 4 * error)
+    np.testing.assert_allclose(samples.std(axis=0), q.stddev()[0], rtol=0.02)
+    np.testing.assert_array_equal(samples, gaussian.sample(q, tf.constant([3, 4])))
+    assert not np.allclose(samples, gaussian.sample(q, tf.constant([3, 5])))
+    one = gaussian.sample(experts[0], tf.constant([0, 1])).numpy()
+    assert np.all(np.abs(one.mean(axis=0) - LOCS[0, 0]) < 4 * SCALES[0, 0] / np.sqrt(n))
 
 
 def test_each_component_serves_its_exact_share_of_a_stratified_batch():
