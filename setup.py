@@ -1,10 +1,12 @@
 """Installation of mmtf; every dependency that the project needs is named here and nowhere else."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
-VERSION = "0.1.0"
+# The version stands in the package, where programs look for it.
+VERSION = re.search(r'__version__ = "(.+)"', Path(__file__).with_name("mmtf").joinpath("__init__.py").read_text()).group(1)
 
 # tf-keras: TensorFlow Probability 0.25 cannot be imported without it.
 # tensorboard: TensorFlow 2.21 no longer brings it.
@@ -26,7 +28,7 @@ REQUIRED = [
     "setuptools; python_version >= '3.12'",
 ]
 
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis", "ruff>=0.8"]
+TEST = ["pytest>=8", "pytest-xdist", "ruff>=0.8"]
 BENCH = ["torch==2.13.0"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
 

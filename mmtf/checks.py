@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from mmtf.errors import UserError
 from mmtf.modality import Modality
 
 
@@ -21,18 +22,18 @@ def check_values(
         stands where the mask is False has to have the shape and type, and may be anything otherwise, even NaN.
 
     Raises:
-      ValueError: an unknown or missing modality, a wrong shape, type or number of examples, or a value outside what
-        the likelihood allows: finite for laplace and normal, 0..1 for bernoulli (uint8 always fits), 0..num_classes-1.
+      UserError: (a ValueError) an unknown or missing modality, a wrong shape, type or number of examples, or a value outside
+        what the likelihood allows: finite for laplace and normal, 0..1 for bernoulli (uint8 always fits), 0..num_classes-1.
     """
     mask = mask or {}
     names = [m.name for m in modalities]
     for kind, given in (("values", values), ("mask", mask)):
         unknown = [name for name in given if name not in names]
         if unknown:
-            raise ValueError(f"{kind}: unknown modality {unknown[0]!r}; the modalities are: {', '.join(names)}.")
+            raise UserError(f"{kind}: unknown modality {unknown[0]!r}; the modalities are: {', '.join(names)}.")
     missing = [name for name in names if name not in values]
     if missing:
-        raise ValueError(f"values: modality {missing[0]!r} is missing; give an array, and a mask if it is not always there.")
+        raise UserError(f"values: modality {missing[0]!r} is missing; give an array, and a mask if it is not always there.")
     arrays = {m.name: np.asarray(values[m.name]) for m in modalities}
     for m in modalities:
         _check_shape(m, arrays[m.name], names[0], arrays[names[0]])
@@ -42,11 +43,9 @@ def check_values(
 
 def _check_shape(m, array, first, first_array):
     if array.ndim == 0 or array.shape[1:] != m.event_shape:
-        raise ValueError(f"{m.name}: wanted an array of shape [N, {str(m.event_shape)[1:-1].rstrip(',')}], not {array.shape}.")
+        raise UserError(f"{m.name}: wanted an array of shape [N, {str(m.event_shape)[1:-1].rstrip(',')}], not {array.shape}.")
     if len(array) != len(first_array):
-        raise ValueError(
-            f"{m.name}: {len(array)} examples, but {first} has {len(first_array)}; row n of each belongs together."
-        )
+        raise UserError(f"{m.name}: {len(array)} examples, but {first} has {len(first_array)}; row n of each belongs together.")
 
 
 def _check_dtype(m, array):
@@ -55,7 +54,7 @@ def _check_dtype(m, array):
     else:
         fits, wanted = array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating), "uint8 or floating values"
     if not fits:
-        raise ValueError(f"{m.name}: wanted {wanted} for a {m.likelihood} likelihood, not {array.dtype}; convert them.")
+        raise UserError(f"{m.name}: wanted {wanted} for a {m.likelihood} likelihood, not {array.dtype}; convert them.")
 
 
 def _present(m, array, mask) -> np.ndarray:
@@ -64,7 +63,7 @@ def _present(m, array, mask) -> np.ndarray:
         return array
     mask = np.asarray(mask)
     if mask.dtype != bool or mask.shape != array.shape[:1]:
-        raise ValueError(f"{m.name}: wanted a bool mask of shape ({len(array)},), not {mask.dtype} of shape {mask.shape}.")
+        raise UserError(f"{m.name}: wanted a bool mask of shape ({len(array)},), not {mask.dtype} of shape {mask.shape}.")
     return array[mask]
 
 
@@ -73,8 +72,8 @@ def _check_range(m, array):
         return
     low, high = array.min(), array.max()  # NaN if any value is NaN
     if m.likelihood == "categorical" and not (low >= 0 and high < m.num_classes):
-        raise ValueError(f"{m.name}: class indices must be in 0..{m.num_classes - 1}, but run {low}..{high}.")
+        raise UserError(f"{m.name}: class indices must be in 0..{m.num_classes - 1}, but run {low}..{high}.")
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise ValueError(f"{m.name}: wanted finite values, but there is NaN or infinity; mask or remove those examples.")
+        raise UserError(f"{m.name}: wanted finite values, but there is NaN or infinity; mask or remove those examples.")
     if m.likelihood == "bernoulli" and not (low >= 0 and high <= 1):
-        raise ValueError(f"{m.name}: a bernoulli likelihood needs values in 0..1, but they run {low}..{high}; rescale them.")
+        raise UserError(f"{m.name}: a bernoulli likelihood needs values in 0..1, but they run {low}..{high}; rescale them.")

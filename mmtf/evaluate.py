@@ -36,6 +36,7 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
     test = data.test.first(config.test_examples)
     classifiers = judge.train_classifiers(data, config)
     log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(test))
+    coherence = judge.Coherence(model, test, classifiers, config).measure()
     metrics = {
         "model": experiment.model.model,
         "dataset": experiment.data.dataset,
@@ -43,7 +44,8 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
         "seed": experiment.train.seed,
         "step": step,
         **judge.latent_probes(model, data.train, test, config),
-        **judge.Coherence(model, test, classifiers, config).measure(),
+        **coherence,
+        "coherence_standard_error": judge.standard_errors(coherence["coherence"], len(test), config.random_samples),
         "classifier_accuracy": judge.classifier_accuracies(data, classifiers),
         "training": {k: record[k] for k in ("steps", "seconds", "steps_per_second")},
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},

@@ -132,6 +132,9 @@ def test_metrics_have_every_subset_and_target(run, quick_classifiers):
     assert set(metrics["coherence_own_private"]) == {f"{n}<-{k}" for k in keys for n in k.split(",")}
     assert set(metrics["coherence_likeliest"]) == {f"word<-{k}" for k in keys}
     assert set(metrics["classifier_accuracy"]) == set(names)
+    assert metrics["coherence_standard_error"]["word<-digit"] == pytest.approx(
+        np.sqrt(metrics["coherence"]["word<-digit"] * (1 - metrics["coherence"]["word<-digit"]) / 60), abs=1e-4
+    )
     assert set(metrics["training"]) == {"steps", "seconds", "steps_per_second"}
     drawn = {p.stem for p in run.figures.glob("*.png")}
     assert {"random_scene", "reconstruction", "from_word", "swap_digit", "coherence", "probe", "training"} <= drawn

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 IDENTITY = ("model", "dataset", "protocol", "seed")
 KNOWN = (*IDENTITY, "probe", "coherence", "classifier_accuracy", "training")
+# Too long for a screen; metrics.json has them.
+UNPRINTED = ("step", "probe_one_batch", "coherence_own_private", "coherence_standard_error", "evaluation")
 ABSENT = "-"
 ARROW = "<-"
 
@@ -38,7 +40,9 @@ def metrics_table(metrics: Mapping) -> str:
         parts += [_by_subset(metrics), LEGEND]
     if "random" in metrics.get("coherence", {}):
         parts.append(f"Random coherence (all classifiers agree): {_number(metrics['coherence']['random'])}")
-    others = [(name, _number(value)) for key in metrics if key not in KNOWN for name, value in _flat(key, metrics[key])]
+    others = [
+        (name, _number(value)) for key in metrics if key not in KNOWN + UNPRINTED for name, value in _flat(key, metrics[key])
+    ]
     if others:
         parts.append(_markdown(("other", "value"), others))
     return "\n\n".join(parts) + "\n"

@@ -1,0 +1,18 @@
+"""Prints judged runs side by side, as Markdown: python scripts/compare.py --runs=runs/first,runs/second"""
+
+from absl import flags
+
+from mmtf import console
+from mmtf.report import tables
+from mmtf.rundir import RunDirectory
+
+RUNS = flags.DEFINE_list("runs", None, "Directories of runs that evaluate.py has judged.", required=True)
+
+
+def main(argv):
+    console.refuse_arguments(argv)
+    print(tables.comparison_table([RunDirectory.open(path).read_json("metrics.json") for path in RUNS.value]))
+
+
+if __name__ == "__main__":
+    console.run(main)
