@@ -45,7 +45,7 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None) -> dict:
         "step": step,
         **judge.latent_probes(model, data.train, test, config),
         **coherence,
-        "coherence_standard_error": judge.standard_errors(coherence["coherence"], len(test), config.random_samples),
+        "coherence_standard_error": judge.standard_errors(coherence["coherence"], test, config.random_samples),
         "classifier_accuracy": judge.classifier_accuracies(data, classifiers),
         "training": {k: record[k] for k in ("steps", "seconds", "steps_per_second")},
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},

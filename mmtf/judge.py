@@ -78,10 +78,10 @@ class Coherence:
         return tf.constant([self._config.evaluation_seed, number])
 
 
-def standard_errors(shares: Mapping[str, float], examples: int, samples: int) -> dict[str, float]:
-    """Binomial standard error of each coherence: the random one from its samples, the others from the test examples."""
-    counts = {name: samples if name == "random" else examples for name in shares}
-    return {name: round(coherence.standard_error(share, counts[name]), 4) for name, share in shares.items()}
+def standard_errors(shares: Mapping[str, float], test: Split, samples: int) -> dict[str, float]:
+    """Binomial standard error of each coherence: `random` from its samples, `Y<-K` from the examples that have all of K."""
+    counts = {name: samples if name == "random" else test.has(name.split("<-")[1].split(",")).sum() for name in shares}
+    return {name: round(coherence.standard_error(share, int(counts[name])), 4) for name, share in shares.items()}
 
 
 def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[str, ...]], tf.Tensor]]:

@@ -36,7 +36,9 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
     steps, per_epoch = plan(config.train, len(data.train))
     modalities = catalog.configure(data.modalities, config.model)
     for m in modalities:
-        checks.check_values({m.name: data.train.pools[m.name]}, [m])
+        # What a mask hides may be anything, in the pool too.
+        used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
+        checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
     strategy = runtime.make_strategy(config.train.strategy)
     _check_replicas(config.train.batch_size, strategy)
     with strategy.scope():

@@ -86,6 +86,13 @@ def test_posterior_means_are_those_of_the_verb(mask):
         np.testing.assert_allclose(found[subset][there], expected[there], rtol=1e-4, atol=1e-5)
 
 
+def test_standard_errors_count_the_examples_that_have_the_subset():
+    there = {"a": np.arange(100) < 100, "b": np.arange(100) < 25}
+    test = Split({}, {}, np.zeros(100, int), there)
+    found = judge.standard_errors({"random": 0.5, "b<-a": 0.5, "a<-b": 0.5, "a<-a,b": 0.2}, test, 10_000)
+    assert found == {"random": 0.005, "b<-a": 0.05, "a<-b": 0.1, "a<-a,b": 0.08}
+
+
 def test_unimodal_values_keep_their_classes():
     data = digits.load(pairings=2)
     values, labels = judge.unimodal(data.train, "word")

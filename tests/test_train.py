@@ -1,5 +1,6 @@
 """Training as a user does it: on the embedded digits, killed, resumed, broken."""
 
+import dataclasses
 import itertools
 import json
 
@@ -195,6 +196,25 @@ def test_coherence_is_measured_during_training(tmp_path, monkeypatch):
     scalars = monitor.read_scalars(run.logs)
     assert scalars["coherence/word<-digit"][0] == [4]
     assert {"coherence/random", "coherence_likeliest/word<-scene"} <= set(scalars)
+
+
+def test_data_that_is_no_number_is_refused_unless_a_mask_hides_it(tmp_path, monkeypatch):
+    load = catalog.load_data
+
+    def holed(masked):
+        data = load(DATA)
+        digits = data.train.pools["digit"].astype(np.float32) / 255
+        digits[0] = np.nan
+        mask = {n: data.train.rows[n] != 0 if n == "digit" else np.ones(len(data.train), bool) for n in data.names}
+        pools = {**data.train.pools, "digit": digits}
+        return dataclasses.replace(data, train=dataclasses.replace(data.train, pools=pools, mask=mask if masked else None))
+
+    monkeypatch.setattr(catalog, "load_data", lambda how: holed(False))
+    with pytest.raises(UserError, match="digit: wanted finite values"):
+        train.train(config(2), tmp_path / "run")
+    monkeypatch.setattr(catalog, "load_data", lambda how: holed(True))
+    found = weights(train.train(config(2), tmp_path / "run"))[0]
+    assert all(np.all(np.isfinite(v)) for v in found.values())
 
 
 def test_image_panels_are_written(tmp_path):

@@ -1,6 +1,6 @@
 """The embedded real data set: a digit's scan, a street number with another scan of that digit, and its English word.
 
-Real data without a download, in the form of MNIST-SVHN-Text ([S] 5.2): scikit-learn carries 1,797 scans of handwritten
+Real data without a download, in the form of MNIST-SVHN-Text ([S] C.3): scikit-learn carries 1,797 scans of handwritten
 digits and two photographs. The scans are the test part of the UCI "Optical Recognition of Handwritten Digits"; they
 come without a writer's name, so that a pair shows two scans of one digit, not provably two writers.
 """
