@@ -11,7 +11,8 @@ VERSION = re.search(r'__version__ = "(.+)"', Path(__file__).with_name("mmtf").jo
 # tf-keras: TensorFlow Probability 0.25 cannot be imported without it.
 # tensorboard: TensorFlow 2.21 no longer brings it.
 # setuptools: TensorFlow Probability imports distutils, which Python 3.12 and later only have through setuptools.
-# pillow: scikit-learn reads its two sample photographs (the backgrounds of `digits`) with it.
+# importlib_resources: TensorFlow Datasets 4.9.10 imports it to download, but does not require it.
+# pillow: reads photographs, also for scikit-learn its two samples (the backgrounds of `digits`).
 REQUIRED = [
     "tensorflow>=2.20",
     "tensorflow-probability>=0.25",
@@ -19,7 +20,10 @@ REQUIRED = [
     "tf-keras",
     "tensorboard",
     "tensorflow-datasets>=4.9",
+    "importlib_resources",
     "scikit-learn>=1.4",
+    "scipy",
+    "threadpoolctl",
     "absl-py>=2",
     "matplotlib>=3.8",
     "pillow",
@@ -28,7 +32,8 @@ REQUIRED = [
     "setuptools; python_version >= '3.12'",
 ]
 
-TEST = ["pytest>=8", "pytest-xdist", "ruff>=0.8"]
+# pandas: tables of a user's own are tested with it; nothing else needs it.
+TEST = ["pytest>=8", "pytest-xdist", "ruff>=0.8", "pandas"]
 BENCH = ["torch==2.13.0"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
 

@@ -1,7 +1,8 @@
 """The contenders, each a process of its own: `python benchmarks/contenders.py mmtf --batch_size=256`.
 
 On its standard input a contender reads numbers of steps, one a line. It runs them, and answers each line on its standard
-output with JSON: steps, CPU seconds of all its threads (user and system), wall seconds. Between lines it does nothing.
+output with JSON: steps, CPU seconds of all its threads (user and system), wall seconds, and the highest memory of the process
+so far in MB. Between lines it does nothing.
 """
 
 from __future__ import annotations
@@ -10,9 +11,12 @@ import argparse
 import functools
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+
+import numpy as np
 
 from mmtf import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -50,7 +54,9 @@ class Turns:
 
     def _answer(self) -> None:
         wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
-        self._answers.write(json.dumps({"steps": self._steps - self._left, "cpu": cpu, "wall": wall}) + "\n")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
+        answer = {"steps": self._steps - self._left, "cpu": cpu, "wall": wall, "peak_mb": peak}
+        self._answers.write(json.dumps(answer) + "\n")
         self._answers.flush()
 
 
@@ -92,6 +98,30 @@ def mmtf_input(batch_size: int, turns: Turns) -> None:
     turns.done()
     for _ in pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS):
         turns.done(1)
+
+
+def mmtf_paper_input(batch_size: int, turns: Turns) -> None:
+    """Our input pipeline alone, on data of the size of MNIST-SVHN-Text: 60,000 and 73,257 images, 20 pairings."""
+    console.load_tensorflow()
+    from mmtf.data import pipeline
+
+    split = paper_sized_split()
+    turns.done()
+    for _ in pipeline.batches(split, batch_size, seed=0, first_step=0, num_steps=MAX_STEPS):
+        turns.done(1)
+
+
+def paper_sized_split():
+    """The training split of MNIST-SVHN-Text [S] with noise for images, so that no download is needed: 1.2 million pairs."""
+    from mmtf.data import pairing, text
+
+    rng = np.random.default_rng(0)
+    words, digit = text.digit_word_pool()
+    pools = {
+        name: (rng.integers(0, 256, (count, *shape), np.uint8), rng.integers(0, 10, count))
+        for name, count, shape in (("mnist", 60_000, (28, 28, 1)), ("svhn", 73_257, (32, 32, 3)))
+    }
+    return pairing.paired_split(pools | {"text": (words.astype(np.uint8), digit)}, 20, rng)
 
 
 def peer(batch_size: int, turns: Turns, *, channels_last: bool = False) -> None:
@@ -137,6 +167,7 @@ CONTENDERS: dict[str, Callable] = {
     "torch": peer,
     "torch_channels_last": functools.partial(peer, channels_last=True),
     "mmtf_input": mmtf_input,
+    "mmtf_paper_input": mmtf_paper_input,
     "torch_input": peer_input,
 }
 

@@ -35,12 +35,13 @@ class Turn(NamedTuple):
 
 
 class Contender:
-    """A process that runs steps when asked to, and waits otherwise. A context manager."""
+    """A process that runs steps when asked to, and waits otherwise; `peak_mb` is its highest memory. A context manager."""
 
     def __init__(self, name: str, batch_size: int, threads: int = 0):
         """Args: threads: of its library's operations; 0 for as many as the library chooses."""
         limits = dict.fromkeys(THREAD_LIMITS, str(threads)) if threads else {}
         self.name = name
+        self.peak_mb = 0.0
         self._process = subprocess.Popen(
             [sys.executable, HERE / "contenders.py", name, f"--batch_size={batch_size}"],
             stdin=subprocess.PIPE,
@@ -58,6 +59,7 @@ class Contender:
         if not answer:
             raise RuntimeError(f"The benchmark's process {self.name!r} ended early, with status {self._process.wait()}.")
         measured = json.loads(answer)
+        self.peak_mb = measured["peak_mb"]
         return Turn(*(1000 * measured[clock] / measured["steps"] for clock in Turn._fields))
 
     def __enter__(self) -> Contender:

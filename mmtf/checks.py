@@ -23,7 +23,8 @@ def check_values(
 
     Raises:
       UserError: (a ValueError) an unknown or missing modality, a wrong shape, type or number of examples, or a value outside
-        what the likelihood allows: finite for laplace and normal, 0..1 for bernoulli (uint8 always fits), 0..num_classes-1.
+        what the likelihood allows: finite for laplace and normal, 0..1 for bernoulli (uint8 always fits), 0..num_classes-1,
+        whole numbers from 0 for negative_binomial. Where the modality has missing cells, also NaN or the class -1.
     """
     mask = mask or {}
     names = [m.name for m in modalities]
@@ -51,6 +52,8 @@ def _check_shape(m, array, first, first_array):
 def _check_dtype(m, array):
     if m.likelihood == "categorical":
         fits, wanted = np.issubdtype(array.dtype, np.integer), "integer class indices"
+    elif m.likelihood == "negative_binomial":
+        fits, wanted = array.dtype.kind in "uif", "integer or floating counts"
     else:
         fits, wanted = array.dtype == np.uint8 or np.issubdtype(array.dtype, np.floating), "uint8 or floating values"
     if not fits:
@@ -68,12 +71,16 @@ def _present(m, array, mask) -> np.ndarray:
 
 
 def _check_range(m, array):
+    if m.missing_cells:
+        array = array if m.likelihood == "categorical" else array[~np.isnan(array)]
     if not array.size or (array.dtype == np.uint8 and m.likelihood != "categorical"):
         return
     low, high = array.min(), array.max()  # NaN if any value is NaN
-    if m.likelihood == "categorical" and not (low >= 0 and high < m.num_classes):
+    if m.likelihood == "categorical" and not (low >= -m.missing_cells and high < m.num_classes):
         raise UserError(f"{m.name}: class indices must be in 0..{m.num_classes - 1}, but run {low}..{high}.")
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UserError(f"{m.name}: wanted finite values, but there is NaN or infinity; mask or remove those examples.")
     if m.likelihood == "bernoulli" and not (low >= 0 and high <= 1):
         raise UserError(f"{m.name}: a bernoulli likelihood needs values in 0..1, but they run {low}..{high}; rescale them.")
+    if m.likelihood == "negative_binomial" and (low < 0 or np.any(array != np.floor(array))):
+        raise UserError(f"{m.name}: counts must be whole numbers from 0, but some are negative or fractions; round them.")

@@ -1,12 +1,16 @@
-"""What models are worth: arrays from a model's verbs, numbers from `mmtf.metrics`. Used by evaluate.py and during training."""
+"""What models are worth: arrays from a model's verbs, numbers from `mmtf.metrics`. Used by evaluate.py and during training.
+
+Where each example has one class, probes and coherence are accuracies; where it has any number of attributes, they are average
+precisions, their means over attributes ([S] C.4.3). An attribute that all or none of the examples in question have is left out
+of them, and named beside them.
+"""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import os
-from collections.abc import Callable, Mapping
-from pathlib import Path
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -14,35 +18,92 @@ import tensorflow as tf
 
 from mmtf import catalog, runtime
 from mmtf.config import EvaluateConfig
-from mmtf.data import pipeline
+from mmtf.data import cache, pipeline
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.metrics import classifier, coherence, probe
+from mmtf.errors import UserError
+from mmtf.metrics import classifier, coherence, precision, probe
 from mmtf.modality import subset_key, subsets
+
+log = logging.getLogger(__name__)
 
 BATCH = 500
 # [S] C.2.1 fits the probe on a single training batch.
 PAPERS_BATCH = 256
+DECIMALS = 4
+ARROW = "<-"
+
+# Per kind of measurement, and per key in it such as `scene<-digit`, a share; or one average precision for each of L attributes.
+Scores = dict[str, dict[str, "float | np.ndarray"]]
 
 
-def latent_probes(model, train: Split, test: Split, config: EvaluateConfig) -> dict:
-    """Linear classification of the posterior's mean for every subset, [S] C.2.1.
+def score_name(data: MultimodalData) -> str | None:
+    """What probes and coherence are measured in: `accuracy`, `average_precision`, or None where there are no labels."""
+    if data.train.label is None or data.test.label is None:
+        return None
+    return "average_precision" if data.multi_label else "accuracy"
+
+
+def check_labels(data: MultimodalData, test: Split) -> None:
+    """Raises UserError, before long work, where not one attribute is there in some examples and absent in others."""
+    if score_name(data) == "average_precision":
+        for name, split in (("training", data.train), ("test", test)):
+            if not precision.varied(split.label).any():
+                raise UserError(
+                    f"Each attribute of {data.name} is there in all or in none of the {len(split)} {name} examples, so that "
+                    "nothing can be scored; use more examples (for testing, --test_examples)."
+                )
+
+
+def prevalence(split: Split, class_names: Sequence[str]) -> dict[str, float]:
+    """Share of the examples that have each attribute: the average precision of random scores."""
+    return _named(split.label.mean(axis=0), class_names)
+
+
+def objective_terms(model, test: Split, step: int, config: EvaluateConfig) -> dict[str, float]:
+    """Mean per example of every term of the objective, with the divergences' weights of a step.
+
+    Codes are drawn as in training, under the evaluation's seed and the batch's number. A term about a modality is averaged
+    over the examples that have it, and left out where none does.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def terms(values, mask, seed, step):
+        return model.terms(values, mask, runtime.Noise(seed, runtime.batch_size(values)), step)
+
+    at = tf.constant(step, tf.int32)
+    found = _in_batches(test, lambda batch, number: terms(*batch, _seed(config, number), at))
+    there = {name: test.has([m] if m else []) for name, m in model.terms_about().items()}
+    # In double precision: over thousands of examples a sum in single precision loses the last digits of a mean.
+    return {name: _rounded(found[name][t].mean(dtype=np.float64)) for name, t in there.items() if t.any()}
+
+
+def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict:
+    """Linear classification of the posterior's mean for every subset, [S] C.2.1 and C.4.3.
 
     `probe` is fitted on many training examples; `probe_one_batch` on 256 of them, as many as the paper takes.
+
+    Args:
+      test: the test examples to score, each with a label. A subset that no example has whole is left out.
     """
-    fit = train.at(np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples])
+    chosen = np.random.default_rng(config.evaluation_seed).permutation(len(data.train))[: config.probe_examples]
+    fit = data.train.at(chosen)
     fit_codes, test_codes = posterior_means(model, fit), posterior_means(model, test)
+    score = probe.attribute_probes if data.multi_label else probe.linear_probe
     found = {"probe": {}, "probe_one_batch": {}}
-    for subset in subsets(model.names):
+    for subset in _whole_somewhere(subsets(model.names), fit, test):
         there, test_there = fit.has(subset), test.has(subset)
         codes, labels = fit_codes[subset][there], fit.label[there]
-        for name, count in (("probe", len(codes)), ("probe_one_batch", PAPERS_BATCH)):
-            score = probe.linear_probe(codes[:count], labels[:count], test_codes[subset][test_there], test.label[test_there])
-            found[name][subset_key(subset, model.names)] = round(score, 4)
-    return found
+        for kind, count in (("probe", len(codes)), ("probe_one_batch", PAPERS_BATCH)):
+            found[kind][subset_key(subset, model.names)] = score(
+                codes[:count], labels[:count], test_codes[subset][test_there], test.label[test_there]
+            )
+    if not data.multi_label:
+        return _means(found)
+    return _means(found) | {"probe_by_label": _by_label(found["probe"], data.class_names)} | _left_out(found, data.class_names)
 
 
 class Coherence:
-    """Conditional coherence of every modality from every subset, and random coherence, [S] C.2.2.
+    """Conditional coherence of every modality from every subset, and random coherence, [S] C.2.2 and C.4.3.
 
     c is sampled from q(c|X_K) and private codes from their priors, and the classifiers see the decoder's mean: of a
     categorical modality its probabilities, as in the authors' release. Beside `coherence` stand
@@ -51,37 +112,95 @@ class Coherence:
     """
 
     def __init__(self, model, test: Split, classifiers: Mapping[str, keras.Model], config: EvaluateConfig):
-        """Args: classifiers: per modality. The model may be trained on between measurements."""
+        """Args: test: with labels. classifiers: per modality. The model may be trained on between measurements."""
         self._test, self._classifiers, self._config, self._names = test, classifiers, config, model.names
+        self._multi_label = test.label.ndim == 2
         self._all_from = tf.function(functools.partial(_all_from_all, model), reduce_retracing=True)
         self._random = tf.function(lambda seed: model.generate(BATCH, seed, mean=True))
 
     def measure(self) -> dict[str, dict[str, float]]:
-        """Shares by kind and by `random` or `Y<-K`, rounded to four places."""
-        found = {"coherence": {"random": coherence.joint_coherence(self._random_classes())}}
-        generated = _in_batches(self._test, lambda batch, number: self._all_from(*batch, self._seed(number)))
-        for kind, subset, name in itertools.product(generated, subsets(self._names), self._names):
-            if (name, subset) in generated[kind]:
-                there = self._test.has(subset)
-                predicted = classifier.predict_classes(self._classifiers[name], generated[kind][name, subset][there])
-                share = coherence.conditional_coherence(predicted, self._test.label[there])
-                found.setdefault(kind, {})[f"{name}<-{subset_key(subset, self._names)}"] = share
-        return {kind: {k: round(v, 4) for k, v in shares.items()} for kind, shares in found.items()}
+        """Scores by kind and by `random` or `Y<-K`, rounded to four places."""
+        return _means(self._scores(self._random_logits(), self._conditional_logits()))
 
-    def _random_classes(self) -> dict[str, np.ndarray]:
+    def report(self, class_names: Sequence[str]) -> dict:
+        """What `measure` returns, its standard errors, and with many labels the score of each."""
+        at_random, conditional = self._random_logits(), self._conditional_logits()
+        scores = self._scores(at_random, conditional)
+        means = _means(scores)
+        if not self._multi_label:
+            errors = standard_errors(means["coherence"], self._test, self._config.random_samples)
+            return means | {"coherence_standard_error": errors}
+        errors = self._bootstrap_errors(at_random, {k: conditional["coherence"][k] for k in means["coherence"] if ARROW in k})
+        # The random one needs no label, and has none.
+        by_label = {"coherence": {key: x for key, x in scores["coherence"].items() if ARROW in key}}
+        return (
+            means
+            | {"coherence_by_label": _by_label(by_label["coherence"], class_names), "coherence_standard_error": errors}
+            | _left_out(by_label, class_names)
+        )
+
+    def _scores(self, at_random: Mapping[str, np.ndarray], conditional: Mapping[str, Mapping[str, np.ndarray]]) -> Scores:
+        """Args: as `_random_logits` and `_conditional_logits` return them."""
+        # Agreement takes two modalities.
+        found = {"coherence": {"random": self._agreement(at_random)} if len(at_random) > 1 else {}}
+        for kind, logits in conditional.items():
+            found.setdefault(kind, {}).update({key: self._score(x, self._labels(key)) for key, x in logits.items()})
+        return found
+
+    def _score(self, logits: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
+        if self._multi_label:
+            return precision.average_precisions(logits, labels)
+        return coherence.conditional_coherence(logits.argmax(axis=-1), labels)
+
+    def _agreement(self, logits: Mapping[str, np.ndarray]) -> float:
+        if self._multi_label:
+            return float(precision.agreement(logits).mean())
+        return coherence.joint_coherence({name: x.argmax(axis=-1) for name, x in logits.items()})
+
+    def _bootstrap_errors(self, at_random: Mapping[str, np.ndarray], conditional: Mapping[str, np.ndarray]) -> dict[str, float]:
+        seed, found = self._config.evaluation_seed, {}
+        if len(at_random) > 1:
+            shares = precision.agreement(at_random)
+            found["random"] = shares.std() / np.sqrt(len(shares))
+        found |= {key: precision.bootstrap_error(x, self._labels(key), seed) for key, x in conditional.items()}
+        return {key: _rounded(error) for key, error in found.items()}
+
+    def _labels(self, key: str) -> np.ndarray:
+        return self._test.label[self._test.has(_given(key))]
+
+    def _random_logits(self) -> dict[str, np.ndarray]:
+        """Per modality what its classifier says of samples from the priors, `[random_samples, K]`."""
         count = self._config.random_samples
-        parts = [self._random(self._seed(number)) for number in range(-(-count // BATCH))]
-        values = {n: np.concatenate([part[n] for part in parts])[:count] for n in parts[0]}
-        return {n: classifier.predict_classes(self._classifiers[n], value) for n, value in values.items()}
+        numbers = range(-(-count // BATCH))
+        parts = [self._classified(self._random(_seed(self._config, number))) for number in numbers]
+        return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
-    def _seed(self, number: int) -> tf.Tensor:
-        return tf.constant([self._config.evaluation_seed, number])
+    def _conditional_logits(self) -> dict[str, dict[str, np.ndarray]]:
+        """By kind, and by `Y<-K`, what Y's classifier says of the test examples that have all of K, `[N_K, K]`."""
+
+        def logits(batch, number):
+            # Each batch at once: logits are small, what they were found in is not.
+            generated = self._all_from(*batch, _seed(self._config, number))
+            return {kind: self._classified(values) for kind, values in generated.items()}
+
+        found = {}
+        for kind, by_place in _in_batches(self._test, logits).items():
+            for subset, name in itertools.product(_whole_somewhere(subsets(self._names), self._test), self._names):
+                if (name, subset) in by_place:
+                    key = f"{name}{ARROW}{subset_key(subset, self._names)}"
+                    found.setdefault(kind, {})[key] = by_place[name, subset][self._test.has(subset)]
+        return found
+
+    def _classified(self, values: Mapping) -> dict:
+        """Logits of values, whose keys are modalities, or modalities and where they were generated from."""
+        classifiers = {key: self._classifiers[key if isinstance(key, str) else key[0]] for key in values}
+        return {key: classifier.predict_scores(classifiers[key], np.asarray(x)) for key, x in values.items()}
 
 
 def standard_errors(shares: Mapping[str, float], test: Split, samples: int) -> dict[str, float]:
     """Binomial standard error of each coherence: `random` from its samples, `Y<-K` from the examples that have all of K."""
-    counts = {name: samples if name == "random" else test.has(name.split("<-")[1].split(",")).sum() for name in shares}
-    return {name: round(coherence.standard_error(share, int(counts[name])), 4) for name, share in shares.items()}
+    counts = {name: samples if name == "random" else test.has(_given(name)).sum() for name in shares}
+    return {name: _rounded(coherence.standard_error(share, int(counts[name]))) for name, share in shares.items()}
 
 
 def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[str, ...]], tf.Tensor]]:
@@ -109,32 +228,91 @@ def posterior_means(model, split: Split) -> dict[tuple[str, ...], np.ndarray]:
     return _in_batches(split, lambda batch, number: means(*batch))
 
 
-def classifier_accuracies(data: MultimodalData, classifiers: Mapping[str, keras.Model]) -> dict[str, float]:
-    """Accuracy of each coherence classifier on its modality's test values: the ceiling of what coherence can be."""
-    return {name: round(classifier.accuracy(model, *unimodal(data.test, name)), 4) for name, model in classifiers.items()}
+def classifier_scores(data: MultimodalData, classifiers: Mapping[str, keras.Model]) -> dict[str, dict]:
+    """Score of each coherence classifier on its modality's test values: the ceiling of what coherence can be.
+
+    Returns:
+      `classifier_accuracy`; or `classifier_average_precision`, with `classifier_by_label`.
+    """
+    score = classifier.precisions if data.multi_label else classifier.accuracy
+    found = {name: score(model, *unimodal(data.test, name)) for name, model in classifiers.items()}
+    means = _means({f"classifier_{score_name(data)}": found})
+    return means | ({"classifier_by_label": _by_label(found, data.class_names)} if data.multi_label else {})
 
 
 def unimodal(split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values of one modality that the pairs use, and their classes: `[n, *event_shape]`, `[n]`."""
+    """The distinct values of one modality that the pairs use, and their labels: `[n, *event_shape]`, `[n]` or `[n, L]`."""
     there = split.at(split.has([name]))
     rows, first = np.unique(there.rows[name], return_index=True)
-    return there.pools[name][rows], there.label[first]
+    pool = there.pools[name]
+    # All of a pool is the pool itself: photographs fill gigabytes.
+    return pool if len(rows) == len(pool) else pool[rows], there.label[first]
 
 
 def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str, keras.Model]:
-    """One coherence classifier per modality, trained on the training values, or taken from the cache."""
-    builders = catalog.DATASETS[data.name].classifiers
-    directory = Path(config.cache_dir or os.environ.get("MMTF_CACHE_DIR") or Path.home() / ".cache" / "mmtf")
+    """One coherence classifier per modality, trained on the training values, or taken from the cache; none without labels."""
+    if score_name(data) is None:
+        return {}
     found = {}
     for m in data.modalities:
         seed = runtime.derived_seed(config.evaluation_seed, f"classifier/{m.name}")
-        build = functools.partial(builders[m.name], m, len(data.class_names), seed=seed)
-        key = {"dataset": data.name, "modality": m.name}
-        test = unimodal(data.test, m.name)
         found[m.name] = classifier.cached(
-            build, *unimodal(data.train, m.name), cache_dir=directory, key_parts=key, seed=seed, test=test
+            functools.partial(catalog.classifier_of(data.name, m), m, len(data.class_names), seed=seed),
+            *unimodal(data.train, m.name),
+            cache_dir=cache.folder(config.cache_dir),
+            key_parts={"dataset": data.name, "modality": m.name},
+            seed=seed,
+            epochs=catalog.classifier_epochs(data.name, m.name),
+            test=unimodal(data.test, m.name),
         )
     return found
+
+
+def _means(scores: Scores) -> dict[str, dict[str, float]]:
+    """Rounded; of several attributes the mean of those that are not left out. A score of none of them has no mean."""
+    means = {kind: {key: np.nanmean(x) for key, x in part.items() if not np.isnan(x).all()} for kind, part in scores.items()}
+    return {kind: {key: _rounded(x) for key, x in part.items()} for kind, part in means.items()}
+
+
+def _by_label(scores: Mapping[str, np.ndarray], class_names: Sequence[str]) -> dict[str, dict[str, float]]:
+    return {key: _named(x, class_names) for key, x in scores.items()}
+
+
+def _named(values: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    """Values `[L]` by their attribute's name; one that was left out is not there."""
+    return {name: _rounded(value) for name, value in zip(class_names, values, strict=True) if not np.isnan(value)}
+
+
+def _left_out(scores: Scores, class_names: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    """`<kind>_left_out`: per key the attributes that its mean leaves out; only where there are any."""
+    found = {}
+    for kind, part in scores.items():
+        missing = {
+            key: [name for name, x in zip(class_names, values, strict=True) if np.isnan(x)] for key, values in part.items()
+        }
+        if any(missing.values()):
+            found[f"{kind}_left_out"] = {key: names for key, names in missing.items() if names}
+            names = sorted(set(itertools.chain(*missing.values())))
+            log.warning("%s leaves out attributes that all or none of its examples have: %s.", kind, ", ".join(names))
+    return found
+
+
+def _whole_somewhere(found: Iterable[tuple[str, ...]], *splits: Split) -> list[tuple[str, ...]]:
+    """The subsets of which some example of every split has all."""
+    return [subset for subset in found if all(split.has(subset).any() for split in splits)]
+
+
+def _given(key: str) -> list[str]:
+    """The modalities of K in `Y<-K`."""
+    return key.split(ARROW)[1].split(",")
+
+
+def _seed(config: EvaluateConfig, number: int) -> tf.Tensor:
+    return tf.constant([config.evaluation_seed, number])
+
+
+def _rounded(value) -> float:
+    return round(float(value), DECIMALS)
 
 
 def _in_batches(split: Split, function: Callable):

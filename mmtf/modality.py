@@ -5,7 +5,9 @@ optional boolean mask per modality (`True` where the value is there; `[B]`) and 
 
     {"values": {"digit": [B, 28, 28, 1], "word": [B, 8]}, "mask": {"digit": [B], "word": [B]}, "label": [B]}
 
-Images may be uint8 in 0..255 or float in 0..1; categorical values are integer class indices.
+Images may be uint8 in 0..255 or float in 0..1; categorical values are integer class indices; counts are whole floats. Where a
+modality has `missing_cells`, NaN (or the class -1) says that one cell of a value is missing. Values are in the user's units at
+every door: what standardises them for the networks stands in the modality (`location`, `spread`) and is undone on the way out.
 """
 
 from __future__ import annotations
@@ -13,9 +15,11 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical")
+LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical", "negative_binomial")
+# Families of real values, whose location and scale can be in any unit.
+LOCATED = ("laplace", "normal")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +33,13 @@ class Modality:
       likelihood_weight: `w_j` of [S] C.3.2, the factor on this modality's log-likelihood.
       private_dim: size of the modality-specific code `s_j`; 0 for none.
       private_weight: `beta_style_j` of [S] C.3.2, the factor on this modality's private divergence.
-      scale: scale of the Laplace or normal likelihood. 0.75 is that of the authors' release of [S].
+      scale: scale of the Laplace or normal likelihood, in units of `spread`. 0.75 is that of the authors' release of [S].
       num_classes: size of the alphabet of a categorical modality.
       alphabet: the characters that the classes of a text modality stand for, or None.
+      location, spread: mean and standard deviation of the training values, one number for all cells or one for each place on
+        the last axis; empty where values are used as they are. Of counts: those of log(1 + count). Encoders see
+        `(x - location) / spread`, decoders answer in that unit, and the likelihood is of x in its own.
+      missing_cells: whether single cells of a value may be missing: NaN, or the class -1.
     """
 
     name: str
@@ -43,6 +51,9 @@ class Modality:
     scale: float = 0.75
     num_classes: int | None = None
     alphabet: str | None = None
+    location: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+    missing_cells: bool = False
 
     def __post_init__(self):
         if not self.name.isidentifier():
@@ -62,6 +73,18 @@ class Modality:
                 raise ValueError(f"{self.name}: {field} must be a positive number, not {getattr(self, field)}.")
         if self.private_dim < 0:
             raise ValueError(f"{self.name}: private_dim must be 0 or more, not {self.private_dim}.")
+        self._check_standardisation()
+
+    def _check_standardisation(self):
+        if not (self.location or self.spread):
+            return
+        if self.likelihood not in (*LOCATED, "negative_binomial"):
+            raise ValueError(f"{self.name}: values of a {self.likelihood} likelihood have no location and spread.")
+        for field, numbers in (("location", self.location), ("spread", self.spread)):
+            if len(numbers) not in (1, self.event_shape[-1]):
+                raise ValueError(f"{self.name}: {field} must be 1 or {self.event_shape[-1]} numbers, not {len(numbers)}.")
+            if not all(math.isfinite(x) and (field == "location" or x > 0) for x in numbers):
+                raise ValueError(f"{self.name}: {field} must be finite numbers, and a spread positive ones.")
 
     @property
     def size(self) -> int:
@@ -70,8 +93,17 @@ class Modality:
 
     @property
     def parameter_shape(self) -> tuple[int, ...]:
-        """Shape of what a decoder returns for one value: the likelihood's location, or logits over the classes."""
+        """Shape of what a decoder returns for one value: the likelihood's location, logits over the classes, or of each count
+        the logarithms of its mean (in units of `spread` around `location`) and of its dispersion."""
+        if self.likelihood == "negative_binomial":
+            return (*self.event_shape, 2)
         return (*self.event_shape, self.num_classes) if self.num_classes else self.event_shape
+
+    @classmethod
+    def from_json(cls, fields: Mapping) -> Modality:
+        """The modality whose fields `dataclasses.asdict` gave and JSON kept. Raises TypeError, KeyError or ValueError."""
+        tuples = {name: tuple(fields[name]) for name in ("event_shape", "location", "spread") if name in fields}
+        return cls(**{**fields, **tuples})
 
 
 def weighted_by_size(modalities: Sequence[Modality]) -> tuple[Modality, ...]:

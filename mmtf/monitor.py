@@ -131,7 +131,7 @@ class Panels(keras.callbacks.Callback):
         self._epochs += 1
         if self._every and self._epochs % self._every == 0:
             with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
-                for name, figure in pictures.of_model(self.model, self._data.test).items():
+                for name, figure in pictures.of_model(self.model, self._data.test, self._data.show).items():
                     tf.summary.image(name, figures.to_image(figure)[None])
             self._writer.flush()
 
@@ -141,6 +141,8 @@ class Coherence(keras.callbacks.Callback):
 
     def __init__(self, logs: Path, data: MultimodalData, every: int):
         super().__init__()
+        if every and judge.score_name(data) is None:
+            raise UserError(f"--coherence_every does nothing for --dataset={data.name}, which has no labels; remove it.")
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".coherence")
         self._every, self._epochs = every, 0
         self._data, self._judge = data, None

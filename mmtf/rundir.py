@@ -2,6 +2,7 @@
 
 config.json        the whole configuration         training.json   steps, seconds, platform
 modalities.json    what the model models           metrics.json    what evaluate.py measured
+data.json          what it was trained on          pairing.npz     which examples belonged together
 checkpoints/       weights, optimizer, step        logs/           TensorBoard
 figures/           pictures (PNG)
 """
@@ -13,14 +14,24 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmtf.config import Config, differences
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 
-PARTS = ("config.json", "modalities.json", "training.json", "metrics.json", "checkpoints", "logs", "figures")
+PARTS = (
+    "config.json",
+    "modalities.json",
+    "data.json",
+    "pairing.npz",
+    "training.json",
+    "metrics.json",
+    "checkpoints",
+    "logs",
+    "figures",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +58,18 @@ class RunDirectory:
         run.check_writable()
         return run
 
-    def begin(self, config: Config, modalities: Sequence[Modality], *, overwrite: bool = False) -> None:
-        """Writes what the run is about to train; with overwrite, after removing the run that was here."""
+    def begin(
+        self, config: Config, modalities: Sequence[Modality], files: Mapping[str, bytes], *, overwrite: bool = False
+    ) -> None:
+        """Writes what the run is about to train; with overwrite, after removing the run that was here.
+
+        Args:
+          files: content by name, of what the run is trained on.
+        """
         if overwrite:
             self._clear()
+        for name, content in files.items():
+            write_atomically(self.path / name, content)
         self.write_json("modalities.json", [dataclasses.asdict(m) for m in modalities])
         # Last: a directory with a config.json is a run.
         self.write_json("config.json", config.to_json())
@@ -78,7 +97,7 @@ class RunDirectory:
         """
         parts = self.read_json("modalities.json")
         try:
-            return tuple(Modality(**m | {"event_shape": tuple(m["event_shape"])}) for m in parts)
+            return tuple(Modality.from_json(m) for m in parts)
         except (TypeError, KeyError, ValueError) as error:
             raise UserError(f"{self.path / 'modalities.json'} is damaged ({error!r}); restore it, or train again.") from error
 

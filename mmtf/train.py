@@ -8,22 +8,33 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, checks, monitor, runtime
+from mmtf import catalog, checks, judge, monitor, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, TrainConfig
-from mmtf.data import pipeline
+from mmtf.data import pipeline, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
 
+SHORTEST_EPOCH = 100  # steps, unless --steps_per_epoch says otherwise
 
-def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
+
+def train(
+    config: Config,
+    run_dir: str | Path,
+    *,
+    data: MultimodalData | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> RunDirectory:
     """Trains the model of a config, and leaves weights, logs and its record in a run directory.
 
     Args:
       run_dir: a new directory; see `RunDirectory.claim` for when an old one is accepted.
+      data: in place of what the config's data set would load, such as what `mmtf.data.from_arrays` returned; its networks
+        are those of the config's data set.
       resume: continue from the newest checkpoint, exactly as if there had been no interruption.
 
     Raises:
@@ -32,7 +43,11 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
     """
     catalog.check_names(config)
     run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
-    data = catalog.load_data(config.data)
+    data = data or catalog.load_data(config.data)
+    if config.train.coherence_every and judge.score_name(data) is None:
+        raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
+    if resume:
+        data = record.restored(run, data)
     steps, per_epoch = plan(config.train, len(data.train))
     modalities = catalog.configure(data.modalities, config.model)
     for m in modalities:
@@ -48,7 +63,7 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
     first = checkpoints.restore() if resume and checkpoints.steps else 0
     if first >= steps:
         raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
-    run.begin(config, modalities, overwrite=overwrite)
+    run.begin(config, modalities, record.files(data), overwrite=overwrite)
     log.info(
         "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
     )
@@ -59,6 +74,8 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False, overwrit
 def plan(config: TrainConfig, examples: int) -> tuple[int, int]:
     """How many steps the run has, and how many of them make an epoch: a multiple of the steps of one execution.
 
+    A checkpoint ends each epoch; so where one pass is short, several make an epoch.
+
     Raises:
       UserError: a batch holds more examples than there are.
     """
@@ -66,7 +83,7 @@ def plan(config: TrainConfig, examples: int) -> tuple[int, int]:
         raise UserError(f"--batch_size={config.batch_size} is more than the {examples} training examples; lower it.")
     one_pass = examples // config.batch_size
     steps = config.steps or config.epochs * one_pass
-    per_epoch = min(config.steps_per_epoch or one_pass, steps)
+    per_epoch = min(config.steps_per_epoch or max(one_pass, SHORTEST_EPOCH), steps)
     # Keras would run a started execution to its end, past the end of the epoch.
     return steps, per_epoch - per_epoch % min(config.steps_per_execution, per_epoch)
 

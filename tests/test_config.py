@@ -29,7 +29,8 @@ def test_defaults_are_the_papers():
 
 def test_every_field_has_a_flag_and_reaches_the_config():
     other = {
-        "dataset": "digits", "model": "mvae", "learning_rate_schedule": "cosine", "strategy": "one",
+        "dataset": "multimnist", "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
+        "image_features": "auto", "skip_damaged": False, "model": "mvae", "learning_rate_schedule": "cosine", "strategy": "one",
         "private_weights": "word=5", "likelihood_weights": "word=2", "private_beta_start": 7.0, "beta_start": 3.0,
         "prior_weight": None, "mvae_subsets": 1,
     }  # fmt: skip
@@ -72,6 +73,26 @@ def test_unknown_key_in_json_is_an_error():
     for broken in ({"shared_dim": "20"}, {"shared_dim": 2.5}, {"beta": True}, {"model": 3}):
         with pytest.raises(UserError, match="must be of type"):
             Config.from_json({"model": broken})
+    for broken in ({"download": 1}, {"download": "yes"}, {"pairings": True}):
+        with pytest.raises(UserError, match="must be of type"):
+            Config.from_json({"data": broken})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset=celeba", "--pairings=3"], "--pairings does nothing for --dataset=celeba; it belongs to digits"),
+        (["--dataset=arrays", "--unpaired_pools"], "--unpaired_pools does nothing for --dataset=arrays"),
+        (["--num_modalities=3"], "--num_modalities does nothing for --dataset=digits; it belongs to multimnist"),
+        (["--skip_damaged"], "--skip_damaged does nothing for --dataset=digits; it belongs to celeba, cub"),
+        (["--dataset=celeba", "--image_features=classes"], "--image_features does nothing for --dataset=celeba"),
+        (["--dataset=multimnist", "--num_modalities=5"], "--num_modalities must be at most 4, not 5"),
+        (["--data_fraction=0"], "--data_fraction must be greater than 0, not 0"),
+    ],
+)
+def test_an_option_of_another_data_set_is_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        config.from_flags(parse(*arguments))
 
 
 @pytest.mark.parametrize(

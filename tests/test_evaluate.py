@@ -1,5 +1,6 @@
 """What evaluate.py measures: the parts on models whose answers are known, the whole on a short run."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,12 +8,13 @@ import pytest
 import tensorflow as tf
 import toys
 
-from mmtf import catalog, evaluate, judge, pictures, train
+from mmtf import catalog, evaluate, judge, monitor, train
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
-from mmtf.data import digits
+from mmtf.data import digits, record
 from mmtf.data.dataset import Split
 from mmtf.errors import UserError
 from mmtf.modality import subsets
+from mmtf.report import tables
 
 HOW = EvaluateConfig(test_examples=60, probe_examples=100, random_samples=200)
 
@@ -21,8 +23,8 @@ class Told:
     """A stand-in for the coherence classifiers: it reads the class from the first number of a value."""
 
     @staticmethod
-    def predict_classes(classifier, values):
-        return np.asarray(values).reshape(len(values), -1)[:, 0].round().astype(int)
+    def predict_scores(classifier, values):
+        return np.eye(12)[np.asarray(values).reshape(len(values), -1)[:, 0].round().astype(int)]
 
 
 class Oracle:
@@ -88,7 +90,7 @@ def test_posterior_means_are_those_of_the_verb(mask):
 
 def test_standard_errors_count_the_examples_that_have_the_subset():
     there = {"a": np.arange(100) < 100, "b": np.arange(100) < 25}
-    test = Split({}, {}, np.zeros(100, int), there)
+    test = Split({}, dict.fromkeys(there, np.arange(100)), np.zeros(100, int), there)
     found = judge.standard_errors({"random": 0.5, "b<-a": 0.5, "a<-b": 0.5, "a<-a,b": 0.2}, test, 10_000)
     assert found == {"random": 0.005, "b<-a": 0.05, "a<-b": 0.1, "a<-a,b": 0.08}
 
@@ -100,12 +102,6 @@ def test_unimodal_values_keep_their_classes():
 
     assert [w.strip() for w in text.decode(values)] == [data.class_names[c] for c in labels]
     assert len(judge.unimodal(data.train, "digit")[0]) == 1400
-
-
-def test_one_example_of_each_class_is_shown():
-    labels = np.array([3, 3, 1, 0, 2, 4, 5, 6, 7, 8, 9, 9])
-    assert list(labels[pictures.one_of_each_class(labels)]) == list(range(10))
-    assert len(pictures.one_of_each_class(np.array([1, 0]))) == 2
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +119,7 @@ def quick_classifiers(monkeypatch):
     """The real classifiers, untrained: what is tested here does not depend on how good they are."""
 
     def build(data, config):
-        return {m.name: catalog.DATASETS[data.name].classifiers[m.name](m, 10, seed=1) for m in data.modalities}
+        return {m.name: catalog.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
 
     monkeypatch.setattr(judge, "train_classifiers", build)
 
@@ -142,10 +138,74 @@ def test_metrics_have_every_subset_and_target(run, quick_classifiers):
     assert metrics["coherence_standard_error"]["word<-digit"] == pytest.approx(
         np.sqrt(metrics["coherence"]["word<-digit"] * (1 - metrics["coherence"]["word<-digit"]) / 60), abs=1e-4
     )
+    assert metrics["score"] == "accuracy"
+    assert not [key for key in metrics if key.endswith(("_by_label", "_left_out")) or key == "label_prevalence"]
     assert set(metrics["training"]) == {"steps", "seconds", "steps_per_second"}
+    assert metrics["test_terms"]["loss"] > 0 > metrics["test_terms"]["log_likelihood/word"]
+    sources = dict(catalog.load_data(run.config().data).sources)
+    assert metrics["data"] == {"sources": sources, "training_examples": 1400, "test_examples": 1985}
+    assert metrics["evaluation"]["test_examples"] == 60
     drawn = {p.stem for p in run.figures.glob("*.png")}
     assert {"random_scene", "reconstruction", "from_word", "swap_digit", "coherence", "probe", "training"} <= drawn
     assert evaluate.evaluate(run.path, HOW) == metrics
+
+
+def relabelled(data, label, class_names):
+    """The data with other labels: `label` of the classes `[N]`."""
+    parts = {part: getattr(data, part) for part in ("train", "test")}
+    parts = {part: dataclasses.replace(split, label=label(split.label)) for part, split in parts.items()}
+    return dataclasses.replace(data, **parts, class_names=class_names)
+
+
+@pytest.fixture
+def trained_on(monkeypatch):
+    """Makes the run's data come back with other labels."""
+    restored = record.restored
+
+    def relabel(label, class_names):
+        monkeypatch.setattr(record, "restored", lambda run, data: relabelled(restored(run, data), label, class_names))
+
+    return relabel
+
+
+def test_many_labels_are_judged_one_by_one(run, quick_classifiers, trained_on):
+    names = ("even", "above_4", "prime", "below_10")
+    prime = np.isin(np.arange(10), (2, 3, 5, 7))
+    trained_on(lambda c: np.stack([c % 2 == 0, c > 4, prime[c], c < 10], axis=1).astype(np.int64), names)
+    metrics = evaluate.evaluate(run.path, HOW)
+    assert json.loads((run.path / "metrics.json").read_text()) == metrics
+    keys = [",".join(s) for s in subsets(("digit", "scene", "word"))]
+    assert metrics["score"] == "average_precision"
+    assert metrics["label_prevalence"]["below_10"] == 1.0
+    assert list(metrics["probe_by_label"]) == list(metrics["probe"]) == keys
+    by_label = [metrics[f"{kind}_by_label"].values() for kind in ("probe", "coherence", "classifier")]
+    assert all(set(scores) == set(names[:3]) for part in by_label for scores in part)
+    assert metrics["coherence_left_out"]["word<-digit"] == metrics["probe_left_out"]["digit"] == ["below_10"]
+    for kind in ("coherence", "coherence_own_private", "coherence_likeliest", "coherence_standard_error", "probe"):
+        assert all(0 <= x <= 1 for x in metrics[kind].values())
+    assert set(metrics["classifier_average_precision"]) == {"digit", "scene", "word"}
+    assert "classifier_accuracy" not in metrics
+    drawn = {p.stem for p in run.figures.glob("*.png")}
+    assert {"probe_by_label", "coherence_by_label", "probe", "coherence", "reconstruction"} <= drawn
+    assert "average precision" in tables.metrics_table(metrics)
+
+
+def test_without_labels_the_objective_is_judged(run, trained_on, monkeypatch):
+    trained_on(lambda c: None, ())
+    # Nobody asks for a classifier.
+    monkeypatch.setattr(judge.classifier, "cached", None)
+    metrics = evaluate.evaluate(run.path, HOW)
+    assert set(metrics) == {
+        *("model", "dataset", "protocol", "seed", "step", "test_terms", "training", "data", "evaluation"),
+    }
+    assert "loss" in tables.metrics_table(metrics)
+
+
+def test_coherence_during_training_needs_labels(tmp_path):
+    data = relabelled(digits.load(pairings=1, scenes_per_digit=1, test_pairings=1), lambda c: None, ())
+    monitor.Coherence(tmp_path, data, every=0)
+    with pytest.raises(UserError, match="--coherence_every does nothing for --dataset=digits"):
+        monitor.Coherence(tmp_path, data, every=1)
 
 
 def test_nothing_to_judge_is_said(tmp_path, run):
@@ -163,6 +223,6 @@ def test_nothing_to_judge_is_said(tmp_path, run):
     empty.write_json("modalities.json", [{"name": "digit"}])
     with pytest.raises(UserError, match=r"modalities\.json is damaged"):
         evaluate.evaluate(empty.path)
-    empty.begin(run.config(), run.modalities())
+    empty.begin(run.config(), run.modalities(), {})
     with pytest.raises(UserError, match="holds no checkpoint"):
         evaluate.evaluate(empty.path)

@@ -19,7 +19,7 @@ PARTS = (Modality("image", (2, 2, 1)),)
 def start(path, config, **how):
     """Claims and begins, as train does."""
     run = RunDirectory.claim(path, config, **how)
-    run.begin(config, PARTS, overwrite=how.get("overwrite", False))
+    run.begin(config, PARTS, {"data.json": b"{}"}, overwrite=how.get("overwrite", False))
     return run
 
 
@@ -94,7 +94,7 @@ def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"metrics\.json: No space left on device"):
         run.write_json("metrics.json", {"new": 2})
     assert run.read_json("metrics.json") == {"old": 1}
-    assert sorted(p.name for p in run.path.iterdir()) == ["config.json", "metrics.json", "modalities.json"]
+    assert sorted(p.name for p in run.path.iterdir()) == ["config.json", "data.json", "metrics.json", "modalities.json"]
 
 
 def test_damaged_json_is_named(tmp_path):
@@ -112,7 +112,7 @@ def test_modalities_survive_the_round_trip(tmp_path):
         Modality("image", (2, 2, 1), private_dim=4, likelihood_weight=3.5),
         Modality("text", (8,), "categorical", num_classes=2, alphabet="ab"),
     )
-    run.begin(CONFIG, parts)
+    run.begin(CONFIG, parts, {})
     assert run.modalities() == parts
 
 

@@ -13,6 +13,7 @@ from absl import flags
 from mmtf import catalog, evaluate, judge, monitor, runtime, train
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.data import record
 from mmtf.errors import UserError
 from mmtf.rundir import RunDirectory
 
@@ -106,7 +107,7 @@ def test_a_finished_run_can_be_made_longer(tmp_path):
 
 def test_a_run_that_died_before_its_first_checkpoint_starts_again(tmp_path):
     run = RunDirectory.claim(tmp_path / "run", config())
-    run.begin(config(), ())
+    run.begin(config(), (), record.files(catalog.load_data(config().data)))
     train.train(config(), run.path, resume=True)
     assert weights(run)[1] == 4
 
@@ -302,3 +303,44 @@ def test_checkpoints_have_the_whole_optimizer(finished):
     count = len(model.weights) + 2 * len(model.trainable_variables) + 2
     assert len([n for n in saved if n.startswith("variables/")]) == count
     assert Checkpoints(finished.checkpoints, model.named_weights()).steps == [2, 4]
+
+
+def test_a_run_goes_on_with_the_pairing_it_began_with(tmp_path, monkeypatch):
+    """Were pairs drawn otherwise today (a newer NumPy), the resumed run still repeats the uninterrupted one."""
+    run = train.train(config(3), tmp_path / "run")
+    whole = train.train(config(5), tmp_path / "whole")
+    load = catalog.load_data
+
+    def otherwise(settings):
+        data = load(settings)
+        order = np.random.default_rng(5).permutation(len(data.train))
+        return dataclasses.replace(data, train=data.train.at(order))
+
+    monkeypatch.setattr(catalog, "load_data", otherwise)
+    train.train(config(5), run.path, resume=True)
+    assert_equal(weights(whole)[0], weights(run)[0])
+
+
+def test_unpaired_values_are_trained_on(tmp_path):
+    """Pairs of a tenth of the digits, and all single values: examples that lack modalities reach the loss."""
+    settings = dataclasses.replace(config(2), data=DataConfig(pairings=1, data_fraction=0.1, unpaired_pools=True))
+    run = train.train(settings, tmp_path / "run")
+    data = record.restored(run, catalog.load_data(settings.data))
+    assert (~data.train.has(data.names)).mean() > 0.9
+    assert np.isfinite(monitor.read_scalars(run.logs)["loss"][1]).all()
+
+
+def test_data_can_be_given_in_place_of_a_name(tmp_path):
+    data = catalog.load_data(config().data)
+    fewer = dataclasses.replace(data, train=data.train.first(100))
+    run = train.train(config(2), tmp_path / "run", data=fewer)
+    assert run.read_json("data.json")["examples"]["train"] == 100
+    assert len(record.restored(run, data).train) == 100
+
+
+def test_coherence_of_data_without_labels_is_refused_before_training(tmp_path):
+    data = catalog.load_data(config().data)
+    nameless = dataclasses.replace(data, train=dataclasses.replace(data.train, label=None))
+    with pytest.raises(UserError, match="--coherence_every does nothing for digits, which has no labels"):
+        train.train(config(2, train_options={"coherence_every": 1}), tmp_path / "run", data=nameless)
+    assert not (tmp_path / "run" / "config.json").exists()

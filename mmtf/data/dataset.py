@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -15,19 +15,19 @@ class Split:
     """Paired examples, stored once per modality and paired by row number.
 
     Attributes:
-      pools: per modality, its distinct values: uint8 images `[n_j, ...]` or int32 class indices `[n_j, ...]`.
+      pools: per modality, its distinct values `[n_j, ...]`: uint8 images, integer class indices, or float32.
       rows: per modality, the row of its pool that each example uses, `[N]` int64.
-      label: class of each example, `[N]` int64.
+      label: class of each example, `[N]` int64; or which of L attributes it has, `[N, L]` of 0 and 1; None where unknown.
       mask: per modality, whether each example has it, `[N]` bool; None where nothing is missing.
     """
 
     pools: Mapping[str, np.ndarray]
     rows: Mapping[str, np.ndarray]
-    label: np.ndarray
+    label: np.ndarray | None
     mask: Mapping[str, np.ndarray] | None = None
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(next(iter(self.rows.values())))
 
     def take(self, index) -> dict[str, np.ndarray]:
         """Values of the examples at `index`, gathered: a dict of `[len(index), ...]` arrays."""
@@ -37,7 +37,8 @@ class Split:
         """The examples at `index`, sharing the pools."""
         rows = {name: rows[index] for name, rows in self.rows.items()}
         mask = self.mask and {name: mask[index] for name, mask in self.mask.items()}
-        return dataclasses.replace(self, rows=rows, label=self.label[index], mask=mask)
+        label = None if self.label is None else self.label[index]
+        return dataclasses.replace(self, rows=rows, label=label, mask=mask)
 
     def has(self, names) -> np.ndarray:
         """Which examples have all the modalities named, `[N]` bool."""
@@ -51,14 +52,31 @@ class Split:
 
 @dataclasses.dataclass(frozen=True)
 class MultimodalData:
-    """A data set: its modalities in order, a training and a test split, the names of its classes."""
+    """A data set, as every loader returns it.
+
+    Attributes:
+      name: what `--dataset` calls it.
+      modalities: in order; it is the order of everything that follows.
+      train, test: the two splits.
+      class_names: names of the classes, or of the L attributes where labels are `[N, L]`; empty where there are no labels.
+      sources: per unimodal set, where it came from and how many examples there were, for the record of a run. No paths.
+      show: per modality whose values are neither pictures nor texts, what turns values into uint8 or float images
+        `[n, H, W, C]` or into n strings, for people to look at.
+    """
 
     name: str
     modalities: tuple[Modality, ...]
     train: Split
     test: Split
     class_names: tuple[str, ...]
+    sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    show: Mapping[str, Callable[[np.ndarray], np.ndarray | list[str]]] = dataclasses.field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(m.name for m in self.modalities)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an example has any number of L attributes, and not one class."""
+        return self.train.label is not None and self.train.label.ndim == 2

@@ -30,7 +30,15 @@ MODALITIES = weighted_by_size(
 )
 
 
-def load(pairings: int = 20, seed: int = 0, scenes_per_digit: int = 12, test_pairings: int = 5) -> MultimodalData:
+def load(
+    pairings: int = 20,
+    seed: int = 0,
+    scenes_per_digit: int = 12,
+    test_pairings: int = 5,
+    *,
+    fraction: float = 1.0,
+    unpaired: bool = False,
+) -> MultimodalData:
     """Digit, scene and word, paired by class; built in about two seconds, the same for the same arguments.
 
     Args:
@@ -39,9 +47,11 @@ def load(pairings: int = 20, seed: int = 0, scenes_per_digit: int = 12, test_pai
       scenes_per_digit: scenes drawn from each training scan (each 4.3 MB over all scans); those beyond `pairings` would
         never be used and are not drawn.
       test_pairings: partners of each of the 397 test scans, each with a scene of its own.
+      fraction: share of the training scans, and of their scenes, that takes part in pairs.
+      unpaired: append every training scan, scene and word as an example that has this modality alone.
 
     Returns:
-      Data of three modalities, labels 0..9, nothing missing:
+      Data of three modalities, labels 0..9, nothing missing unless `unpaired`:
       `digit` uint8 `[28, 28, 1]`, the 8x8 scan enlarged, Laplace likelihood;
       `scene` uint8 `[32, 32, 3]`, another scan of that class and part, in colour over a piece of a photograph, Laplace;
       `word` int32 `[8]`, the English word at a random start, spaces elsewhere, categorical.
@@ -61,9 +71,19 @@ def load(pairings: int = 20, seed: int = 0, scenes_per_digit: int = 12, test_pai
     return MultimodalData(
         name="digits",
         modalities=MODALITIES,
-        train=_part(scans[train], label[train], "train", pairings, scenes_per_digit, np.random.default_rng([seed, 0])),
+        train=_part(
+            scans[train],
+            label[train],
+            "train",
+            pairings,
+            scenes_per_digit,
+            np.random.default_rng([seed, 0]),
+            fraction,
+            unpaired,
+        ),
         test=_part(scans[test], label[test], "test", test_pairings, test_pairings, np.random.default_rng([seed, 1])),
         class_names=text.DIGIT_WORDS,
+        sources={"digits": f"scikit-learn: {len(train):,} training and {len(test):,} test scans"},
     )
 
 
@@ -120,21 +140,24 @@ def draw_scenes(scans: np.ndarray, photos: np.ndarray, rng: np.random.Generator)
     return _to_uint8(ground + ink * (colour - ground))
 
 
-def _part(scans, label, part, pairings, scenes_per_digit, rng) -> Split:
+def _part(scans, label, part, pairings, scenes_per_digit, rng, fraction=1.0, unpaired=False) -> Split:
     """One part of the data: its pools and who is paired with whom."""
     photos = photographs(part)
     rounds = min(scenes_per_digit, pairings)
     scenes = np.concatenate([draw_scenes(scans, photos, rng) for _ in range(rounds)])
     words, word_label = text.digit_word_pool()
-    rows, paired_label = pairing.pair_by_class({"digit": label, "word": word_label}, pairings, rng)
+    kept = pairing.keep_fraction(label, fraction, rng) if fraction < 1 else np.arange(len(label))
+    rows, paired_label = pairing.pair_by_class({"digit": label[kept], "word": word_label}, pairings, rng)
     # Pairing p takes the partner's scene of round p, and begins again after the last round.
-    scene_round = np.repeat(np.arange(pairings) % rounds, len(label))
-    scene_rows = scene_round * len(label) + pairing.pair_with_others(label, pairings, rng)
-    return Split(
+    scene_round = np.repeat(np.arange(pairings) % rounds, len(kept))
+    scene_rows = scene_round * len(label) + kept[pairing.pair_with_others(label[kept], pairings, rng)]
+    split = Split(
         pools={"digit": enlarge(scans), "scene": scenes, "word": words},
-        rows={"digit": rows["digit"], "scene": scene_rows, "word": rows["word"]},
+        rows={"digit": kept[rows["digit"]], "scene": scene_rows, "word": rows["word"]},
         label=paired_label,
     )
+    labels = {"digit": label, "scene": np.tile(label, rounds), "word": word_label}
+    return pairing.with_single_values(split, labels) if unpaired else split
 
 
 def _grounds(n, photos, rng) -> np.ndarray:

@@ -114,7 +114,9 @@ def _gathered(split, batch_size, index) -> dict:
 
 def _at(split, index) -> dict:
     """The batch of the examples at index, an array or a slice, as arrays."""
-    batch = {"values": split.take(index), "label": split.label[index]}
+    batch = {"values": split.take(index)}
+    if split.label is not None:
+        batch["label"] = split.label[index]
     if split.mask is not None:
         batch["mask"] = {name: mask[index] for name, mask in split.mask.items()}
     return batch

@@ -1,7 +1,8 @@
-"""The classifiers that judge generated samples, [S] C.2.2: fitted once, kept in a cache, asked for classes.
+"""The classifiers that judge generated samples, [S] C.2.2: fitted once, kept in a cache, asked for classes or attributes.
 
-Values are images, uint8 in 0..255 or float in 0..1; or text, as integer classes or as probabilities of classes. Models return
-logits `[B, K]`; `mmtf.networks.classifiers` has those of the paper. Nothing here reads or sets a global seed.
+Values are images, uint8 in 0..255 or float in 0..1; text, as integer classes or as probabilities of classes; or other numbers,
+as they are. Labels are classes `[N]`, or 0 and 1 for each of K attributes `[N, K]`. Models return logits `[B, K]`;
+`mmtf.networks.classifiers` has those of the paper. Nothing here reads or sets a global seed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import h5py
 import keras
 import numpy as np
 import tensorflow as tf
+
+from mmtf.metrics.precision import attributes, average_precisions
 
 log = logging.getLogger(__name__)
 
@@ -48,26 +51,25 @@ def fit(
     Args:
       model: changed in place; its own seeds decide on dropout.
       values: `[N, ...]`.
-      labels: classes 0..K-1, `[N]`.
+      labels: classes 0..K-1, `[N]`, or which of K attributes are there, `[N, K]` of 0 and 1.
       epochs: passes over the data; `default_epochs(N)` if None.
       batch_size: examples per step, N at most; what does not fill a batch waits for the next epoch's order.
       seed: of the order of examples.
       learning_rate: its peak, reached linearly over the first fifth of the steps and left along a cosine to 0.
 
     Raises:
-      ValueError: no values, other than one label each, or labels that are not the model's classes.
+      ValueError: no values, other than one label (or one row of K) each, or labels that are not the model's.
     """
-    labels = _checked_labels(model, values, labels)
+    targets = _targets(model, values, labels)
     order = _shuffled(len(values), batch_size, epochs or default_epochs(len(values)), seed)
     # A second model around the same layers: the given one is not left with an optimizer.
     trainer = keras.Model(model.inputs[0], model.outputs[0])
     trainer.compile(keras.optimizers.Adam(_warm_cosine(learning_rate, len(order))), _summed_sigmoid, jit_compile=False)
-    targets = tf.one_hot(labels, model.output_shape[-1])
     trainer.fit(_batches(model, values, order, targets), shuffle=False, verbose=0)
 
 
-def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """The likeliest class of each value: `[N, ...]` -> `[N]` int64. Raises ValueError where there are no values."""
+def predict_scores(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """Logits of the K classes or attributes of each value: `[N, ...]` -> `[N, K]` float32. Raises ValueError for no values."""
     count = len(values)
     if not count:
         raise ValueError("There are no values to classify.")
@@ -75,12 +77,25 @@ def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 50
     rows = np.minimum(np.arange(-(-count // batch_size) * batch_size), count - 1).reshape(-1, batch_size)
     prepare = _preparation(model)
     logits = [model.predict_on_batch(prepare(tf.constant(values[batch]))) for batch in rows]
-    return np.concatenate(logits)[:count].argmax(axis=-1)
+    return np.concatenate(logits)[:count]
+
+
+def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
+    """The likeliest class of each value: `[N, ...]` -> `[N]` int64. Raises ValueError where there are no values."""
+    return predict_scores(model, values, batch_size).argmax(axis=-1)
 
 
 def accuracy(model: keras.Model, values: np.ndarray, labels: np.ndarray) -> float:
     """Share of values `[N, ...]` whose likeliest class is their label `[N]`. Raises ValueError as `fit` does."""
-    return float(np.mean(predict_classes(model, values) == _checked_labels(model, values, labels)))
+    return float(np.mean(predict_classes(model, values) == _checked_classes(model, values, labels)))
+
+
+def precisions(model: keras.Model, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Average precision of each of K attributes on values `[N, ...]` with labels `[N, K]` of 0 and 1: `[K]`.
+
+    NaN stands for an attribute that all or none of the values have. Raises ValueError as `fit` does.
+    """
+    return average_precisions(predict_scores(model, values), _checked_attributes(model, values, labels))
 
 
 def cached(
@@ -99,15 +114,16 @@ def cached(
     """The classifier that `build` makes, fitted: trained the first time, read from the cache afterwards.
 
     The cache holds `<model name>-<key>.weights.h5`, and beside it a `.json` for readers, with the key's parts and the test
-    accuracy. A file that cannot be read, or whose weights have changed, is trained again with a warning. Files appear whole,
-    by renaming: processes at work on the same classifier at once each train it, and the last one's file stays.
+    accuracy, or mean average precision. A file that cannot be read, or whose weights have changed, is trained again with a
+    warning. Files appear whole, by renaming: processes at work on the same classifier at once each train it, and the last
+    one's file stays.
 
     Args:
       build: makes the model with its initial weights; called once, and once more after an unreadable file.
       values, labels, seed, epochs, batch_size, learning_rate: as in `fit`.
       cache_dir: made if need be. Where it cannot be written, the model is trained all the same, with a warning.
       key_parts: what else the result depends on, or a reader should know, such as the data set's name; JSON values.
-      test: values and labels for the accuracy in the `.json`.
+      test: values and labels for the score in the `.json`.
     """
     model = build()
     how = {
@@ -124,8 +140,16 @@ def cached(
             return model
         model = build()
     fit(model, values, labels, **how)
-    _store(model, path, record | {"test_accuracy": accuracy(model, *test) if test else None})
+    _store(model, path, record | _score(model, test))
     return model
+
+
+def _score(model: keras.Model, test: tuple[np.ndarray, np.ndarray] | None) -> dict[str, float | None]:
+    """What the record says of the test values."""
+    if test is None or np.ndim(test[1]) == 1:
+        return {"test_accuracy": accuracy(model, *test) if test else None}
+    found = precisions(model, *test)
+    return {"test_average_precision": None if np.isnan(found).all() else float(np.nanmean(found))}
 
 
 def _store(model: keras.Model, path: Path, record: Mapping) -> None:
@@ -173,13 +197,29 @@ def _digest(arrays) -> str:
     return found.hexdigest()
 
 
-def _checked_labels(model: keras.Model, values, labels) -> np.ndarray:
+def _targets(model: keras.Model, values, labels) -> np.ndarray:
+    """What the sigmoids should say, `[N, K]` float32 of 0 and 1."""
+    if np.ndim(labels) == 2:
+        return _checked_attributes(model, values, labels).astype(np.float32)
+    return np.eye(model.output_shape[-1], dtype=np.float32)[_checked_classes(model, values, labels)]
+
+
+def _checked_classes(model: keras.Model, values, labels) -> np.ndarray:
     labels, classes = np.asarray(labels), model.output_shape[-1]
     if labels.ndim != 1 or len(labels) != len(values) or not len(labels):
         raise ValueError(f"One label per value is needed: there are {len(values)} values and labels {labels.shape}.")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"{model.name} has classes 0..{classes - 1}; labels are {labels.dtype} {labels.min()}..{labels.max()}."
+        )
+    return labels
+
+
+def _checked_attributes(model: keras.Model, values, labels) -> np.ndarray:
+    labels, wanted = attributes(labels, "labels"), (len(values), model.output_shape[-1])
+    if labels.shape != wanted:
+        raise ValueError(
+            f"{model.name} scores {wanted[1]} attributes, 0 or 1 each: there are {wanted[0]} values and labels {labels.shape}."
         )
     return labels
 
@@ -191,11 +231,20 @@ def _shuffled(count: int, batch_size: int, epochs: int, seed: int) -> np.ndarray
     return np.concatenate([rng.permutation(count)[: count - count % batch].reshape(-1, batch) for _ in range(epochs)])
 
 
-def _batches(model: keras.Model, values, order: np.ndarray, targets: tf.Tensor) -> tf.data.Dataset:
+def _batches(model: keras.Model, values, order: np.ndarray, targets: np.ndarray) -> tf.data.Dataset:
     """Batches (value, target) gathered from arrays in memory, which stay uint8 there."""
-    values, prepare = tf.constant(values), _preparation(model)
-    batches = tf.data.Dataset.from_tensor_slices(order)
-    return batches.map(lambda rows: (prepare(tf.gather(values, rows)), tf.gather(targets, rows))).prefetch(2)
+    values, prepare = np.asarray(values), _preparation(model)
+    shapes = [(order.shape[1], *array.shape[1:]) for array in (values, targets)]
+
+    def gathered(rows):
+        # NumPy gathers, from the array where it is: captured as a tensor it would be copied, and photographs fill gigabytes.
+        found = tf.numpy_function(
+            lambda rows: (values[rows], targets[rows]), [rows], [values.dtype, targets.dtype], stateful=False
+        )
+        value, target = (tf.ensure_shape(array, shape) for array, shape in zip(found, shapes, strict=True))
+        return prepare(value), target
+
+    return tf.data.Dataset.from_tensor_slices(order).map(gathered).prefetch(2)
 
 
 def _preparation(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -203,9 +252,10 @@ def _preparation(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     rank, depth = len(model.input_shape), model.input_shape[-1]
 
     def prepare(values):
-        if values.dtype == tf.uint8:
-            return tf.cast(values, tf.float32) / 255
-        return tf.one_hot(values, depth) if len(values.shape) < rank else tf.cast(values, tf.float32)
+        if len(values.shape) < rank:
+            return tf.one_hot(values, depth)
+        values, whole = tf.cast(values, tf.float32), values.dtype == tf.uint8
+        return values / 255 if whole else values
 
     return prepare
 

@@ -139,13 +139,18 @@ def _draw_cell(axes: Axes, pixels: np.ndarray, cell: Cell, left: int, top: int, 
     if isinstance(cell, str):
         pixels[top : top + height, left : left + width] = TEXT_BACKGROUND
         for number, line in enumerate(lines(cell)):
-            _draw_line(axes, line, x + CHARACTER / 2, y + GAP / 2 + LINE * (number + 0.7))
+            _draw_line(axes, line, x + CHARACTER / 2, y + GAP / 2 + LINE * (number + 0.7), _blanks_matter(cell))
     elif cell is not None:
         pixels[y : y + own_height, x : x + own_width] = cell
 
 
-def _draw_line(axes: Axes, line: str, x: float, y: float) -> None:
+def _blanks_matter(text: str) -> bool:
+    """Whether it has blanks at an end or several in a row, which would not be seen; those of a sentence are."""
+    return text.startswith(" ") or text.endswith(" ") or "  " in text
+
+
+def _draw_line(axes: Axes, line: str, x: float, y: float, mark_blanks: bool) -> None:
     style = {"family": "DejaVu Sans Mono", "size": FONT, "ha": "left", "va": "baseline", "parse_math": False}
     axes.text(x, y, line, color="black", **style)
-    if " " in line:
+    if mark_blanks and " " in line:
         axes.text(x, y, "".join("·" if c == " " else " " for c in line), color=SPACE_COLOUR, **style)

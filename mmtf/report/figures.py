@@ -1,7 +1,7 @@
 """The figures of a report, as matplotlib `Figure` objects made without pyplot: no backend and no global state is touched.
 
 Values of a modality are images `[N, H, W, C]` (C 1 or 3; uint8, or float in 0..1 and clipped to it) or a list of N
-strings. A text is set in monospace, its spaces as grey middle dots.
+strings. A text is set in monospace; blanks at an end, or several in a row, show as grey middle dots.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -22,6 +23,7 @@ from mmtf.report.canvas import DPI, FONT, Cell, Group, cells, draw_grid
 
 BLUE = "#3b6ea5"
 CURVE_COLUMNS = 3  # small multiples side by side
+ROW_FILL = 0.8  # share of a row's height that its bars take
 DARK_BELOW = 0.6  # numbers on cells of the heat map below this value are white
 
 
@@ -124,22 +126,71 @@ def coherence_matrix(coherence: Mapping[str, float], names: Sequence[str]) -> Fi
     return figure
 
 
-def probe_bars(probe: Mapping[str, float]) -> Figure:
-    """One bar per subset of modalities: the accuracy of a linear classifier on its latent codes.
+def probe_bars(probe: Mapping[str, float], score: str = "accuracy") -> Figure:
+    """One bar per subset of modalities: the score of a linear classifier on its latent codes.
+
+    Args:
+      score: what is measured, for the axis.
 
     Raises:
-      ValueError: there are no bars, or an accuracy lies outside 0..1.
+      ValueError: there are no bars, or a score lies outside 0..1.
     """
-    if not probe or not all(0.0 <= accuracy <= 1.0 for accuracy in probe.values()):
-        raise ValueError(f"Wanted accuracies in 0..1 by subset of modalities, not {dict(probe)}.")
+    if not probe or not all(0.0 <= share <= 1.0 for share in probe.values()):
+        raise ValueError(f"Wanted accuracies or other scores in 0..1 by subset of modalities, not {dict(probe)}.")
     figure = _chart(5.0 + 0.08 * max(map(len, probe)), 0.8 + 0.3 * len(probe))
     axes = figure.subplots()
     bars = axes.barh(list(probe), list(probe.values()), color=BLUE)
     axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=FONT)
     # Room beyond 1 for the number at the end of a full bar.
-    axes.set(xlim=(0.0, 1.12), xticks=np.linspace(0.0, 1.0, 6), xlabel="accuracy of a linear classifier")
+    axes.set(xlim=(0.0, 1.12), xticks=np.linspace(0.0, 1.0, 6), xlabel=f"{score} of a linear classifier")
     axes.invert_yaxis()
     _without_frame(axes)
+    return figure
+
+
+def label_bars(
+    panels: Mapping[str, Mapping[str, Mapping[str, float]]],
+    prevalence: Mapping[str, float],
+    ceilings: Mapping[str, Mapping[str, float]] | None = None,
+) -> Figure:
+    """Average precision of each attribute, the most frequent on top: a bar per given subset, in panels side by side.
+
+    Args:
+      panels: by generated modality ("" for none: a probe), then by given subset, then by attribute, shares in 0..1. An
+        attribute that is nowhere has no row.
+      prevalence: share of the examples that have each attribute, marked as the average precision of random scores.
+      ceilings: by generated modality and attribute, the classifier's average precision on real values, marked where given.
+
+    Raises:
+      ValueError: there are no bars, a share lies outside 0..1, or an attribute has no prevalence.
+    """
+    bars = [scores for panel in panels.values() for scores in panel.values()]
+    found = set().union(*bars)
+    if not found or not all(0.0 <= share <= 1.0 for scores in bars for share in scores.values()):
+        raise ValueError(f"Wanted shares in 0..1 by panel, by subset of modalities, and by attribute, not {dict(panels)}.")
+    if found - set(prevalence):
+        raise ValueError(f"The prevalence of these attributes is missing: {', '.join(sorted(found - set(prevalence)))}.")
+    rows = sorted(found, key=lambda label: (-prevalence[label], label))
+    series = list(dict.fromkeys(itertools.chain(*panels.values())))
+    figure = _chart(2.0 + 3.5 * len(panels), 1.2 + (0.1 + 0.06 * len(series)) * len(rows))
+    places = np.arange(len(rows))
+    for axes, (title, panel) in zip(
+        figure.subplots(1, len(panels), sharey=True, squeeze=False).flat, panels.items(), strict=True
+    ):
+        _draw_label_bars(axes, rows, series, panel)
+        _mark(axes, places, [prevalence[label] for label in rows], "black", "solid", "share of examples that have it")
+        if ceilings:
+            _mark(
+                axes,
+                places,
+                [ceilings[title].get(label, np.nan) for label in rows],
+                "red",
+                "dotted",
+                "classifier, on test data",
+            )
+        axes.set_title(title and f"generated {title}", fontsize=FONT, parse_math=False)
+    handles = {label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles, loc="outside upper center", ncols=3, fontsize=FONT, frameon=False)
     return figure
 
 
@@ -234,6 +285,27 @@ def _draw_curve(axes: Axes, name: str, steps, values) -> None:
     axes.yaxis.offsetText.set_fontsize(FONT - 1)
     axes.grid(alpha=0.3)
     _without_frame(axes)
+
+
+def _draw_label_bars(axes: Axes, rows: Sequence[str], series: Sequence[str], panel: Mapping[str, Mapping[str, float]]) -> None:
+    """A group of thin bars for every row, in the order of `series`; what a subset lacks is a gap."""
+    thickness, colours = ROW_FILL / len(series), colormaps["tab20"].colors
+    for number, given in enumerate(series):
+        if given in panel:
+            lengths = [panel[given].get(label, np.nan) for label in rows]
+            places = np.arange(len(rows)) + thickness * (number - (len(series) - 1) / 2)
+            axes.barh(places, lengths, thickness, color=colours[number % len(colours)], label=f"given {given}")
+    axes.set_yticks(np.arange(len(rows)), rows, fontsize=FONT - 1, parse_math=False)
+    axes.set(xlim=(0.0, 1.0), ylim=(len(rows) - 0.5, -0.5), xlabel="average precision")
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
+    _without_frame(axes)
+
+
+def _mark(axes: Axes, places: np.ndarray, shares: Sequence[float], colour: str, style: str, label: str) -> None:
+    """A short upright line in every row."""
+    half = ROW_FILL / 2
+    axes.vlines(shares, places - half, places + half, colors=colour, linestyles=style, linewidth=1.3, label=label)
 
 
 def _without_frame(axes: Axes) -> None:

@@ -3,19 +3,38 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 IDENTITY = ("model", "dataset", "protocol", "seed")
-KNOWN = (*IDENTITY, "probe", "coherence", "classifier_accuracy", "training")
+CLASSIFIERS = ("classifier_accuracy", "classifier_average_precision")
+KNOWN = (*IDENTITY, "score", "probe", "coherence", *CLASSIFIERS, "test_terms", "training", "data")
 # Too long for a screen; metrics.json has them.
-UNPRINTED = ("step", "probe_one_batch", "coherence_own_private", "coherence_standard_error", "evaluation")
+UNPRINTED = ("step", "probe_one_batch", "coherence_own_private", "coherence_standard_error", "label_prevalence", "evaluation")
+# Likewise, whatever they are of.
+BY_LABEL, LEFT_OUT = "_by_label", "_left_out"
+WIDTH = 80
 ABSENT = "-"
 ARROW = "<-"
+ACCURACY = "accuracy"
 
-LEGEND = """\
+LEGENDS = {
+    ACCURACY: """\
 probe: accuracy of a linear classifier on the shared code of the given ones.
 Under a modality's name: share of its samples, generated from the given ones, in
-which its classifier finds the true class. (test data): that classifier on them."""
+which its classifier finds the true class. (test data): that classifier on them.""",
+    "average_precision": """\
+All are average precisions, means over the attributes; random scores come to the
+mean share of examples that have an attribute.
+probe: of a linear classifier on the shared code of the given ones.
+Under a modality's name: of its classifier on its samples, generated from the
+given ones, against their true attributes. (test data): that classifier on them.""",
+}
+RANDOM = {
+    ACCURACY: "Random coherence (all classifiers agree)",
+    "average_precision": "Random coherence (share of attributes on which all classifiers agree)",
+}
+TERMS = "term, mean per test example"
 
 
 def metrics_table(metrics: Mapping) -> str:
@@ -25,8 +44,10 @@ def metrics_table(metrics: Mapping) -> str:
 
     Args:
       metrics: `model`, `dataset`, `protocol` and `seed`; and, where measured, `probe` by subset (`digit,scene`),
-        `coherence` by `random` or `generated<-given`, `classifier_accuracy` by modality, and `training` (`steps`,
-        `seconds`, `steps_per_second`).
+        `coherence` by `random` or `generated<-given`, `classifier_accuracy` or `classifier_average_precision` by modality,
+        which of the two `score` is (accuracy, if it is not there), `label_prevalence` by attribute, `test_terms` by name,
+        `training` (`steps`, `seconds`, `steps_per_second`), and `data` (`sources` by set, `training_examples`,
+        `test_examples`).
 
     Returns:
       Text; within 80 columns for up to five modalities whose names are short.
@@ -35,21 +56,22 @@ def metrics_table(metrics: Mapping) -> str:
       ValueError: model, dataset, protocol or seed is missing.
     """
     _check_identity(metrics)
-    parts = [_heading(metrics)]
-    if any(metrics.get(key) for key in ("probe", "coherence", "classifier_accuracy")):
-        parts += [_by_subset(metrics), LEGEND]
-    if "random" in metrics.get("coherence", {}):
-        parts.append(f"Random coherence (all classifiers agree): {_number(metrics['coherence']['random'])}")
-    others = [
-        (name, _number(value)) for key in metrics if key not in KNOWN + UNPRINTED for name, value in _flat(key, metrics[key])
-    ]
+    parts = [_heading(metrics), *_scores(metrics)]
+    if metrics.get("test_terms"):
+        parts.append(_markdown((TERMS, "value"), [(n, _number(value)) for n, value in metrics["test_terms"].items()]))
+    if metrics.get("data"):
+        parts.append(_data(metrics["data"]))
+    others = [key for key in metrics if key not in KNOWN + UNPRINTED and not key.endswith((BY_LABEL, LEFT_OUT))]
     if others:
-        parts.append(_markdown(("other", "value"), others))
+        rows = [(name, _number(value)) for key in others for name, value in _flat(key, metrics[key])]
+        parts.append(_markdown(("other", "value"), rows))
     return "\n\n".join(parts) + "\n"
 
 
 def comparison_table(rows: Sequence[Mapping]) -> str:
-    """Several runs: Markdown tables of probe, coherence, classifiers and training, each with one row a run.
+    """Several runs: Markdown tables of probe, coherence, classifiers, loss and training, each with one row a run.
+
+    Runs that were scored otherwise (accuracy, average precision) have tables of their own.
 
     Coherence is that of cross generation, as in [S] Table 10; a modality decoded from itself is in the run's own table.
     Runs of one model, data set and protocol with several seeds are followed by a row of means and sample standard
@@ -65,13 +87,29 @@ def comparison_table(rows: Sequence[Mapping]) -> str:
         raise ValueError("There is nothing to compare: no runs were given.")
     for row in rows:
         _check_identity(row)
-    blocks = {
-        "Linear probe, accuracy": [row.get("probe", {}) for row in rows],
-        "Coherence": [_cross_generation(row.get("coherence", {})) for row in rows],
-        "Classifiers of coherence, accuracy on test data": [row.get("classifier_accuracy", {}) for row in rows],
-        "Training": [row.get("training", {}) for row in rows],
-    }
-    return "\n".join(f"### {title}\n\n{_runs(rows, block)}\n" for title, block in blocks.items() if any(block))
+    tables = []
+    for score in dict.fromkeys(row.get("score", ACCURACY) for row in rows):
+        alike = [row for row in rows if row.get("score", ACCURACY) == score]
+        named = score.replace("_", " ")
+        tables += [
+            (f"Linear probe, {named}", alike, [row.get("probe", {}) for row in alike]),
+            (_coherence_title(named), alike, [_cross_generation(row.get("coherence", {})) for row in alike]),
+            (f"Classifiers of coherence, {named} on test data", alike, [_classifiers(row) for row in alike]),
+        ]
+    losses = [{name: x for name, x in row.get("test_terms", {}).items() if name == "loss"} for row in rows]
+    tables += [
+        ("Loss on test data, between runs of one objective and one set of weights", rows, losses),
+        ("Training", rows, [row.get("training", {}) for row in rows]),
+    ]
+    return "\n".join(f"### {title}\n\n{_runs(some, block)}\n" for title, some, block in tables if any(block))
+
+
+def _coherence_title(score: str) -> str:
+    return "Coherence" if score == ACCURACY else f"Coherence, {score}; random: share of attributes"
+
+
+def _classifiers(metrics: Mapping) -> Mapping[str, float]:
+    return metrics.get(f"classifier_{metrics.get('score', ACCURACY)}", {})
 
 
 def _check_identity(metrics: Mapping) -> None:
@@ -89,8 +127,21 @@ def _heading(metrics: Mapping) -> str:
     return f"{text}\ntrained for {steps} steps in {seconds} s: {speed} steps per second"
 
 
+def _scores(metrics: Mapping) -> list[str]:
+    """Probes and coherence, and how to read them."""
+    parts, score = [], metrics.get("score", ACCURACY)
+    if any(metrics.get(key) for key in ("probe", "coherence", *CLASSIFIERS)):
+        parts += [_by_subset(metrics), LEGENDS[score]]
+    if "random" in metrics.get("coherence", {}):
+        parts.append(f"{RANDOM[score]}: {_number(metrics['coherence']['random'])}")
+    if metrics.get("label_prevalence"):
+        shares = metrics["label_prevalence"].values()
+        parts.append(f"Mean share of test examples that have an attribute: {_number(statistics.fmean(shares))}")
+    return parts + [_left_out(key, metrics[key]) for key in metrics if key.endswith(LEFT_OUT)]
+
+
 def _by_subset(metrics: Mapping) -> str:
-    probe, classifiers = metrics.get("probe", {}), metrics.get("classifier_accuracy", {})
+    probe, classifiers = metrics.get("probe", {}), _classifiers(metrics)
     coherence = {tuple(key.split(ARROW)): v for key, v in metrics.get("coherence", {}).items() if ARROW in key}
     generated = list(dict.fromkeys([*classifiers, *(target for target, _ in coherence)]))
     given = dict.fromkeys([*probe, *(subset for _, subset in coherence)])
@@ -101,6 +152,19 @@ def _by_subset(metrics: Mapping) -> str:
     if classifiers:
         rows.append(["(test data)", ABSENT, *(_number(classifiers.get(name)) for name in generated)])
     return _markdown(("given", "probe", *generated), rows)
+
+
+def _left_out(key: str, by_place: Mapping[str, Sequence[str]]) -> str:
+    """Which attributes some means of one kind are without."""
+    names = dict.fromkeys(name for left_out in by_place.values() for name in left_out)
+    kind = key.removesuffix(LEFT_OUT)
+    return textwrap.fill(f"Not in {kind}, as all or none of its examples have them: {', '.join(names)}", WIDTH)
+
+
+def _data(data: Mapping) -> str:
+    counts = f"Data: {data['training_examples']} training examples, {data['test_examples']} test examples"
+    sources = [f"{name}: {sentence}" for name, sentence in data.get("sources", {}).items()]
+    return "\n".join([counts, *(textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in sources)])
 
 
 def _cross_generation(coherence: Mapping[str, float]) -> dict[str, float]:

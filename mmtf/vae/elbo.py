@@ -47,10 +47,12 @@ class Betas:
         return beta * self.shared_beta, beta * private_beta
 
     def _between(self, start: float | None, end: float, step) -> tf.Tensor:
+        if not self.warmup_steps:
+            return tf.constant(end, tf.float32)
         start = end if start is None else start
-        progress = tf.minimum(tf.cast(step, tf.float32) / max(self.warmup_steps, 1), 1.0)
-        # At the end exactly `end`: without a warm-up nothing depends on the step.
-        return tf.where(progress < 1.0, start + (end - start) * progress, end) if self.warmup_steps else tf.constant(end)
+        progress = tf.minimum(tf.cast(step, tf.float32) / self.warmup_steps, 1.0)
+        # At the end exactly `end`: from there on nothing depends on the step.
+        return tf.where(progress < 1.0, start + (end - start) * progress, end)
 
 
 def weighted_elbo(

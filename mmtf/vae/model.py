@@ -14,7 +14,8 @@ from mmtf.modality import Modality, check_subset, subsets
 from mmtf.networks.heads import GaussianHead
 from mmtf.probability.divergence import kl
 from mmtf.probability.gaussian import diagonal_normal, sample, standard_normal, stddev
-from mmtf.probability.likelihood import likelihood, mean_value, shown_value
+from mmtf.probability.likelihood import likelihood, log_density, mean_value, shown_value
+from mmtf.probability.units import to_network
 from mmtf.terms import TermMeans
 from mmtf.vae.elbo import Betas, Elbo, weighted_elbo
 from mmtf.vae.observed import Observed, observe
@@ -192,10 +193,11 @@ class MultimodalVAE(keras.Model):
 
     def log_likelihood(self, observed: Observed, shared: tf.Tensor, private: Mapping[str, tf.Tensor]):
         """log p(x_j|s_j,c) `[B]` per modality, 0 where it is missing."""
-        return {
-            name: observed.masked(name, self._likelihood(name, shared, private.get(name)).log_prob(observed.values[name]))
-            for name in observed.values
-        }
+        found = {}
+        for name, value in observed.values.items():
+            p = self._likelihood(name, shared, private.get(name))
+            found[name] = observed.masked(name, log_density(self.modalities[name], p, value))
+        return found
 
     def kl_private(self, observed: Observed, codes: Codes) -> dict[str, tf.Tensor]:
         """KL(q(s_j|x_j) || N(0, I)) `[B]` per modality with a private code, 0 where it is missing."""
@@ -275,7 +277,7 @@ class MultimodalVAE(keras.Model):
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _encode(self, observed: Observed) -> Codes:
-        heads = {name: self.heads[name](self.encoders[name](x)) for name, x in observed.values.items()}
+        heads = {n: self.heads[n](self.encoders[n](to_network(self.modalities[n], x))) for n, x in observed.values.items()}
         shared = {name: diagonal_normal(h[0], h[1]) for name, h in heads.items()}
         private = {name: diagonal_normal(h[2], h[3]) for name, h in heads.items() if self.modalities[name].private_dim}
         return Codes(shared, private)

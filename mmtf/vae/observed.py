@@ -14,7 +14,8 @@ from mmtf.modality import Modality, check_subset
 
 class Observed(NamedTuple):
     """Attributes:
-    values: per given modality, float32 (or int32 classes) `[B, *event_shape]`; zeros where missing.
+    values: per given modality, float32 (or int32 classes) `[B, *event_shape]` in its own unit; zeros where missing. Single
+      missing cells are NaN, or the class -1.
     present: per given modality, `[B]` float32, 1 where the value is there and 0 where it is missing.
     """
 
@@ -63,7 +64,8 @@ def _value(value, mask, modality: Modality) -> tf.Tensor:
         )
     if modality.likelihood == "categorical" and not value.dtype.is_integer:
         raise ValueError(f"{modality.name}: wanted integer class indices, got {value.dtype.name}; convert them.")
-    if modality.likelihood != "categorical" and value.dtype.is_integer and value.dtype != tf.uint8:
+    whole = modality.likelihood in ("categorical", "negative_binomial")
+    if not whole and value.dtype.is_integer and value.dtype != tf.uint8:
         raise ValueError(f"{modality.name}: wanted uint8 or floating values, got {value.dtype.name}; convert them.")
     if mask is not None:
         # Before any arithmetic, so that not even NaN reaches a gradient.
@@ -71,7 +73,7 @@ def _value(value, mask, modality: Modality) -> tf.Tensor:
         value = tf.where(there, value, tf.zeros_like(value))
     if modality.likelihood == "categorical":
         return tf.cast(value, tf.int32)
-    if value.dtype == tf.uint8:
+    if value.dtype == tf.uint8 and not whole:
         return tf.cast(value, tf.float32) / 255.0
     return tf.cast(value, tf.float32)
 

@@ -58,6 +58,7 @@ def test_a_contender_answers_each_request_once_with_the_steps_it_ran():
     assert second["steps"] == 30  # whole executions only
     assert first["cpu"] > 0.0
     assert first["wall"] > 0.0
+    assert 5 < first["peak_mb"] < 10_000
     assert "chatter" in done.stderr
 
 
@@ -76,3 +77,13 @@ def test_the_experiment_is_that_of_the_paper():
     model = contenders.experiment(256).model
     assert (model.model, model.shared_dim, model.private_dim) == ("mmjsd", 16, 4)
     assert (model.beta, model.shared_beta, model.private_beta, model.private_weights) == (5.0, 1.0, 3.0, "word=5")
+
+
+def test_the_paper_s_data_have_their_size_and_every_image_is_used():
+    split = contenders.paper_sized_split()
+    assert len(split) == 1_200_000
+    assert {n: (len(pool), len(set(split.rows[n].tolist()))) for n, pool in split.pools.items()} == {
+        "mnist": (60_000, 60_000),
+        "svhn": (73_257, 73_257),
+        "text": (50, 50),
+    }

@@ -156,3 +156,25 @@ def test_the_arguments_decide_everything():
 def test_bad_arguments_are_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         digits.load(**arguments)
+
+
+def test_a_fraction_keeps_a_share_of_each_class_in_pairs():
+    whole, fifth = digits.load(2).train, digits.load(2, fraction=0.2).train
+    used = np.unique(fifth.rows["digit"])
+    counts, kept = np.bincount(whole.label[:1400]), np.bincount(whole.label[:1400][used])
+    np.testing.assert_array_equal(kept, np.round(0.2 * counts))
+    assert len(fifth) == 2 * kept.sum()
+    # The scenes are of the same scans, each of another one of its class.
+    shown = digits.scene_scan(fifth)[fifth.rows["scene"]]
+    assert set(shown) == set(used)
+    assert not np.any(shown == fifth.rows["digit"])
+
+
+def test_unpaired_values_stand_alone_behind_the_pairs():
+    pairs, more = digits.load(2, fraction=0.2).train, digits.load(2, fraction=0.2, unpaired=True).train
+    singles = more.at(slice(len(pairs), None))
+    assert len(singles) == sum(len(pool) for pool in more.pools.values())
+    np.testing.assert_array_equal(sum(mask.astype(int) for mask in singles.mask.values()), 1)
+    for name, pool in more.pools.items():
+        np.testing.assert_array_equal(singles.rows[name][singles.mask[name]], np.arange(len(pool)))
+    assert more.at(slice(len(pairs))).has(pairs.rows).all()

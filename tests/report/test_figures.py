@@ -48,6 +48,28 @@ def coherence():
     return {"random": 0.5, **{key: i / 40 for i, key in enumerate(keys)}}
 
 
+PREVALENCE = {"Bald": 0.02, "Smiling": 0.5, "Young": 0.78}
+
+
+def by_label(shift=0.0):
+    """Average precision by given subset and attribute; text knows nothing of being bald."""
+    given = ("image", "text", "image,text")
+    found = {s: {label: 0.2 + 0.1 * i + 0.01 * k + shift for k, label in enumerate(PREVALENCE)} for i, s in enumerate(given)}
+    del found["text"]["Bald"]
+    return found
+
+
+def labelled_bars(axes):
+    """(attribute, given subset) -> length of its bar; the rows are named at the first of the axes."""
+    rows = [t.get_text() for t in axes.figure.axes[0].get_yticklabels()]
+    return {
+        (rows[round(bar.get_y() + bar.get_height() / 2)], container.get_label()): bar.get_width()
+        for container in axes.containers
+        for bar in container
+        if np.isfinite(bar.get_width())
+    }
+
+
 KINDS = {
     "samples": lambda: figures.sample_grid(images(23), 5),
     "texts": lambda: figures.sample_grid(["a long caption of a $\\bird_$ with  spaces", "x" * 90, "", " "], 3),
@@ -57,6 +79,13 @@ KINDS = {
     "swap": lambda: figures.swap_grid(WORDS[:3], images(2), [images(3), images(3)]),
     "coherence": lambda: figures.coherence_matrix(coherence(), NAMES),
     "probe": lambda: figures.probe_bars({",".join(s): 1.0 for s in subsets(NAMES)}),
+    "labels": lambda: figures.label_bars(
+        {"image": by_label(), "text": by_label(0.3)}, PREVALENCE, {n: dict.fromkeys(PREVALENCE, 1.0) for n in ("image", "text")}
+    ),
+    "forty": lambda: figures.label_bars(
+        {"": {s: {f"Wearing_$Necklace_{i}": 0.5 for i in range(40)} for s in ("a", "b", "a,b")}},
+        {f"Wearing_$Necklace_{i}": i / 40 for i in range(40)},
+    ),
     "curves": lambda: figures.training_curves({f"log_px/modality{i}": (range(9), [10.0**i] * 9) for i in range(7)}),
 }
 
@@ -109,11 +138,11 @@ def test_floats_are_shares_of_white_and_are_clipped():
     assert np.array_equal(figures.to_image(figures.sample_grid(overshooting)), expected)
 
 
-def test_texts_are_text_with_dots_where_the_spaces_are():
-    shown = texts(figures.sample_grid(["  zero  ", "$x_1$ a", "one"]))
-    assert {"  zero  ", "$x_1$ a", "one"} <= set(shown)
-    assert {"··    ··", "     · "} <= set(shown)
-    assert len(shown) == 5
+def test_texts_are_text_with_dots_where_blanks_would_not_be_seen():
+    shown = texts(figures.sample_grid(["  zero  ", "$x_1$ a", "one", "a  b c"]))
+    assert {"  zero  ", "$x_1$ a", "one", "a  b c"} <= set(shown)
+    assert {"··    ··", " ·· · "} <= set(shown)
+    assert len(shown) == 6
 
 
 def test_letters_stand_in_their_own_places_after_leading_spaces():
@@ -204,6 +233,34 @@ def test_probe_bars_are_as_long_as_the_accuracies():
     assert {"0.250", "1.000", "0.500", *probe} <= set(texts(figure))
 
 
+def test_probe_bars_say_what_they_measure():
+    assert "accuracy of a linear classifier" in texts(figures.probe_bars({"digit": 0.25}))
+    assert "average precision of a linear classifier" in texts(figures.probe_bars({"digit": 0.25}, "average precision"))
+
+
+def test_every_attribute_has_a_bar_for_each_given_subset():
+    panels = {"image": by_label(), "text": by_label(0.3)}
+    figure = figures.label_bars(panels, PREVALENCE)
+    for axes, (name, scores) in zip(figure.axes, panels.items(), strict=True):
+        expected = {(label, f"given {given}"): x for given, part in scores.items() for label, x in part.items()}
+        assert labelled_bars(axes) == pytest.approx(expected)
+        assert axes.get_title() == f"generated {name}"
+    assert {"given image", "given text", "given image,text", "Bald", "share of examples that have it"} <= set(texts(figure))
+    assert "classifier, on test data" not in texts(figure)
+
+
+def test_attributes_are_sorted_and_their_prevalence_and_ceiling_are_marked():
+    figure = figures.label_bars({"": {"image": {"Bald": 0.3, "Young": 0.9}}}, PREVALENCE, {"": {"Young": 0.95}})
+    (axes,) = figure.axes
+    figures.to_image(figure)
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["Young", "Bald"]
+    assert axes.yaxis_inverted()
+    shares, ceilings = ([segment[0][0] for segment in marks.get_segments() if len(segment)] for marks in axes.collections)
+    assert shares == [0.78, 0.02]
+    assert ceilings[0] == 0.95
+    assert axes.get_title() == ""
+
+
 def test_curves_are_the_history_with_gaps_for_what_is_not_finite():
     figure = figures.training_curves({"loss": ([0, 10, 20], [3.0, np.inf, 1.0]), "kl$_$": ([0, 10], [0.5, 0.7])})
     first, second = (axes.lines[0] for axes in figure.axes)
@@ -277,6 +334,10 @@ def test_neither_tensorflow_nor_pyplot_is_imported_and_no_setting_changes():
         (lambda: figures.coherence_matrix({"word<-image": 0.9}, NAMES), "Unknown modality 'image'"),
         (lambda: figures.probe_bars({}), "accuracies"),
         (lambda: figures.probe_bars({"digit": float("nan")}), "accuracies"),
+        (lambda: figures.probe_bars({"digit": 1.5}), "other scores in 0..1"),
+        (lambda: figures.label_bars({}, {}), "shares in 0..1"),
+        (lambda: figures.label_bars({"": {"a": {"Bald": 1.2}}}, PREVALENCE), "shares in 0..1"),
+        (lambda: figures.label_bars({"": {"a": {"Tall": 0.2}}}, PREVALENCE), "prevalence of these attributes is missing: Tall"),
         (lambda: figures.training_curves({}), "empty"),
         (lambda: figures.training_curves({"loss": ([1, 2], [1.0])}), "loss: there are 2 steps, but 1 values"),
         (lambda: figures.save(KINDS["samples"](), "figure.pdf"), "figure.pdf"),

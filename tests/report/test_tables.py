@@ -27,6 +27,18 @@ def metrics(seed=0, shift=0.0, names=NAMES, model="mmjsd"):
     }
 
 
+def attributes(seed=0):
+    """A metrics.json of data with many labels."""
+    given = metrics(seed, names=("image", "text")) | {"dataset": "celeba", "score": "average_precision"}
+    given["classifier_average_precision"] = {"image": 0.71, "text": 0.99}
+    del given["classifier_accuracy"]
+    return given | {
+        "label_prevalence": {"Bald": 0.02, "Smiling": 0.5},
+        "probe_by_label": {"image": {"Smiling": 0.876543}},
+        "probe_left_out": {"image": ["Bald"], "text": ["Bald", "Young"]},
+    }
+
+
 def columns(text, first):
     """Cells of the Markdown row that starts with `first`."""
     (line,) = [line for line in text.splitlines() if line.startswith(f"| {first} ")]
@@ -70,6 +82,69 @@ def test_no_number_of_the_file_is_lost():
     assert columns(text, "log_likelihood joint")[1] == "-1864.2"
     assert columns(text, "log_likelihood digit k12")[1] == "-1.500"
     assert columns(text, "examples")[1] == "360"
+
+
+def test_many_labels_are_called_average_precision():
+    given = attributes()
+    text = metrics_table(given)
+    assert "average precision" in text
+    assert "accuracy" not in text
+    assert "true class" not in text
+    assert columns(text, "(test data)")[2:] == ["0.710", "0.990"]
+    assert columns(text, "image,text")[1] == f"{given['probe']['image,text']:.3f}"
+    assert "Random coherence (share of attributes on which all classifiers agree): 0.611" in text
+    assert "Mean share of test examples that have an attribute: 0.260" in text
+    assert "Not in probe, as all or none of its examples have them: Bald, Young" in text
+    # Too long for a screen.
+    assert "0.877" not in text
+    assert "other" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_one_class_is_called_accuracy_whether_the_file_says_so_or_is_older():
+    text = metrics_table(metrics() | {"score": "accuracy"})
+    assert text == metrics_table(metrics())
+    assert "probe: accuracy of a linear classifier" in text
+    assert "precision" not in text
+
+
+def test_terms_and_sources_are_shown():
+    data = {"sources": {"digits": "scikit-learn: 1,400 training scans " + "and more " * 12}}
+    data |= {"training_examples": 28000, "test_examples": 1985}
+    bare = {key: metrics()[key] for key in ("model", "dataset", "protocol", "seed")}
+    text = metrics_table(bare | {"test_terms": {"loss": 1234.5678, "kl_private/digit": 0.25}, "data": data})
+    assert columns(text, "loss")[1] == "1234.6"
+    assert columns(text, "kl_private/digit")[1] == "0.250"
+    assert "Data: 28000 training examples, 1985 test examples" in text
+    assert "digits: scikit-learn: 1,400 training scans and more" in text
+    assert "probe" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_runs_that_were_scored_otherwise_are_compared_apart():
+    text = comparison_table([metrics(0), attributes(), metrics(1), attributes(1)])
+    blocks = {block.splitlines()[0]: block for block in text.split("### ")[1:]}
+    assert list(blocks) == [
+        "Linear probe, accuracy",
+        "Coherence",
+        "Classifiers of coherence, accuracy on test data",
+        "Linear probe, average precision",
+        "Coherence, average precision; random: share of attributes",
+        "Classifiers of coherence, average precision on test data",
+        "Training",
+    ]
+    for title, block in blocks.items():
+        assert block.count(" digits ") == (0 if "precision" in title else 3)  # two runs, and their mean
+        assert block.count(" celeba ") == (3 if "precision" in title or title == "Training" else 0)
+    assert "0.710 |         0.990 |" in blocks["Classifiers of coherence, average precision on test data"]
+
+
+def test_the_loss_on_test_data_is_compared():
+    runs = [metrics(seed) | {"test_terms": {"loss": 100.0 + seed, "divergence": 3.0}} for seed in (0, 1)]
+    block = comparison_table(runs).split("### ")[-2]
+    assert block.startswith("Loss on test data")
+    assert "divergence" not in block
+    assert f"{100.5:.1f} ± {0.5**0.5:.1f}" in block
 
 
 def test_comparison_has_one_row_a_run():

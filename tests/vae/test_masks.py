@@ -1,5 +1,8 @@
 """A missing modality takes no part in anything, and what fills its place influences nothing."""
 
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -126,3 +129,31 @@ def _observed(model, values, mask):
     from mmtf.vae.observed import observe
 
     return observe(values, mask, model.modalities), model.encode(values, mask)
+
+
+def with_missing_cells(kind):
+    """The toy model whose vector may lack cells; its encoder is told which, as the default networks are."""
+    parts = tuple(dataclasses.replace(m, missing_cells=True) if m.name == "vector" else m for m in toys.modalities())
+    numbers = keras.Input((4,))
+    gaps = keras.layers.Lambda(lambda x: tf.concat([tf.where(tf.math.is_nan(x), 0.0, x), tf.cast(x != x, tf.float32)], -1))
+    features = keras.layers.Dense(6, "tanh", kernel_initializer=keras.initializers.GlorotUniform(3))(gaps(numbers))
+    encoders = {m.name: toys.encoder(m) for m in parts} | {"vector": keras.Model(numbers, features)}
+    return toys.MODELS[kind](
+        parts, encoders, {m.name: toys.decoder(m, toys.SHARED) for m in parts}, shared_dim=toys.SHARED, seed=0
+    )
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_missing_cells_leave_finite_terms_and_gradients(kind):
+    model, values = with_missing_cells(kind), toys.values(N)
+    values["vector"][[0, 3], [1, 2]] = np.nan
+    terms, gradients = loss_and_gradients(model, values, MASK)
+    for found in (*terms.values(), *gradients):
+        assert np.all(np.isfinite(found))
+    # A decoder that answers anything for a missing cell is not told: its bias there gets no gradient from that example alone.
+    alone = {n: v[:1] for n, v in values.items()}
+    with tf.GradientTape() as tape:
+        term = model.terms(alone, None, FixedNoise(1), 0)[next(t for t in terms if t.endswith("log_likelihood/vector"))]
+    bias = model.decoders["vector"].layers[-2].bias
+    gradient = tape.gradient(term, bias.value).numpy()
+    np.testing.assert_array_equal(gradient == 0.0, [False, True, False, False])

@@ -1,0 +1,55 @@
+"""MNIST-SVHN-Text [S] 5.2 and MNIST-SVHN [C]: images of one digit, and its English word, paired by class."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mmtf.config import DataConfig
+from mmtf.data import pairing, sources, text
+from mmtf.data.dataset import MultimodalData
+from mmtf.modality import Modality, weighted_by_size
+
+MNIST = Modality("mnist", (28, 28, 1))
+SVHN = Modality("svhn", (32, 32, 3))
+TEXT = Modality("text", (8,), "categorical", num_classes=len(text.ALPHABET), alphabet=text.ALPHABET)
+# Every test image of SVHN is used: there are 26,032, and 10,000 of MNIST.
+TEST_PAIRINGS = 5
+
+
+def load_with_text(config: DataConfig) -> MultimodalData:
+    """MNIST-SVHN-Text: each MNIST image with 20 (by default) SVHN images and words of its class.
+
+    Returns:
+      `mnist` uint8 `[28, 28, 1]` and `svhn` uint8 `[32, 32, 3]`, Laplace; `text` uint8 `[8]`, the English word at a random
+      start, spaces elsewhere, categorical over 71 symbols; labels 0..9. Likelihood weights size(largest)/size, [S] C.3.2.
+
+    Raises:
+      UserError: files or TFDS data cannot be used, see `sources`; or MNIST has a class that SVHN lacks, or SVHN one that
+        MNIST lacks.
+    """
+    words, digit = text.digit_word_pool()
+    return _load("mnist_svhn_text", config, (MNIST, SVHN, TEXT), {"text": (words.astype(np.uint8), digit)}, pairings=20)
+
+
+def load(config: DataConfig) -> MultimodalData:
+    """MNIST-SVHN [C]: each MNIST image with 30 (by default) SVHN images of its class. Otherwise as `load_with_text`."""
+    return _load("mnist_svhn", config, (MNIST, SVHN), {}, pairings=30)
+
+
+def _load(name: str, config: DataConfig, modalities: tuple[Modality, ...], made_up, pairings: int) -> MultimodalData:
+    """Args: made_up: per modality without a source, values and labels; the same for both parts, never cut down."""
+    mnist, svhn = sources.mnist(config), sources.svhn(config)
+    return MultimodalData(
+        name=name,
+        modalities=weighted_by_size(modalities),
+        **pairing.paired_splits(
+            {"mnist": mnist.train, "svhn": svhn.train, **made_up},
+            {"mnist": mnist.test, "svhn": svhn.test, **made_up},
+            config,
+            pairings=config.pairings or pairings,
+            test_pairings=TEST_PAIRINGS,
+            whole=tuple(made_up),
+        ),
+        class_names=text.DIGIT_WORDS,
+        sources={"mnist": mnist.origin, "svhn": svhn.origin},
+    )

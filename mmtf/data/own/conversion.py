@@ -1,0 +1,121 @@
+"""A user's values in the type of a pool, checked against the likelihood that they shall have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mmtf.errors import UserError
+
+# float32 keeps 7 digits. Beyond this ratio of mean to standard deviation, fewer than 2 are left for what varies.
+LARGEST_OFFSET = 1e5
+
+
+def convert(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+    """The values of one modality as a pool holds them, in an array of their own.
+
+    Args:
+      x: `[N, ...]` bool, integers or floats, NaN where a cell is missing.
+      there: which examples have the modality, `[N]` bool, one at least; the others are not looked at.
+      fields: of the `Modality`, its likelihood among them; gets a `num_classes` where it needs one.
+
+    Returns:
+      uint8 images `[N, H, W, C]`, int32 classes (-1 missing), or float32 (NaN missing).
+
+    Raises:
+      UserError: values that the likelihood does not allow, or that float32 cannot hold or tell apart.
+    """
+    return CONVERSIONS[fields["likelihood"]](name, x, there, fields)
+
+
+def is_image(x: np.ndarray) -> bool:
+    """Whether these are floats `[N, H, W, C]` in 0..1."""
+    return x.ndim == 4 and x.dtype.kind == "f" and bool(np.nanmin(x) >= 0 and np.nanmax(x) <= 1)
+
+
+def _as_classes(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+    """int32, -1 where missing."""
+    found = x
+    if x.dtype.kind == "f":
+        found = np.where(np.isnan(x), -1, x)
+        if np.any(found[there] != np.floor(found[there])):
+            raise UserError(f"{name}: a categorical likelihood needs whole numbers, but there are fractions; say another one.")
+    low, high = found[there].min(), found[there].max()
+    if low < -1:
+        raise UserError(f"{name}: classes are numbered from 0, and -1 is a missing one; but there is {low:g}.")
+    if high < 0:
+        raise UserError(f"{name} is missing (-1) in every example; leave it out.")
+    fields.setdefault("num_classes", len(fields.get("alphabet") or ()) or max(2, int(high) + 1))
+    if high >= fields["num_classes"]:
+        raise UserError(f"{name}: num_classes is {fields['num_classes']}, but there is a class {high:g}.")
+    return found.astype(np.int32)
+
+
+def _as_counts(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+    """float32, NaN where missing."""
+    known = x[there]
+    known = known[~np.isnan(known)] if x.dtype.kind == "f" else known
+    if known.dtype.kind != "b" and (known.min() < 0 or np.any(known != np.floor(known))):
+        raise UserError(
+            f"{name}: a negative_binomial likelihood needs counts, but there are fractions or negative numbers; give the raw "
+            f"counts, or say 'normal'."
+        )
+    return _float32(name, x, there)
+
+
+def _as_shares(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+    """Bytes of images, or float32 in 0..1, NaN where missing."""
+    if x.dtype == np.uint8 and x.ndim >= 3:
+        return _with_channel(x)
+    found = _float32(name, x, there)
+    low, high = np.nanmin(found[there]), np.nanmax(found[there])
+    if low < 0 or high > 1:
+        raise UserError(f"{name}: a bernoulli likelihood needs values in 0..1, but they run {low:g}..{high:g}; rescale them.")
+    return found
+
+
+def _as_measurements(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+    """Bytes of images, or float32, NaN where missing."""
+    if x.dtype == np.uint8 and x.ndim >= 3:
+        return _with_channel(x)
+    found = _float32(name, x, there)
+    if not is_image(x[there]):
+        _check_precision(name, x[there])
+    return found
+
+
+def _with_channel(x: np.ndarray) -> np.ndarray:
+    return (x[..., None] if x.ndim == 3 else x).copy()
+
+
+def _float32(name: str, x: np.ndarray, there: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):  # said below
+        found = x.astype(np.float32)
+    large = np.flatnonzero(np.isinf(found).any(axis=tuple(range(1, x.ndim))) & there)
+    if len(large):
+        raise UserError(f"{name}: example {large[0]} holds a value beyond float32 (3.4e38); rescale the values.")
+    return found
+
+
+def _check_precision(name: str, x: np.ndarray) -> None:
+    columns = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    columns = columns[:, ~np.isnan(columns).all(axis=0)]
+    mean, spread = np.nanmean(columns, axis=0), np.nanstd(columns, axis=0)
+    varies = np.nanmin(columns, axis=0) < np.nanmax(columns, axis=0)
+    lost = np.flatnonzero(varies & (np.abs(mean) > LARGEST_OFFSET * spread))
+    if len(lost):
+        column = lost[0]
+        raise UserError(
+            f"{name}: a column varies by {spread[column]:.3g} around {mean[column]:.9g}, which float32 cannot tell apart; "
+            f"subtract an offset such as {mean[column]:.6g} first."
+        )
+
+
+CONVERSIONS: Mapping[str, Callable] = {
+    "categorical": _as_classes,
+    "negative_binomial": _as_counts,
+    "bernoulli": _as_shares,
+    "laplace": _as_measurements,
+    "normal": _as_measurements,
+}

@@ -1,0 +1,25 @@
+"""Prepares features that a data set is made of: python scripts/prepare_data.py cub --data_dir=FOLDER"""
+
+from mmtf import config, console, prepare
+from mmtf.errors import UserError
+
+config.define_flags([prepare.PrepareConfig])
+
+
+def main(argv):
+    if tuple(argv[1:]) not in [(name,) for name in prepare.DATASETS]:
+        raise UserError(
+            f"Name one data set to prepare, of {', '.join(prepare.DATASETS)}, as in 'python scripts/prepare_data.py cub "
+            f"--data_dir=FOLDER', not {' '.join(argv[1:]) or 'none'!r}."
+        )
+    how = config.read_flags(prepare.PrepareConfig)
+    console.load_tensorflow()
+    path, record = prepare.prepare(how)
+    print(prepare.summary(record))
+    print(f"Prepared features: {path}")
+    where = f"MMTF_CACHE_DIR={how.features_dir} " if how.features_dir else ""
+    print(f"Next: {where}python scripts/train.py --dataset=cub --data_dir={how.data_dir or 'FOLDER'} --run_dir=runs/cub")
+
+
+if __name__ == "__main__":
+    console.run(main)
