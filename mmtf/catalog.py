@@ -85,7 +85,7 @@ DATASETS = {
         {"image": celeba_image, "text": celeba_text},
         {"image": celeba_classifiers.image, "text": celeba_classifiers.text},
     ),
-    "cub": DatasetEntry(cub.load),
+    "cub": DatasetEntry(lambda config: cub.load(config, config.features_dir)),
     "arrays": DatasetEntry(arrays.load),
 }
 

@@ -67,6 +67,9 @@ class DataConfig:
         choices=("auto", "resnet101", "classes"),
         datasets=("cub",),
     )
+    features_dir: str = option(
+        "", "cub: where prepared features are; by default MMTF_CACHE_DIR or ~/.cache/mmtf.", datasets=("cub",), may_change=True
+    )
     skip_damaged: bool = option(False, "Leave out images that cannot be read, instead of stopping.", datasets=PHOTOGRAPHS)
     data_seed: int = option(0, "Seed of the split, of the pairing and of made-up parts of the data.", low=0)
 

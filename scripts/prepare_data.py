@@ -17,8 +17,9 @@ def main(argv):
     path, record = prepare.prepare(how)
     print(prepare.summary(record))
     print(f"Prepared features: {path}")
-    where = f"MMTF_CACHE_DIR={how.features_dir} " if how.features_dir else ""
-    print(f"Next: {where}python scripts/train.py --dataset=cub --data_dir={how.data_dir or 'FOLDER'} --run_dir=runs/cub")
+    where = f" --features_dir={how.features_dir}" if how.features_dir else ""
+    folder = f" --data_dir={how.data_dir}" if how.data_dir else ""
+    print(f"Next: python scripts/train.py --flagfile=configs/cub/mmjsd_ms.cfg{folder}{where} --run_dir=runs/cub")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def test_defaults_are_the_papers():
 def test_every_field_has_a_flag_and_reaches_the_config():
     other = {
         "dataset": "multimnist", "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
-        "image_features": "auto", "skip_damaged": False, "model": "mvae", "learning_rate_schedule": "cosine", "strategy": "one",
+        "image_features": "auto", "features_dir": "", "skip_damaged": False,
+        "model": "mvae", "learning_rate_schedule": "cosine", "strategy": "one",
         "private_weights": "word=5", "likelihood_weights": "word=2", "private_beta_start": 7.0, "beta_start": 3.0,
         "prior_weight": None, "mvae_subsets": 1,
     }  # fmt: skip

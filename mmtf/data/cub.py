@@ -175,7 +175,7 @@ def _prepared(folder: Path, key: str, asked: str) -> dict[str, np.ndarray]:
     if path is None:
         raise UserError(
             f"No {what} of CUB were prepared in {folder} for the files that are in the data folder now; run '{COMMAND}' first "
-            f"(it takes minutes). Features prepared elsewhere are found by --features_dir there and MMTF_CACHE_DIR here."
+            f"(it takes minutes), or name the folder where they are with --features_dir."
         )
 
     def refuse():
