@@ -157,12 +157,15 @@ class RunDirectory:
             raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
 
     def check_writable(self) -> None:
-        """Raises UserError where files cannot be written, before any long work."""
+        """Raises UserError where files cannot be written, before any long work. A directory that is new is made by `begin`."""
+        new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self.path) as probe:
                 probe.write(b"0" * 4096)
                 probe.flush()
+            if new:
+                self.path.rmdir()
         except OSError as error:
             raise UserError(
                 f"Cannot write to {self.path}: {error.strerror}. Name another --run_dir, or free some space."

@@ -344,3 +344,10 @@ def test_coherence_of_data_without_labels_is_refused_before_training(tmp_path):
     with pytest.raises(UserError, match="--coherence_every does nothing for digits, which has no labels"):
         train.train(config(2, train_options={"coherence_every": 1}), tmp_path / "run", data=nameless)
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_data_that_cannot_be_loaded_leaves_no_directory(tmp_path):
+    missing = dataclasses.replace(config(), data=DataConfig(dataset="arrays", data_dir=str(tmp_path)))
+    with pytest.raises(UserError, match=r"holds no NAME\.npy"):
+        train.train(missing, tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
