@@ -20,7 +20,7 @@ from mmtf.modality import Modality, weighted_by_size
 
 log = logging.getLogger(__name__)
 
-LENGTH = 256
+LENGTH, FILL = 256, "*"
 OFFICIAL_COUNTS = (162_770, 19_962)
 OFFICIAL_PARTITION, LOCAL_PARTITION = "list_eval_partition.txt", "list_local_partition.txt"
 # A part of the cache's key: raise it when images are made in another way.
@@ -85,7 +85,13 @@ def load(config: DataConfig) -> MultimodalData:
         test=_split(source.test, names),
         class_names=names,
         sources={"celeba": source.origin},
+        show={"text": without_filling},
     )
+
+
+def without_filling(indices: np.ndarray) -> list[str]:
+    """Texts as people read them: without the '*' behind, as in [S] Table 12."""
+    return [string.rstrip(FILL) for string in text.decode(indices)]
 
 
 def readable(names: Sequence[str]) -> tuple[str, ...]:
@@ -119,7 +125,7 @@ def _ends(present: np.ndarray, names: Sequence[str]) -> np.ndarray:
 def _split(part: Part, names: Sequence[str]) -> Split:
     texts = strings(part.present, names)
     chunks = [texts[i : i + ENCODED_AT_ONCE] for i in range(0, len(texts), ENCODED_AT_ONCE)]
-    encoded = np.concatenate([text.encode(chunk, LENGTH, fill="*").astype(np.uint8) for chunk in chunks])
+    encoded = np.concatenate([text.encode(chunk, LENGTH, fill=FILL).astype(np.uint8) for chunk in chunks])
     too_long = int(np.sum(_ends(part.present, names)[:, -1] > LENGTH))
     if too_long:
         log.info("CelebA: %s of %s texts are longer than %s and were cut.", too_long, len(texts), LENGTH)

@@ -141,6 +141,13 @@ def test_the_names_follow_the_order_of_the_file(root):
     assert first == next(name for name, there in zip(data.class_names, PRESENT[1, order], strict=True) if there)
 
 
+def test_people_see_texts_without_their_filling(root):
+    data = load(root)
+    shown = data.show["text"](data.test.pools["text"])
+    assert shown == celeba.strings(data.test.label, data.class_names)
+    assert not any("*" in string for string in shown)
+
+
 def test_strings_are_those_of_table_12():
     names = celeba.readable(celeba_files.ATTRIBUTES)
     rows = [
