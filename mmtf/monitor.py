@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import platform
-import sys
 import time
 from pathlib import Path
 
 import keras
 import tensorflow as tf
-import tqdm
 from tensorboard.backend.event_processing import event_accumulator
 
 import mmtf
-from mmtf import judge, pictures, runtime
+from mmtf import judge, pictures, progress, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
@@ -65,9 +63,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self, first: int, steps: int):
         super().__init__()
-        # Where the output is a file, a line every 20 seconds is enough.
-        pause = 0.5 if sys.stderr.isatty() else 20.0
-        self._bar = tqdm.tqdm(initial=first, total=steps, unit="step", mininterval=pause, dynamic_ncols=True)
+        self._bar = progress.bar(steps, "", "step", first=first)
 
     def __enter__(self) -> Progress:
         return self

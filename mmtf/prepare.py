@@ -166,13 +166,13 @@ def _built(place: Path, config: PrepareConfig, settings: dict) -> dict[str, np.n
 
 def _read_images(place: Path, config: PrepareConfig, captioned: Mapping) -> Images:
     """The images that are there; for ResNet-101, which learns nothing from others, those with captions."""
-    from mmtf import features
+    from mmtf import progress
     from mmtf.features import images
 
     data = DataConfig(dataset="cub", data_dir=config.data_dir, download=config.download)
     resnet = config.image_features == "resnet101"
     rows, test_names, damaged = [], set(), []
-    with features.progress(None, "CUB", "image") as bar:
+    with progress.bar(None, "CUB", "image") as bar:
         for bird in cub_files.birds(place, data):
             if not bird.train:
                 test_names.add(bird.name)

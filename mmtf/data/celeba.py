@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmtf import progress
 from mmtf.config import DataConfig
 from mmtf.data import cache, celeba_files, files, pairing, text, tfds_source
 from mmtf.data.celeba_files import ATTRIBUTES, SIZE, TEST, TRAIN, VALIDATION
@@ -221,7 +222,7 @@ def _tfds_part(split: str, config: DataConfig) -> Part:
         present = []
 
         def pictures():
-            with celeba_files.progress() as bar:
+            with progress.bar(None, "CelebA", "image") as bar:
                 for example in tfds_source.examples("celeb_a", split, config):
                     present.append([example["attributes"][name] for name in ATTRIBUTES])
                     yield celeba_files.picture(Image.fromarray(example["image"]))

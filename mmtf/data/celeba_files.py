@@ -7,16 +7,15 @@ import dataclasses
 import io
 import math
 import os
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-import tqdm
 from PIL import Image
 
+from mmtf import progress
 from mmtf.errors import UserError
 
 _NAMES = """
@@ -143,7 +142,7 @@ def decode(images: Images, names: Sequence[str], skip_damaged: bool) -> dict[str
 
     damaged = []
     # PIL lets go of the interpreter while it decodes: threads are enough, and fill one array.
-    with ThreadPool(min(MAX_THREADS, os.cpu_count() or 1)) as pool, progress(len(names)) as bar:
+    with ThreadPool(min(MAX_THREADS, os.cpu_count() or 1)) as pool, progress.bar(len(names), "CelebA", "image") as bar:
         for place, problem in enumerate(pool.imap(fill, range(len(names)), chunksize=16)):
             if problem:
                 check_damaged([names[place]], skip_damaged, problem)
@@ -177,12 +176,6 @@ def picture(image: Image.Image) -> np.ndarray:
     x, y = math.floor(left), math.floor(upper)
     cropped = image.crop((x, y, math.ceil(right), math.ceil(lower)))
     return np.asarray(cropped.resize((SIZE, SIZE), RESAMPLING, box=(left - x, upper - y, right - x, lower - y)))
-
-
-def progress(total: int | None = None) -> tqdm.tqdm:
-    """A progress bar over images."""
-    pause = 0.5 if sys.stderr.isatty() else 20.0
-    return tqdm.tqdm(total=total, desc="CelebA", unit="image", mininterval=pause, dynamic_ncols=True)
 
 
 def _lines(path: Path) -> list[list[str]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import tqdm
 
+from mmtf import progress
 from mmtf.config import DataConfig
 from mmtf.data import files, tfds_source
 from mmtf.errors import UserError
@@ -76,19 +76,18 @@ def _from_tfds(name: str, tfds_name: str, shape: tuple[int, ...], config: DataCo
         raise UserError(f"{name} was not found. {looked_for} {tfds_source.not_prepared(tfds_name, config)}")
     parts = []
     for split, count in zip(("train", "test"), OFFICIAL[name], strict=True):
-        # Where the output is a file, a line every 20 seconds is enough.
-        pause = 0.5 if sys.stderr.isatty() else 20.0
-        found = tfds_source.examples(tfds_name, split, config)
-        parts.append(_collected(tqdm.tqdm(found, f"{name} {split}", count, mininterval=pause, delay=pause), shape))
+        with progress.bar(count, f"{name} {split}", "image", delay=5.0) as shown:
+            parts.append(_collected(tfds_source.examples(tfds_name, split, config), shape, shown))
     return _announced(name, parts, f"TFDS {tfds_name}", "TFDS")
 
 
-def _collected(examples: Iterable[Mapping[str, Any]], shape: tuple[int, ...]) -> Labelled:
+def _collected(examples: Iterable[Mapping[str, Any]], shape: tuple[int, ...], shown: tqdm.tqdm) -> Labelled:
     """All examples' images and labels, in one buffer that grows: a list of arrays to stack would need the memory twice."""
     pixels, label = bytearray(), []
     for example in examples:
         pixels += example["image"].tobytes()
         label.append(example["label"])
+        shown.update()
     return Labelled(np.frombuffer(pixels, np.uint8).reshape(len(label), *shape), np.array(label, np.int64))
 
 

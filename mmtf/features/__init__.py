@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
-import tqdm
 
-
-def progress(total: int | None, what: str, unit: str) -> tqdm.tqdm:
-    """A bar with the rate and the remaining time, for long work on features."""
-    # Where the output is a file, a line every 20 seconds is enough.
-    pause = 0.5 if sys.stderr.isatty() else 20.0
-    return tqdm.tqdm(total=total, desc=what, unit=unit, mininterval=pause, dynamic_ncols=True)
+from mmtf import progress
 
 
 def train(
@@ -37,11 +30,6 @@ def train(
     trainer = keras.Model(model.inputs[0], model.outputs[0])
     # Without the limit, the LSTM's early gradients can throw the weights far off.
     trainer.compile(keras.optimizers.Adam(rate, global_clipnorm=5.0), loss, jit_compile=False)
-    with progress(steps, what, "step") as bar:
-        shown = keras.callbacks.LambdaCallback(on_train_batch_end=lambda step, logs: _advance(bar, logs))
-        trainer.fit(batches, epochs=epochs, steps_per_epoch=per_epoch, shuffle=False, verbose=0, callbacks=[shown])
-
-
-def _advance(bar: tqdm.tqdm, logs) -> None:
-    if bar.update():
-        bar.set_postfix(loss=f"{float(logs['loss']):.2f}", refresh=False)
+    with progress.bar(steps, what, "step") as bar:
+        shown = [progress.of_steps(bar)]
+        trainer.fit(batches, epochs=epochs, steps_per_epoch=per_epoch, shuffle=False, verbose=0, callbacks=shown)

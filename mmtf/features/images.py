@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from mmtf import features
+from mmtf import features, progress
 from mmtf.errors import UserError
 from mmtf.metrics import classifier
 from mmtf.networks import classifiers, layers
@@ -104,7 +104,7 @@ def resnet101(weights: Path) -> keras.Model:
 def resnet101_features(network: keras.Model, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
     """Pooled features, `[n, 2048]` float32, of images uint8 `[n, size, size, 3]`."""
     found = np.empty((len(images), FEATURES), np.float32)
-    with features.progress(len(images), "ResNet-101", "image") as bar:
+    with progress.bar(len(images), "ResNet-101", "image") as bar:
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size].astype(np.float32)
             found[start : start + len(batch)] = network.predict_on_batch(keras.applications.resnet.preprocess_input(batch))

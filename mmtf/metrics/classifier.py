@@ -21,12 +21,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmtf import progress
 from mmtf.metrics.precision import attributes, average_precisions
 
 log = logging.getLogger(__name__)
 
 BATCH_SIZE = 128
 LEARNING_RATE = 8e-3
+SHOWN_AFTER = 10.0  # seconds of training before there is a progress bar
 # A part of the cache's key: raise it when `fit` changes, so that no older weights are taken for its result.
 RECIPE = 1
 
@@ -65,7 +67,9 @@ def fit(
     # A second model around the same layers: the given one is not left with an optimizer.
     trainer = keras.Model(model.inputs[0], model.outputs[0])
     trainer.compile(keras.optimizers.Adam(_warm_cosine(learning_rate, len(order))), _summed_sigmoid, jit_compile=False)
-    trainer.fit(_batches(model, values, order, targets), shuffle=False, verbose=0)
+    with progress.bar(len(order), model.name, "step", delay=SHOWN_AFTER) as bar:
+        shown = [progress.of_steps(bar)]
+        trainer.fit(_batches(model, values, order, targets), shuffle=False, verbose=0, callbacks=shown)
 
 
 def predict_scores(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
