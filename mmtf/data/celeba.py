@@ -181,7 +181,7 @@ def _decoded(images: celeba_files.Images, names: Sequence[str], skip_damaged: bo
     listing = "\n".join(f"{name} {images.stamps[name]}" for name in names)
     path = cache.folder() / f"celeba-{cache.digest(RECIPE, listing)}.npz"
     found = cache.arrays(path, lambda: celeba_files.decode(images, names, skip_damaged), "CelebA's images")
-    celeba_files.check_damaged([names[i] for i in found["damaged"]], skip_damaged)
+    files.check_damaged("CelebA", [names[i] for i in found["damaged"]], skip_damaged)
     return found
 
 

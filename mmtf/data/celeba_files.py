@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from mmtf import progress
+from mmtf.data import files
 from mmtf.errors import UserError
 
 _NAMES = """
@@ -145,23 +146,13 @@ def decode(images: Images, names: Sequence[str], skip_damaged: bool) -> dict[str
     with ThreadPool(min(MAX_THREADS, os.cpu_count() or 1)) as pool, progress.bar(len(names), "CelebA", "image") as bar:
         for place, problem in enumerate(pool.imap(fill, range(len(names)), chunksize=16)):
             if problem:
-                check_damaged([names[place]], skip_damaged, problem)
+                files.check_damaged("CelebA", [names[place]], skip_damaged, problem)
                 damaged.append(place)
             bar.update()
     return {
         "images": np.delete(pictures, damaged, axis=0) if damaged else pictures,
         "damaged": np.array(damaged, np.int64),
     }
-
-
-def check_damaged(names: Sequence[str], skip_damaged: bool, problem: str = "") -> None:
-    """Raises UserError where there are names of damaged images and they are not to be left out."""
-    if names and not skip_damaged:
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise UserError(
-            f"The image {names[0]}{more} of CelebA cannot be read{f' ({problem})' if problem else ''}: copy it again, or leave "
-            "out what is damaged with --skip_damaged."
-        )
 
 
 def picture(image: Image.Image) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import expit
 
 from mmtf.config import DataConfig
-from mmtf.data import cache, cub_files, pairing
+from mmtf.data import cache, cub_files, files, pairing
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
 from mmtf.modality import Modality, weighted_by_size
@@ -92,13 +92,8 @@ def parts_of(found: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarr
 
 
 def check_damaged(names: Sequence[str], skip_damaged: bool, problem: str = "") -> None:
-    """Raises UserError where there are names of damaged images and they are not to be left out."""
-    if names and not skip_damaged:
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise UserError(
-            f"The image {names[0]}{more} of CUB cannot be read{f' ({problem})' if problem else ''}: copy it again and prepare "
-            "CUB again, or leave out what is damaged with --skip_damaged."
-        )
+    """`files.check_damaged`, of images whose features have to be prepared again."""
+    files.check_damaged("CUB", names, skip_damaged, problem, mended="copy it again and prepare CUB again")
 
 
 def readable(class_name: str) -> str:

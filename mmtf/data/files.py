@@ -136,6 +136,22 @@ def read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(pixels.transpose(3, 0, 1, 2)), label.astype(np.int64) % 10
 
 
+def check_damaged(
+    what: str, names: Sequence[str], skip_damaged: bool, problem: str = "", mended: str = "copy it again"
+) -> None:
+    """Raises UserError where there are names of damaged images and they are not to be left out.
+
+    Args:
+      what: the data set. problem: what was wrong with the first image. mended: what the user can do for it.
+    """
+    if names and not skip_damaged:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise UserError(
+            f"The image {names[0]}{more} of {what} cannot be read{f' ({problem})' if problem else ''}: {mended}, or leave out "
+            "what is damaged with --skip_damaged."
+        )
+
+
 def _check_labels(path: Path, label: np.ndarray, low: int, high: int) -> None:
     if not len(label):
         raise UserError(f"{path} holds no examples.")
