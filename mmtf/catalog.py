@@ -9,26 +9,36 @@ from types import ModuleType
 
 import keras
 
+from mmtf import assembly
 from mmtf.config import Config, DataConfig, ModelConfig, named_numbers
 from mmtf.data import celeba, cub, digits, mnist_svhn, multimnist
 from mmtf.data.dataset import MultimodalData
 from mmtf.data.own import arrays
 from mmtf.errors import UserError
+from mmtf.gan.joint import JointMMALI
+from mmtf.gan.mmali import MMALI
+from mmtf.latent.model import LatentModel
 from mmtf.modality import Modality
-from mmtf.networks import celeba_classifiers, celeba_image, celeba_text, classifiers, default, mnist, svhn, text
-from mmtf.runtime import derived_seed
-from mmtf.vae.elbo import Betas
+from mmtf.networks import adversarial, celeba_classifiers, celeba_image, celeba_text, classifiers, default, mnist, svhn, text
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
-from mmtf.vae.model import MultimodalVAE
 from mmtf.vae.mvae import MVAE
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelEntry:
-    """A model: its class, and the config fields that are its own, by the class's argument."""
+    """A model.
 
-    build: type[MultimodalVAE]
+    Attributes:
+      build: its class.
+      parts: what makes its networks and weights: `assembly.of_vae` or another.
+      adversarial: whether it takes the networks of a game.
+      options: the config fields that are its own, by the class's argument.
+    """
+
+    build: type[LatentModel]
+    parts: Callable[..., dict] = assembly.of_vae
+    adversarial: bool = False
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -37,22 +47,27 @@ class DatasetEntry:
     """A data set: how it is loaded, and per modality its networks and its coherence classifier.
 
     A modality without a row gets the networks of `networks.default` for its kind of values. `classifier_epochs` is for
-    classifiers that need more than `metrics.classifier.default_epochs`.
+    classifiers that need more than `metrics.classifier.default_epochs`. `adversarial` are networks of games, `together` the
+    sizes of discriminators that see all modalities.
     """
 
     load: Callable[[DataConfig], MultimodalData]
     networks: Mapping[str, ModuleType] = dataclasses.field(default_factory=dict)
     classifiers: Mapping[str, Callable[..., keras.Model]] = dataclasses.field(default_factory=dict)
     classifier_epochs: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    adversarial: Mapping[str, ModuleType] = dataclasses.field(default_factory=dict)
+    together: assembly.Together = dataclasses.field(default_factory=assembly.Together)
 
 
 # Half of its features are dropped while it learns: on 8,000 images of SVHN, 15 epochs come to 0.82 on others and 40 to 0.87.
 SVHN_EPOCHS = 40
 
 MODELS = {
-    "mmjsd": ModelEntry(MMJSD, {"prior_weight": "prior_weight"}),
+    "mmjsd": ModelEntry(MMJSD, options={"prior_weight": "prior_weight"}),
     "mmvae": ModelEntry(MMVAE),
-    "mvae": ModelEntry(MVAE, {"random_subsets": "mvae_subsets"}),
+    "mvae": ModelEntry(MVAE, options={"random_subsets": "mvae_subsets"}),
+    "mmali": ModelEntry(MMALI, assembly.of_mmali, adversarial=True, options={"alignment_form": "alignment_form"}),
+    "mmali_joint": ModelEntry(JointMMALI, assembly.of_joint_mmali, adversarial=True),
 }
 
 DATASETS = {
@@ -62,30 +77,38 @@ DATASETS = {
         ),
         {"digit": mnist, "scene": svhn, "word": text},
         {"digit": classifiers.mnist, "scene": classifiers.svhn, "word": classifiers.text},
+        adversarial={"digit": adversarial.mnist, "scene": adversarial.svhn, "word": adversarial.tokens},
     ),
     "mnist_svhn_text": DatasetEntry(
         mnist_svhn.load_with_text,
         {"mnist": mnist, "svhn": svhn, "text": text},
         {"mnist": classifiers.mnist, "svhn": classifiers.svhn, "text": classifiers.text},
         {"svhn": SVHN_EPOCHS},
+        {"mnist": adversarial.mnist, "svhn": adversarial.svhn, "text": adversarial.tokens},
     ),
     "mnist_svhn": DatasetEntry(
         mnist_svhn.load,
         {"mnist": mnist, "svhn": svhn},
         {"mnist": classifiers.mnist, "svhn": classifiers.svhn},
         {"svhn": SVHN_EPOCHS},
+        {"mnist": adversarial.mnist, "svhn": adversarial.svhn},
+        # [C]'s release: towers ...-256-256, and their inner product.
+        assembly.Together(tower=(256, 256), trunk=None),
     ),
     "multimnist": DatasetEntry(
         multimnist.load,
         {multimnist.name(degrees): mnist for degrees in multimnist.ROTATIONS},
         {multimnist.name(degrees): classifiers.mnist for degrees in multimnist.ROTATIONS},
+        adversarial={multimnist.name(degrees): adversarial.mnist for degrees in multimnist.ROTATIONS},
     ),
     "celeba": DatasetEntry(
         celeba.load,
         {"image": celeba_image, "text": celeba_text},
         {"image": celeba_classifiers.image, "text": celeba_classifiers.text},
     ),
-    "cub": DatasetEntry(lambda config: cub.load(config, config.features_dir)),
+    "cub": DatasetEntry(
+        lambda config: cub.load(config, config.features_dir), together=assembly.Together(tower=(), trunk=(512, 512))
+    ),
     "arrays": DatasetEntry(arrays.load),
 }
 
@@ -97,13 +120,31 @@ def check_names(config: Config) -> None:
 
 
 def load_data(config: DataConfig) -> MultimodalData:
-    """The data set that the config names."""
-    return _look_up(DATASETS, config.dataset, "dataset").load(config)
+    """The data set that the config names, with the modalities that it names.
+
+    Raises:
+      UserError: as the data set's `load`; or a modality that it does not have.
+    """
+    data = _look_up(DATASETS, config.dataset, "dataset").load(config)
+    if not config.modalities:
+        return data
+    try:
+        return data.only([name.strip() for name in config.modalities.split(",")])
+    except ValueError as error:
+        raise UserError(f"--modalities={config.modalities}: {error}") from error
 
 
-def networks_of(dataset: str, modality: Modality) -> ModuleType:
-    """The module with `encoder` and `decoder` for a modality of a data set."""
-    return _look_up(DATASETS, dataset, "dataset").networks.get(modality.name) or default.networks_of(modality)
+def model_class(name: str) -> type[LatentModel]:
+    """The class of a model. Raises UserError where there is none of that name."""
+    return _look_up(MODELS, name, "model").build
+
+
+def networks_of(dataset: str, modality: Modality, *, of_games: bool = False) -> ModuleType:
+    """The module with `encoder` and `decoder` for a modality of a data set; of games, with parts of discriminators too."""
+    entry = _look_up(DATASETS, dataset, "dataset")
+    if of_games:
+        return entry.adversarial.get(modality.name) or adversarial.default_of(modality)
+    return entry.networks.get(modality.name) or default.networks_of(modality)
 
 
 def classifier_of(dataset: str, modality: Modality) -> Callable[..., keras.Model]:
@@ -137,7 +178,7 @@ def configure(modalities: Sequence[Modality], config: ModelConfig) -> tuple[Moda
     )
 
 
-def build_model(config: Config, modalities: Sequence[Modality]) -> MultimodalVAE:
+def build_model(config: Config, modalities: Sequence[Modality]) -> LatentModel:
     """The model of a config, with fresh weights, every variable made.
 
     Args:
@@ -147,31 +188,19 @@ def build_model(config: Config, modalities: Sequence[Modality]) -> MultimodalVAE
       UserError: an unknown name, or sizes that do not fit together.
     """
     entry = _look_up(MODELS, config.model.model, "model")
-    networks = {m.name: networks_of(config.data.dataset, m) for m in modalities}
-    options = {argument: getattr(config.model, field) for argument, field in entry.options.items()}
-    seeds = {part: derived_seed(config.train.seed, part) for part in ("encoders", "decoders")}
+    dataset = _look_up(DATASETS, config.data.dataset, "dataset")
+    networks = {m.name: networks_of(config.data.dataset, m, of_games=entry.adversarial) for m in modalities}
     try:
         return entry.build(
             modalities,
-            {m.name: networks[m.name].encoder(m, seed=derived_seed(seeds["encoders"], m.name)) for m in modalities},
-            {
-                m.name: networks[m.name].decoder(
-                    m, m.private_dim + config.model.shared_dim, seed=derived_seed(seeds["decoders"], m.name)
-                )
-                for m in modalities
-            },
+            **entry.parts(config, modalities, networks, dataset.together),
+            **{argument: getattr(config.model, field) for argument, field in entry.options.items()},
             shared_dim=config.model.shared_dim,
-            betas=_betas(config.model),
             seed=config.train.seed,
             name=config.model.model,
-            **options,
         )
     except ValueError as error:
         raise UserError(str(error)) from error
-
-
-def _betas(config: ModelConfig) -> Betas:
-    return Betas(**{f.name: getattr(config, f.name) for f in dataclasses.fields(Betas)})
 
 
 def _look_up(table: Mapping, name: str, kind: str):

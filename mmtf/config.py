@@ -52,6 +52,7 @@ class DataConfig:
         low=1,
         datasets=PAIRED,
     )
+    modalities: str = option("", "Train on these modalities alone, such as 'digit,scene'; by default on all.")
     data_fraction: float = option(
         1.0, "Share of each class's training data that is kept, the same for a seed.", above=0, high=1
     )
@@ -77,25 +78,56 @@ class DataConfig:
         check_limits(self)
 
 
+VAES = ("mmjsd", "mmvae", "mvae")
+GAMES = ("mmali", "mmali_joint")
+
+
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Which objective, which latent space, which weights ([S] C.3.2)."""
+    """Which objective, which latent space, which weights ([S] C.3.2; of games [C]'s release)."""
 
     model: str = option("mmjsd", "Model to train; see mmtf.catalog.MODELS.")
     shared_dim: int = option(20, "Size of the shared code c.", low=1)
     private_dim: int = option(0, "Size of each modality's private code s_j; 0 for none.", low=0)
-    beta: float = option(5.0, "Weight of all divergences.", low=0)
-    shared_beta: float = option(1.0, "Weight of the shared code's divergence, times --beta.", low=0)
-    private_beta: float = option(1.0, "Weight of the private codes' divergences, times --beta.", low=0)
-    private_weights: str = option("", "Further weights of single modalities' private divergences, such as 'word=5'.")
-    likelihood_weights: str = option("", "Likelihood weights, such as 'digit=3.9,word=384'; by default size(largest)/size.")
-    beta_start: float | None = option(None, "--beta at step 0, changing linearly over --warmup_steps.", low=0)
-    private_beta_start: float | None = option(None, "--private_beta at step 0, changing likewise.", low=0)
-    warmup_steps: int = option(0, "Steps over which the weights go from their start to their end.", low=0)
+    beta: float = option(5.0, "Weight of all divergences.", low=0, models=VAES)
+    shared_beta: float = option(1.0, "Weight of the shared code's divergence, times --beta.", low=0, models=VAES)
+    private_beta: float = option(1.0, "Weight of the private codes' divergences, times --beta.", low=0, models=VAES)
+    private_weights: str = option(
+        "", "Further weights of single modalities' private divergences, such as 'word=5'.", models=VAES
+    )
+    likelihood_weights: str = option(
+        "", "Likelihood weights, such as 'digit=3.9,word=384'; by default size(largest)/size.", models=VAES
+    )
+    beta_start: float | None = option(None, "--beta at step 0, changing linearly over --warmup_steps.", low=0, models=VAES)
+    private_beta_start: float | None = option(None, "--private_beta at step 0, changing likewise.", low=0, models=VAES)
+    warmup_steps: int = option(0, "Steps over which the weights go from their start to their end.", low=0, models=VAES)
     prior_weight: float | None = option(
         None, "mmJSD: share pi of the prior in the divergence; 1/(M+1) by default.", above=0, high=0.999, models=("mmjsd",)
     )
     mvae_subsets: int = option(0, "MVAE: lower bounds of random sets of modalities added each step.", low=0, models=("mvae",))
+    unimodal_weight: float = option(
+        0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0, models=("mmali",)
+    )
+    reconstruction_weight: float = option(0.0, "Games: weight of |decode(encode(x)) - x|^2.", low=0, models=GAMES)
+    content_weight: float = option(0.0, "Games: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0, models=GAMES)
+    style_weight: float = option(0.0, "Games: the same for private codes.", low=0, models=GAMES)
+    joint_reconstruction: bool = option(
+        False, "Games: there and back by the geometric mean of all modalities' shared codes, not by each one's.", models=GAMES
+    )
+    alignment_form: str = option(
+        "classes",
+        "MMALI: discriminators of encoded and generated tuples, as in [C]'s release (classes) or in the paper (binary).",
+        choices=("classes", "binary"),
+        models=("mmali",),
+    )
+    average_decay: float = option(0.9999, "Games: decay of the weights' moving average.", low=0, high=1, models=GAMES)
+    average_start: int = option(50_000, "Games: step at which averaging starts; before it, it follows.", low=0, models=GAMES)
+    subset_posterior: str = option(
+        "geometric",
+        "Games: mean of the experts that a set of modalities has.",
+        choices=("geometric", "arithmetic", "product"),
+        models=GAMES,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +136,7 @@ class TrainConfig:
 
     batch_size: int = option(256, "Examples per step, over all replicas.", low=1)
     learning_rate: float = option(1e-3, "Adam's learning rate at the start.", above=0)
+    adam_beta_1: float = option(0.9, "Adam's decay of the gradients' mean; games take 0.5.", low=0, high=0.999)
     learning_rate_schedule: str = option(
         "constant", "How the learning rate goes on: 'cosine' falls to 0 at the last step.", choices=("constant", "cosine")
     )
@@ -301,7 +334,19 @@ def _check_contradictions(config: Config) -> None:
     if bool(starts) != bool(model.warmup_steps):
         given, missing = (starts[0], "--warmup_steps") if starts else ("--warmup_steps", "--beta_start or --private_beta_start")
         raise UserError(f"{given} does nothing without {missing}; give both or neither.")
+    if model.model in GAMES:
+        _check_game(config)
     if not model.private_dim:
         for name in ("private_beta", "private_beta_start", "private_weights"):
             if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
                 raise UserError(f"--{name} does nothing with --private_dim=0; set --private_dim, or remove --{name}.")
+
+
+def _check_game(config: Config) -> None:
+    model = config.model
+    if not model.private_dim:
+        raise UserError(f"--model={model.model} needs a private code for each modality; set --private_dim, such as 10.")
+    if config.train.batch_size < 2:
+        raise UserError(f"--batch_size=1 leaves --model={model.model} nothing to exchange between examples; [C] takes 64.")
+    if model.joint_reconstruction and not (model.reconstruction_weight or model.content_weight):
+        raise UserError("--joint_reconstruction does nothing without --reconstruction_weight or --content_weight; add one.")

@@ -31,6 +31,8 @@ BATCH = 500
 PAPERS_BATCH = 256
 DECIMALS = 4
 ARROW = "<-"
+# What a probe is called, by whose codes it reads.
+PROBES = {"shared": "probe", "private": "probe_private", "both": "probe_both"}
 
 # Per kind of measurement, and per key in it such as `scene<-digit`, a share; or one average precision for each of L attributes.
 Scores = dict[str, dict[str, "float | np.ndarray"]]
@@ -62,8 +64,8 @@ def prevalence(split: Split, class_names: Sequence[str]) -> dict[str, float]:
 def objective_terms(model, test: Split, step: int, config: EvaluateConfig) -> dict[str, float]:
     """Mean per example of every term of the objective, with the divergences' weights of a step.
 
-    Codes are drawn as in training, under the evaluation's seed and the batch's number. A term about a modality is averaged
-    over the examples that have it, and left out where none does.
+    Codes are drawn as in training, under the evaluation's seed and the batch's number. A term about modalities is averaged
+    over the examples that have them, and left out where none does.
     """
 
     @tf.function(reduce_retracing=True)
@@ -72,7 +74,7 @@ def objective_terms(model, test: Split, step: int, config: EvaluateConfig) -> di
 
     at = tf.constant(step, tf.int32)
     found = _in_batches(test, lambda batch, number: terms(*batch, _seed(config, number), at))
-    there = {name: test.has([m] if m else []) for name, m in model.terms_about().items()}
+    there = {name: test.has(names) for name, names in model.terms_about().items()}
     # In double precision: over thousands of examples a sum in single precision loses the last digits of a mean.
     return {name: _rounded(found[name][t].mean(dtype=np.float64)) for name, t in there.items() if t.any()}
 
@@ -80,23 +82,26 @@ def objective_terms(model, test: Split, step: int, config: EvaluateConfig) -> di
 def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict:
     """Linear classification of the posterior's mean for every subset, [S] C.2.1 and C.4.3.
 
-    `probe` is fitted on many training examples; `probe_one_batch` on 256 of them, as many as the paper takes.
+    `probe` is fitted on many training examples; `probe_one_batch` on 256 of them, as many as the paper takes. Beside them, for
+    each modality with a private code, `probe_private` is of the mean of q(s_j|x_j), `probe_both` of both codes ([C] Table 3).
 
     Args:
       test: the test examples to score, each with a label. A subset that no example has whole is left out.
     """
     chosen = np.random.default_rng(config.evaluation_seed).permutation(len(data.train))[: config.probe_examples]
     fit = data.train.at(chosen)
-    fit_codes, test_codes = posterior_means(model, fit), posterior_means(model, test)
+    fit_codes, test_codes = code_means(model, fit), code_means(model, test)
     score = probe.attribute_probes if data.multi_label else probe.linear_probe
     found = {"probe": {}, "probe_one_batch": {}}
-    for subset in _whole_somewhere(subsets(model.names), fit, test):
-        there, test_there = fit.has(subset), test.has(subset)
-        codes, labels = fit_codes[subset][there], fit.label[there]
-        for kind, count in (("probe", len(codes)), ("probe_one_batch", PAPERS_BATCH)):
-            found[kind][subset_key(subset, model.names)] = score(
-                codes[:count], labels[:count], test_codes[subset][test_there], test.label[test_there]
-            )
+    for kind, codes in fit_codes.items():
+        for subset in _whole_somewhere(codes, fit, test):
+            there, test_there = fit.has(subset), test.has(subset)
+            given, labels = codes[subset][there], fit.label[there]
+            counts = {PROBES[kind]: len(given)} | ({"probe_one_batch": PAPERS_BATCH} if kind == "shared" else {})
+            for name, count in counts.items():
+                found.setdefault(name, {})[subset_key(subset, model.names)] = score(
+                    given[:count], labels[:count], test_codes[kind][subset][test_there], test.label[test_there]
+                )
     if not data.multi_label:
         return _means(found)
     return _means(found) | {"probe_by_label": _by_label(found["probe"], data.class_names)} | _left_out(found, data.class_names)
@@ -218,12 +223,20 @@ def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[
     return {kind: found for kind, found in kinds.items() if found}
 
 
-def posterior_means(model, split: Split) -> dict[tuple[str, ...], np.ndarray]:
-    """Mean of q(c|X_K) for every subset K: `[N, shared_dim]` each; meaningless where K is not all there."""
+def code_means(model, split: Split) -> dict[str, dict[tuple[str, ...], np.ndarray]]:
+    """Means of codes, `[N, D]` each; meaningless where a subset is not all there.
+
+    Returns:
+      `shared`: of q(c|X_K) for every subset K. Where there are private codes, `private`: of q(s_j|x_j), for the subset of j
+      alone; and `both`: q(c|x_j) and q(s_j|x_j) side by side.
+    """
 
     @tf.function(reduce_retracing=True)
     def means(values, mask):
-        return {subset: q.mean() for subset, q in model.posteriors(values, mask).items()}
+        found = {"shared": {subset: q.mean() for subset, q in model.posteriors(values, mask).items()}}
+        private = {(name,): q.mean() for name, q in model.encode(values, mask).private.items()}
+        both = {subset: tf.concat([found["shared"][subset], s], axis=-1) for subset, s in private.items()}
+        return found | ({"private": private, "both": both} if private else {})
 
     return _in_batches(split, lambda batch, number: means(*batch))
 

@@ -99,6 +99,11 @@ class Modality:
             return (*self.event_shape, 2)
         return (*self.event_shape, self.num_classes) if self.num_classes else self.event_shape
 
+    @property
+    def relaxed_shape(self) -> tuple[int, ...]:
+        """Shape of one value as a game needs it, of real numbers alone: of a class its one-hot code or probabilities."""
+        return (*self.event_shape, self.num_classes) if self.num_classes else self.event_shape
+
     @classmethod
     def from_json(cls, fields: Mapping) -> Modality:
         """The modality whose fields `dataclasses.asdict` gave and JSON kept. Raises TypeError, KeyError or ValueError."""

@@ -23,8 +23,8 @@ PER_SOURCE = 8
 
 
 def of_model(model, test: Split, show: Show | None = None) -> dict[str, Figure]:
-    """Figures by name: examples, random samples per modality, reconstructions, cross generations, style-content swaps, and of
-    numbers the distribution of each column. None where no test example has all modalities.
+    """Figures by name: examples, random samples per modality, reconstructions, cross generations, style-content swaps, content
+    with other styles, and of numbers the distribution of each column. None where no test example has all modalities.
 
     Args:
       model: anything with the verbs `generate`, `reconstruct`, `translate`, and `encode` and `decode` for the swaps.
@@ -44,6 +44,7 @@ def of_model(model, test: Split, show: Show | None = None) -> dict[str, Figure]:
         | {"reconstruction": drawing.reconstruction(values)}
         | drawing.cross(values)
         | drawing.swaps(values)
+        | drawing.factors(values)
     )
 
 
@@ -105,6 +106,28 @@ class _Drawing:
             rows = [cells[i : i + count] for i in range(0, count * count, count)]
             shown = self.shown({name: values[name]})[name]
             found[f"swap_{name}"] = figures.swap_grid(shown, shown, rows)
+        return found
+
+    def factors(self, values: Mapping) -> dict[str, Figure]:
+        """Per modality with a private code, as [C] Figure 4: what stays and what changes with another style.
+
+        Its examples, decoded, and decoded with a random style; then the other modalities with the same shared code, with the
+        source's own private code where it fits, and with a random one.
+        """
+        model, found = self._model, {}
+        for source in (m.name for m in model.modalities.values() if m.private_dim):
+            codes = model.encode({source: values[source]})
+            shared, own = codes.shared[source].mean(), codes.private[source].mean()
+            drawn = model.sample_private_prior(len(shared), SEED)
+            columns = {source: {"given": values[source]}}
+            for name, m in model.modalities.items():
+                styles = {"same style": own} if m.private_dim == own.shape[-1] else {}
+                styles |= {"other style": drawn[name]} if m.private_dim else {"decoded": None}
+                for title, private in styles.items():
+                    decoded = model.decode(shared, None if private is None else {name: private}, to=(name,))[name]
+                    columns.setdefault(name, {})[title] = shown_value(m, decoded)
+            shown = {name: {t: self.shown({name: x})[name] for t, x in part.items()} for name, part in columns.items()}
+            found[f"factors_{source}"] = figures.columns_grid(shown)
         return found
 
 

@@ -21,6 +21,12 @@ def replica_mean(per_example: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(per_example) / tf.distribute.get_replica_context().num_replicas_in_sync
 
 
+def replica_sum(parts: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Sums over replicas of what each of them has, such as gradients of `replica_mean`."""
+    context = tf.distribute.get_replica_context()
+    return parts if context.num_replicas_in_sync == 1 else context.all_reduce(tf.distribute.ReduceOp.SUM, parts)
+
+
 class Noise:
     """Random draws for one step: stateless functions of (seed, stream name, position in the global batch).
 

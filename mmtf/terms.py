@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -13,12 +13,12 @@ NEVER = -1.0
 class TermMeans(keras.metrics.Metric):
     """Means of named per-example terms over all examples of all replicas, in one vector (one update, not one per term).
 
-    A term about one modality is averaged over the examples that have it. Beside the means, the metric keeps the step at
-    which each term first was infinite or NaN.
+    A term is averaged over the examples that have the modalities that it is about. Beside the means, the metric keeps the step
+    at which each term first was infinite or NaN.
     """
 
-    def __init__(self, about: Mapping[str, str | None], name: str = "terms"):
-        """Args: about: the modality that each term is about, by the term's name; None for terms about all."""
+    def __init__(self, about: Mapping[str, Sequence[str]], name: str = "terms"):
+        """Args: about: by each term's name the modalities without which an example has no such term; often none."""
         super().__init__(name=name)
         self.about = dict(about)
         shape = (len(self.about),)
@@ -30,9 +30,15 @@ class TermMeans(keras.metrics.Metric):
         )
 
     def update_state(self, terms: Mapping[str, tf.Tensor], mask: Mapping[str, tf.Tensor] | None, step: tf.Tensor):
-        """Args: terms: `[B]` each. mask: `[B]` booleans per modality, or None. step: of the optimizer, for the report."""
-        values = tf.stack([terms[name] for name in self.about])
-        here = tf.stack([self._weight(m, mask, values[0]) for m in self.about.values()])
+        """Args:
+        terms: `[B]` each, "loss" among them; the mean of one that is not there stays as it is.
+        mask: `[B]` booleans per modality, or None. step: of the optimizer, for the report.
+        """
+        nothing = tf.zeros_like(terms["loss"])
+        values = tf.stack([terms.get(name, nothing) for name in self.about])
+        here = tf.stack(
+            [self._weight(names, mask, nothing) if name in terms else nothing for name, names in self.about.items()]
+        )
         self.totals.assign_add(tf.reduce_sum(values, axis=1))
         self.counts.assign_add(tf.reduce_sum(here, axis=1))
         # The total is no number as soon as one example's term is none, or when finite terms overflow their sum.
@@ -54,10 +60,11 @@ class TermMeans(keras.metrics.Metric):
         return {name: int(step) for name, step in zip(self.about, steps, strict=True) if step >= 0}
 
     @staticmethod
-    def _weight(modality: str | None, mask, like: tf.Tensor) -> tf.Tensor:
-        if mask is None or modality is None:
-            return tf.ones_like(like)
-        return tf.cast(mask[modality], like.dtype)
+    def _weight(modalities: Sequence[str], mask, like: tf.Tensor) -> tf.Tensor:
+        weight = tf.ones_like(like)
+        for name in modalities if mask is not None else ():
+            weight *= tf.cast(mask[name], like.dtype)
+        return weight
 
 
 def _any_replica(flags: tf.Tensor) -> tf.Tensor:

@@ -48,14 +48,16 @@ def train(
         raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
     if resume:
         data = record.restored(run, data)
-    steps, per_epoch = plan(config.train, len(data.train))
+    turns = catalog.model_class(config.model.model).turns
+    usable = len(data.train) if turns == 1 else int(data.train.has(data.names).sum())
+    steps, per_epoch = plan(config.train, usable, turns)
     modalities = catalog.configure(data.modalities, config.model)
     for m in modalities:
         # What a mask hides may be anything, in the pool too.
         used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
         checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
     strategy = runtime.make_strategy(config.train.strategy)
-    _check_replicas(config.train.batch_size, strategy)
+    _check_batch(config.train.batch_size, strategy, smallest=1 if turns == 1 else len(modalities))
     with strategy.scope():
         model = catalog.build_model(config, modalities)
         compile_model(model, config.train, steps, per_epoch, strategy)
@@ -71,17 +73,22 @@ def train(
     return run
 
 
-def plan(config: TrainConfig, examples: int) -> tuple[int, int]:
+def plan(config: TrainConfig, examples: int, turns: int = 1) -> tuple[int, int]:
     """How many steps the run has, and how many of them make an epoch: a multiple of the steps of one execution.
 
     A checkpoint ends each epoch; so where one pass is short, several make an epoch.
 
+    Args:
+      turns: batches that one step takes.
+
     Raises:
       UserError: a batch holds more examples than there are.
     """
-    if config.batch_size > examples:
-        raise UserError(f"--batch_size={config.batch_size} is more than the {examples} training examples; lower it.")
-    one_pass = examples // config.batch_size
+    taken = config.batch_size * turns
+    if taken > examples:
+        each = f", {turns} times in each step," if turns > 1 else ""
+        raise UserError(f"--batch_size={config.batch_size}{each} is more than the {examples} training examples; lower it.")
+    one_pass = examples // taken
     steps = config.steps or config.epochs * one_pass
     per_epoch = min(config.steps_per_epoch or max(one_pass, SHORTEST_EPOCH), steps)
     # Keras would run a started execution to its end, past the end of the epoch.
@@ -91,24 +98,25 @@ def plan(config: TrainConfig, examples: int) -> tuple[int, int]:
 def compile_model(
     model: keras.Model, config: TrainConfig, steps: int, per_epoch: int, strategy: tf.distribute.Strategy
 ) -> None:
-    """Gives the model its optimizer, Adam as in [S] C.3.2, with all its variables made."""
+    """Gives the model its optimizers, Adam as in [S] C.3.2 and in [C], with all their variables made."""
     rate = config.learning_rate
     if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    optimizer = keras.optimizers.Adam(rate)
-    optimizer.build(model.trainable_variables)
+    optimizers = {name: keras.optimizers.Adam(rate, config.adam_beta_1) for name in model.learned()}
+    for name, variables in model.learned().items():
+        optimizers[name].build(variables)
     model.compile(
-        optimizer=optimizer,
+        **optimizers,
         jit_compile=runtime.compile_with_xla(strategy),
         steps_per_execution=min(config.steps_per_execution, per_epoch),
     )
 
 
 def training_state(model: keras.Model) -> dict[str, keras.Variable]:
-    """All that a checkpoint holds: weights, the optimizer's averages, and its step, of which noise and order are functions."""
+    """All that a checkpoint holds: weights, the optimizers' averages, and the step, of which noise and order are functions."""
     # By place: their names carry counters of the layers built so far in this process.
-    optimizer = {f"optimizer.{i}": v for i, v in enumerate(model.optimizer.variables)}
-    return model.named_weights() | optimizer
+    optimizers = {f"{name}.{i}": v for name in model.learned() for i, v in enumerate(getattr(model, name).variables)}
+    return model.named_weights() | optimizers
 
 
 def _fit(
@@ -136,13 +144,27 @@ def _fit(
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
             if epochs:
                 done = runtime.step_of(model.optimizer)
-                batches = pipeline.batches(data.train, config.train.batch_size, config.train.seed, done, epochs * length)
+                batches = _batches(model, data, config.train, done, epochs * length)
                 # The last, shorter epoch ends with its data, which may be in the middle of an execution.
                 per_fit = {"steps_per_epoch": length} if length == per_epoch else {}
                 model.fit(batches, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0, **per_fit)
 
 
-def _check_replicas(batch_size: int, strategy: tf.distribute.Strategy) -> None:
+def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count: int) -> tf.data.Dataset:
+    """As many batches, from that step on, as the model's training step takes them."""
+    if model.turns == 1:
+        return pipeline.batches(data.train, config.batch_size, config.seed, first, count)
+    return pipeline.turns(
+        data.train, config.batch_size, config.seed, first, count, single=model.takes_single, count=model.turns
+    )
+
+
+def _check_batch(batch_size: int, strategy: tf.distribute.Strategy, smallest: int) -> None:
+    each = batch_size // strategy.num_replicas_in_sync
+    if each < smallest:
+        raise UserError(
+            f"--batch_size={batch_size} gives a device {each} examples, but a game takes {smallest} or more; raise it."
+        )
     if batch_size % strategy.num_replicas_in_sync:
         raise UserError(
             f"--batch_size={batch_size} cannot be shared evenly by {strategy.num_replicas_in_sync} devices; choose a multiple."

@@ -27,21 +27,28 @@ def test_defaults_are_the_papers():
     assert found.train.epochs == 50
 
 
-def test_every_field_has_a_flag_and_reaches_the_config():
+@pytest.mark.parametrize(
+    ("model", "dataset"), [("mvae", "multimnist"), ("mmjsd", "cub"), ("mmali", "celeba"), ("mmali_joint", "digits")]
+)
+def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
     other = {
-        "dataset": "multimnist", "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
-        "image_features": "auto", "features_dir": "", "skip_damaged": False,
-        "model": "mvae", "learning_rate_schedule": "cosine", "strategy": "one",
+        "dataset": dataset, "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
+        "image_features": "classes", "features_dir": "elsewhere", "skip_damaged": True, "modalities": "a,b",
+        "model": model, "learning_rate_schedule": "cosine", "strategy": "one", "adam_beta_1": 0.5,
         "private_weights": "word=5", "likelihood_weights": "word=2", "private_beta_start": 7.0, "beta_start": 3.0,
-        "prior_weight": None, "mvae_subsets": 1,
+        "prior_weight": 0.5, "mvae_subsets": 1, "average_decay": 0.5, "joint_reconstruction": True,
+        "alignment_form": "binary", "subset_posterior": "arithmetic",
+        "epochs": 50,  # with --steps, only the default is accepted
     }  # fmt: skip
     given, expected = [], {}
-    other["epochs"] = 50  # with --steps, only the default is accepted
     for concern in config.TRAINING:
         for field in dataclasses.fields(concern):
-            value = other.get(field.name, (field.default or 0) + 2 if field.name not in other else None)
-            expected[field.name] = value
-            given += [f"--{field.name}={value}"] if value is not None else []
+            users = (field.metadata["models"] or [model]), (field.metadata["datasets"] or [dataset])
+            if model in users[0] and dataset in users[1]:
+                expected[field.name] = other[field.name] if field.name in other else (field.default or 0) + 2
+                given.append(f"--{field.name}={expected[field.name]}")
+            else:
+                expected[field.name] = field.default
     found = config.from_flags(parse(*given))
     assert {k: v for part in found.to_json().values() for k, v in part.items()} == expected
 

@@ -70,7 +70,7 @@ MASK = {n: np.random.default_rng(k).uniform(size=700) > 0.3 for k, n in enumerat
 
 
 @pytest.mark.parametrize("mask", [None, MASK])
-def test_posterior_means_are_those_of_the_verb(mask):
+def test_code_means_are_those_of_the_verbs(mask):
     """In batches, for every subset; where a subset is all there, missing values elsewhere change nothing."""
     model, values = toys.model("mvae", 2), toys.values(700)
     holes = {n: np.full_like(v, np.nan) if v.dtype.kind == "f" else np.full_like(v, -1) for n, v in values.items()}
@@ -80,12 +80,18 @@ def test_posterior_means_are_those_of_the_verb(mask):
         else {n: np.where(mask[n].reshape(-1, *[1] * (v.ndim - 1)), v, holes[n]) for n, v in values.items()}
     )
     split = Split(filled, {n: np.arange(700) for n in values}, np.zeros(700, int), mask)
-    found = judge.posterior_means(model, split)
+    found = judge.code_means(model, split)
     for subset in subsets(model.names):
         there = split.has(subset)
         assert there.sum() == (700 if mask is None else np.all([mask[n] for n in subset], axis=0).sum())
         expected = model.posterior(values, subset).mean().numpy()
-        np.testing.assert_allclose(found[subset][there], expected[there], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found["shared"][subset][there], expected[there], rtol=1e-4, atol=1e-5)
+    codes, there = model.encode({"image": values["image"]}), split.has(["image"])
+    private = codes.private["image"].mean().numpy()
+    np.testing.assert_allclose(found["private"]["image",][there], private[there], rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(
+        found["both"]["image",], np.concatenate([found[k]["image",] for k in ("shared", "private")], -1)
+    )
 
 
 def test_standard_errors_count_the_examples_that_have_the_subset():

@@ -12,6 +12,7 @@ from mmtf import catalog, judge, runtime
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
+from mmtf.latent.coders import Codes
 from mmtf.metrics import precision
 from mmtf.modality import Modality
 from mmtf.runtime import Noise
@@ -115,6 +116,9 @@ class Encoder:
 
         noise = tf.random.stateless_normal(tf.shape(values["b"]), [1, 2])
         return {("a",): Mean(values["a"] + noise), ("b",): Mean(noise), ("a", "b"): Mean(values["a"] + noise)}
+
+    def encode(self, values, mask=None):
+        return Codes({}, {})
 
 
 def test_probes_of_attributes_are_their_mean_average_precision(caplog):
@@ -239,7 +243,7 @@ def test_terms_are_means_over_the_examples_that_have_what_they_are_about(kind, m
         size = len(part["text"])
         terms = model.terms(part, there, Noise(tf.constant([5, number]), size), 7)
         for name, about in model.terms_about().items():
-            weights = there[about] if about and there else np.ones(size, bool)
+            weights = np.all([np.ones(size, bool), *(there[n] for n in about if there)], axis=0)
             totals[name] += float(np.sum(terms[name].numpy()[weights], dtype=np.float64))
             counts[name] += weights.sum()
     assert list(found) == list(model.terms_about())

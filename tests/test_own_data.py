@@ -10,8 +10,8 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from mmtf import catalog, evaluate, export, judge, train
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
+from mmtf.latent.observed import observe
 from mmtf.probability.likelihood import likelihood
-from mmtf.vae.observed import observe
 
 SHORT = {"steps_per_epoch": 150, "steps_per_execution": 50, "panels_every": 0, "strategy": "one"}
 
@@ -121,7 +121,7 @@ def test_a_missing_cell_takes_its_own_density_out_and_nothing_else(cells):
         gap = whole.copy()
         gap[7, 2] = np.nan
         found = [model.log_likelihood(observe({name: x}, None, model.modalities), code, {})[name].numpy() for x in (whole, gap)]
-        decoded = likelihood(model.modalities[name], model.decoders[name](code)).distribution
+        decoded = likelihood(model.modalities[name], model.coders.decoders[name](code)).distribution
         expected = found[0].copy()
         expected[7] -= decoded.log_prob(whole)[7, 2]
         np.testing.assert_allclose(found[1], expected, rtol=1e-5)

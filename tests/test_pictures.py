@@ -43,7 +43,7 @@ def test_numbers_get_the_distribution_of_their_columns():
     show = {"vector": lambda x: [f"{row[0]:.1f}" for row in x], "text": lambda x: ["".join(map(str, row)) for row in x]}
     drawn = pictures.of_model(model, Split(values, {n: np.arange(12) for n in values}, np.arange(12) % 3), show)
     assert len(drawn["columns_vector"].axes) == 4
-    assert {"examples", "random_image", "reconstruction", "from_vector", "swap_image"} <= set(drawn)
+    assert {"examples", "random_image", "reconstruction", "from_vector", "swap_image", "factors_image"} <= set(drawn)
 
 
 def test_nothing_is_drawn_where_no_example_is_complete():

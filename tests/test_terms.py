@@ -7,7 +7,7 @@ from mmtf.terms import TermMeans
 
 
 def make():
-    return TermMeans({"loss": None, "log_likelihood/a": "a"})
+    return TermMeans({"loss": (), "log_likelihood/a": ("a",)})
 
 
 def test_means_are_over_all_examples_of_all_batches():

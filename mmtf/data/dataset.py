@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from mmtf.modality import Modality
+from mmtf.modality import Modality, check_subset, weighted_by_size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,15 @@ class Split:
         there = np.ones(len(self), bool)
         return there if self.mask is None else np.all([there, *(self.mask[name] for name in names)], axis=0)
 
+    def only(self, names) -> Split:
+        """The modalities named, and the examples that have one of them."""
+        parts = {
+            part: None if (found := getattr(self, part)) is None else {name: found[name] for name in names}
+            for part in ("pools", "rows", "mask")
+        }
+        split = dataclasses.replace(self, **parts)
+        return split if split.mask is None else split.at(np.any(list(split.mask.values()), axis=0))
+
     def first(self, count: int) -> Split:
         """The first `count` examples, or all if there are fewer."""
         return self.at(slice(count))
@@ -75,6 +84,20 @@ class MultimodalData:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(m.name for m in self.modalities)
+
+    def only(self, names: Iterable[str]) -> MultimodalData:
+        """The data set with these modalities alone; an example that has none of them is left out.
+
+        Raises:
+          ValueError: a modality that is not there, or none.
+        """
+        names = check_subset(names, self.names)
+        modalities = tuple(m for m in self.modalities if m.name in names)
+        if self.modalities == weighted_by_size(self.modalities):
+            modalities = weighted_by_size(modalities)
+        show = {name: function for name, function in self.show.items() if name in names}
+        splits = {"train": self.train.only(names), "test": self.test.only(names)}
+        return dataclasses.replace(self, modalities=modalities, show=show, **splits)
 
     @property
     def multi_label(self) -> bool:

@@ -5,8 +5,10 @@ A batch is the dict of `mmtf.modality`. Values keep the type of their pool: the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from mmtf.data.dataset import Split
@@ -46,6 +48,31 @@ def batches(split: Split, batch_size: int, seed: int, first_step: int, num_steps
     ordered = numbers.batch(batch_size, drop_remainder=True)
     shuffled = ordered.map(lambda number: _gathered(split, batch_size, shuffled_index(number, len(split), seed)))
     return shuffled.prefetch(2).with_options(_options())
+
+
+def turns(
+    split: Split, batch_size: int, seed: int, first_step: int, num_steps: int, *, single: bool, count: int = 2
+) -> tf.data.Dataset:
+    """Batches for a game of `count` turns a step, a fresh batch for each turn; resumed as `batches` is.
+
+    Args:
+      split: of its examples those that have every modality are the paired ones.
+      batch_size: B of one turn, over all replicas.
+      single: whether values that are no pairs go with them: of each modality every distinct value that the split uses, those of
+        incomplete examples too, equally often and in an order of their own.
+
+    Returns:
+      A finite data set of `num_steps` dicts `{"values": {name: [B, count, ...]}}`, and on request `"single"` likewise.
+
+    Raises:
+      ValueError: as for `batches`, B * count being at most the number of complete examples.
+    """
+    paired = split.at(split.has(split.pools))
+    parts = {"values": dataclasses.replace(paired, label=None, mask=None)}
+    if single:
+        parts["single"] = _unpaired(split, batch_size * count, seed)
+    streams = {part: batches(examples, batch_size * count, seed, first_step, num_steps) for part, examples in parts.items()}
+    return tf.data.Dataset.zip(streams).map(lambda batch: _by_turn(batch, batch_size, count)).with_options(_options())
 
 
 def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterator[dict]:
@@ -94,6 +121,24 @@ def _permuted(place, num_examples, seed, epoch) -> tf.Tensor:
     key = tf.random.stateless_uniform([3], tf.stack([tf.constant(seed, tf.int64), epoch]), None, None, tf.int32, alg="philox")
     last = tf.constant(num_examples - 1, tf.int64)
     return tf.raw_ops.RandomIndexShuffle(index=place, seed=key, max_index=last, rounds=SHUFFLE_ROUNDS)
+
+
+def _unpaired(split, at_least: int, seed: int) -> Split:
+    """As many examples as the largest modality has distinct values, put together at random: each modality by itself."""
+    distinct = {name: np.unique(split.rows[name][split.has([name])]) for name in split.pools}
+    size = max(at_least, *(len(rows) for rows in distinct.values()))
+    rng = np.random.default_rng([seed, len(split)])
+    # In whole rounds over a modality's values, cut off at the end of the last round.
+    rows = {name: rng.permutation(np.resize(rows, size)) for name, rows in distinct.items()}
+    return Split(split.pools, rows, None)
+
+
+def _by_turn(batch: dict, batch_size: int, count: int) -> dict:
+    """`[B * count, ...]` -> `[B, count, ...]`, so that replicas which share out B each have rows for every turn."""
+    return {
+        part: {n: tf.reshape(x, [batch_size, count, *x.shape[1:]]) for n, x in found["values"].items()}
+        for part, found in batch.items()
+    }
 
 
 def _gathered(split, batch_size, index) -> dict:

@@ -20,9 +20,19 @@ def networks_of(modality: Modality) -> ModuleType:
     have more than 4,096 one-hot codes together: tokens. All else is flattened: vector; where the order along an axis matters,
     as in a time series, a network of its own will do better.
     """
-    if modality.num_classes:
-        columns = modality.size <= MOST_COLUMNS and modality.size * modality.num_classes <= MOST_CODES
-        sequence = modality.alphabet is not None or not columns
-        return tokens if sequence and len(modality.event_shape) == 1 else vector
-    is_image = len(modality.event_shape) == 3 and min(modality.event_shape[:2]) >= SMALLEST_IMAGE
-    return image if is_image else vector
+    if is_image(modality):
+        return image
+    return tokens if is_sequence(modality) else vector
+
+
+def is_sequence(modality: Modality) -> bool:
+    """Whether the values are classes `[T]` of a text, or too many for a layer over all of them."""
+    if not modality.num_classes or len(modality.event_shape) != 1:
+        return False
+    columns = modality.size <= MOST_COLUMNS and modality.size * modality.num_classes <= MOST_CODES
+    return modality.alphabet is not None or not columns
+
+
+def is_image(modality: Modality) -> bool:
+    """Whether the values are real numbers `[H, W, C]`, large enough to be halved."""
+    return not modality.num_classes and len(modality.event_shape) == 3 and min(modality.event_shape[:2]) >= SMALLEST_IMAGE

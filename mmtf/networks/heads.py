@@ -14,16 +14,19 @@ class GaussianHead(keras.layers.Layer):
     private log-variance `[B, private_dim]`); log-variances in nats. Without private code the last two have width 0.
 
     The parts are initialised as separate glorot_uniform layers would be: a part's limit is sqrt(6 / (F + its own width)).
-    Keras would take the fused width for the fan-out, and start every part smaller. Float32 under any precision policy.
+    Keras would take the fused width for the fan-out, and start every part smaller. With `stddev` they are drawn from
+    N(0, stddev^2) instead. Float32 under any precision policy.
     """
 
-    def __init__(self, shared_dim: int, private_dim: int = 0, *, seed: int | None = None, **kwargs):
+    def __init__(
+        self, shared_dim: int, private_dim: int = 0, *, stddev: float | None = None, seed: int | None = None, **kwargs
+    ):
         """Raises ValueError for shared_dim below 1 or private_dim below 0."""
         super().__init__(**{"dtype": "float32", **kwargs})
         layers.require_positive(shared_dim=shared_dim)
         if private_dim < 0:
             raise ValueError(f"private_dim must be 0 (no private code) or more, not {private_dim}.")
-        self.shared_dim, self.private_dim, self.seed = shared_dim, private_dim, seed
+        self.shared_dim, self.private_dim, self.stddev, self.seed = shared_dim, private_dim, stddev, seed
 
     @property
     def widths(self) -> tuple[int, int, int, int]:
@@ -46,10 +49,11 @@ class GaussianHead(keras.layers.Layer):
             **super().get_config(),
             "shared_dim": self.shared_dim,
             "private_dim": self.private_dim,
+            "stddev": self.stddev,
             "seed": self.seed,
         }
 
     def _as_separate_layers(self, shape, dtype=None):
-        initializers = layers.glorot(self.seed)
+        initializers = layers.glorot(self.seed) if self.stddev is None else layers.normal(self.seed, self.stddev)
         parts = [next(initializers)((shape[0], width), dtype=dtype) for width in self.widths if width]
         return keras.ops.concatenate(parts, axis=-1)

@@ -31,7 +31,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
     init = layers.glorot(seed)
     convolutions = [
         keras.layers.Conv2D(filters, 4, 2, "same", activation="relu", kernel_initializer=next(init))
-        for filters in _filters(modality)
+        for filters in filters_of(modality)
     ]
     return keras.Sequential(
         [
@@ -54,7 +54,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     _check(modality)
     layers.require_positive(latent_dim=latent_dim)
     init = layers.glorot(seed)
-    sizes, filters = halvings(modality.event_shape), _filters(modality)
+    sizes, filters = halvings(modality.event_shape), filters_of(modality)
     start = (*sizes[-1], filters[-1] if filters else FEWEST_FILTERS)
 
     def relu(layer, *specification):
@@ -67,7 +67,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
         keras.layers.Reshape(start),
     ]
     for level in range(len(filters) - 1, 0, -1):
-        parts += [relu(keras.layers.Conv2DTranspose, filters[level - 1], 4, 2, "same"), _cut(sizes[level], sizes[level + 1])]
+        parts += [relu(keras.layers.Conv2DTranspose, filters[level - 1], 4, 2, "same"), cut(sizes[level], sizes[level + 1])]
     parts += _last(modality, sizes, init)
     return keras.Sequential([*parts, keras.layers.Reshape(modality.parameter_shape)], name=f"{modality.name}_decoder")
 
@@ -84,7 +84,7 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
     layers.require_positive(num_classes=num_classes)
     init, dropout_seeds = layers.glorot(seed), layers.seeds(seed, layers.DROPOUT)
     parts = [keras.Input(modality.event_shape), *vector.judged(modality)]
-    for filters in _filters(modality):
+    for filters in filters_of(modality):
         parts += [
             keras.layers.Conv2D(filters, 4, 2, "same", kernel_initializer=next(init)),
             keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5),
@@ -110,7 +110,7 @@ def halvings(shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return sizes
 
 
-def _filters(modality: Modality) -> list[int]:
+def filters_of(modality: Modality) -> list[int]:
     """One number of filters for each halving."""
     return [min(FEWEST_FILTERS * 2**level, MOST_FILTERS) for level in range(len(halvings(modality.event_shape)) - 1)]
 
@@ -120,10 +120,10 @@ def _last(modality: Modality, sizes, init) -> list[keras.layers.Layer]:
     channels = math.prod(modality.parameter_shape[2:])
     if len(sizes) == 1:
         return [keras.layers.Conv2D(channels, 1, kernel_initializer=next(init))]
-    return [layers.Conv2DDoubling(channels, 4, 2, "same", kernel_initializer=next(init)), _cut(sizes[0], sizes[1])]
+    return [layers.Conv2DDoubling(channels, 4, 2, "same", kernel_initializer=next(init)), cut(sizes[0], sizes[1])]
 
 
-def _cut(size, half) -> keras.layers.Layer:
+def cut(size, half) -> keras.layers.Layer:
     """Takes the last row and column off a doubled image where its size is odd."""
     return keras.layers.Cropping2D([(0, 2 * small - large) for large, small in zip(size, half, strict=True)])
 

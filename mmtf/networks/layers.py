@@ -12,6 +12,8 @@ import tensorflow as tf
 from mmtf.modality import Modality
 
 KERNELS, DROPOUT = 0, 1
+# Of every initial weight in [C]'s release.
+ADVERSARIAL_STDDEV = 0.02
 
 
 def require(modality: Modality, event_shape: tuple[int, ...], *, categorical: bool, network: str) -> None:
@@ -58,6 +60,11 @@ def glorot(seed: int | None) -> Iterator[keras.initializers.Initializer]:
     Keras' glorot_uniform; PyTorch, in which the authors of [S] wrote, draws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) instead.
     """
     return (keras.initializers.GlorotUniform(each) for each in seeds(seed))
+
+
+def normal(seed: int | None, stddev: float = ADVERSARIAL_STDDEV) -> Iterator[keras.initializers.Initializer]:
+    """Endless initialisers N(0, stddev^2), one for each kernel."""
+    return (keras.initializers.RandomNormal(0.0, stddev, each) for each in seeds(seed))
 
 
 class Characters(keras.layers.Layer):

@@ -79,6 +79,21 @@ def cross_generation_grid(source_name: str, sources, targets: Mapping[str, Seque
     return draw_grid(groups)
 
 
+def columns_grid(columns: Mapping[str, Mapping[str, object]]) -> Figure:
+    """A row for each example: per modality some values of it under titles of their own, side by side.
+
+    Args:
+      columns: per modality and title N values.
+
+    Raises:
+      ValueError: the number of values differs, or they are neither images nor texts.
+    """
+    groups = [Group(name, [cells(x, f"{name}, {t}") for t, x in part.items()], tuple(part)) for name, part in columns.items()]
+    if len({len(column) for group in groups for column in group.columns}) > 1:
+        raise ValueError("columns_grid wants equally many values in each column.")
+    return draw_grid(groups)
+
+
 def swap_grid(contents, styles, decoded: Sequence) -> Figure:
     """Every content in every style: the top row gives the shared code, the left column the private one.
 

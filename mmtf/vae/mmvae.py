@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from mmtf.latent.coders import Codes
+from mmtf.latent.observed import Observed
+from mmtf.latent.posterior import mixture_posterior, mixture_weights
 from mmtf.probability.divergence import weighted_kl
 from mmtf.probability.gaussian import sample_mixture
 from mmtf.vae.elbo import Elbo
-from mmtf.vae.model import Codes, MultimodalVAE
-from mmtf.vae.observed import Observed
-from mmtf.vae.posterior import mixture_posterior, mixture_weights
+from mmtf.vae.model import MultimodalVAE
 
 
 class MMVAE(MultimodalVAE):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mmtf.latent.coders import Codes
+from mmtf.latent.observed import Observed
+from mmtf.latent.posterior import product_posterior
 from mmtf.modality import subsets
 from mmtf.probability.divergence import kl
 from mmtf.probability.gaussian import stddev
 from mmtf.vae.elbo import Elbo
-from mmtf.vae.model import Codes, MultimodalVAE
-from mmtf.vae.observed import Observed
-from mmtf.vae.posterior import product_posterior
+from mmtf.vae.model import MultimodalVAE
 
 
 class MVAE(MultimodalVAE):

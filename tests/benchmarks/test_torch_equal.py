@@ -37,11 +37,11 @@ def to_torch_layout(kernel):
 
 def copy_weights(ours, peer):
     for name in torch_mmjsd.NAMES:
-        trunk, decoder = ours.encoders[name].weights, ours.decoders[name].weights
+        trunk, decoder = ours.coders.encoders[name].weights, ours.coders.decoders[name].weights
         copy(trunk, peer.encoders[name].trunk.parameters())
         copy(decoder, peer.decoders[name].parameters())
-        kernel, bias = (w.numpy() for w in ours.heads[name].weights)
-        ends = np.cumsum(ours.heads[name].widths)[:-1]
+        kernel, bias = (w.numpy() for w in ours.coders.heads[name].weights)
+        ends = np.cumsum(ours.coders.heads[name].widths)[:-1]
         parts = [p for pair in zip(np.split(kernel, ends, axis=1), np.split(bias, ends), strict=True) for p in pair]
         copy(parts, peer.encoders[name].heads.parameters())
 

@@ -131,3 +131,47 @@ def test_bad_arguments_are_errors_at_the_call():
         pipeline.batches(split, 4, 0, -1, 2)
     with pytest.raises(ValueError, match="limit must be 1 or more"):
         pipeline.in_order(split, 4, limit=0)
+
+
+def game_split():
+    """Ten complete examples of few letters and many numbers, and three that have a number alone."""
+    pools = {"letter": np.arange(4, dtype=np.int32)[:, None], "number": np.arange(13, dtype=np.int32)[:, None]}
+    rows = {"letter": np.r_[np.arange(10) % 4, 0, 0, 0], "number": np.arange(13)}
+    mask = {"letter": np.arange(13) < 10, "number": np.ones(13, bool)}
+    return Split(pools, rows, np.zeros(13, np.int64), mask)
+
+
+def test_a_game_gets_a_batch_for_each_turn_and_every_pair_stays_together():
+    found = list(pipeline.turns(game_split(), 2, 0, 0, 5, single=False))
+    assert len(found) == 5
+    assert set(found[0]) == {"values"}
+    letters, numbers = (np.concatenate([np.asarray(b["values"][n]).reshape(4) for b in found]) for n in ("letter", "number"))
+    assert found[0]["values"]["letter"].shape == (2, 2, 1)
+    np.testing.assert_array_equal(letters, numbers % 4)
+    # Two epochs of the ten complete examples.
+    np.testing.assert_array_equal(np.sort(numbers[:10]), np.arange(10))
+    np.testing.assert_array_equal(np.sort(numbers[10:]), np.arange(10))
+
+
+def test_single_values_are_all_that_the_split_has_each_equally_often():
+    found = list(pipeline.turns(game_split(), 2, 0, 0, 13, single=True))
+    counts = {
+        name: np.bincount(np.concatenate([np.asarray(b["single"][name]).reshape(4) for b in found]))
+        for name in ("letter", "number")
+    }
+    np.testing.assert_array_equal(counts["number"], np.full(13, 4))
+    assert counts["letter"].sum() == 52
+    assert counts["letter"].max() - counts["letter"].min() <= 4
+
+
+def test_single_values_are_no_pairs():
+    found = list(pipeline.turns(game_split(), 2, 0, 0, 13, single=True))
+    letters, numbers = (np.concatenate([np.asarray(b["single"][n]).reshape(4) for b in found]) for n in ("letter", "number"))
+    assert np.mean(letters == numbers % 4) < 0.6
+
+
+def test_a_game_resumes_where_it_was():
+    whole = list(pipeline.turns(game_split(), 2, 0, 0, 6, single=True))
+    rest = list(pipeline.turns(game_split(), 2, 0, 4, 2, single=True))
+    for one, other in zip(whole[4:], rest, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, other)

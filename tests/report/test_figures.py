@@ -76,6 +76,7 @@ KINDS = {
     "examples": lambda: figures.examples_grid({"photograph_of_a_bird": images(8), "w": WORDS}, 4),
     "reconstruction": lambda: figures.reconstruction_grid({"a": images(3), "b": WORDS}, {"a": images(3), "b": WORDS}, 3),
     "cross": lambda: figures.cross_generation_grid("$\\digit$", images(2), {"word": [WORDS[:2], WORDS[2:4]]}),
+    "columns": lambda: figures.columns_grid({"a": {"given": WORDS[:2], "same style": images(2)}, "b": {"other": images(2)}}),
     "swap": lambda: figures.swap_grid(WORDS[:3], images(2), [images(3), images(3)]),
     "coherence": lambda: figures.coherence_matrix(coherence(), NAMES),
     "probe": lambda: figures.probe_bars({",".join(s): 1.0 for s in subsets(NAMES)}),

@@ -117,8 +117,8 @@ def test_every_share_of_the_batch_is_served_among_what_is_there():
     mask = {"vector": np.zeros(n, bool), "image": np.ones(n, bool), "text": np.ones(n, bool)}
     for name in model.names:
         # Constant experts far apart: the sample tells which one was chosen.
-        model.heads[name].kernel.assign(tf.zeros_like(model.heads[name].kernel))
-        model.heads[name].bias.assign([{"vector": -50.0, "image": 0.0, "text": 50.0}[name]] * 3 + [-20.0] * 3)
+        model.coders.heads[name].kernel.assign(tf.zeros_like(model.coders.heads[name].kernel))
+        model.coders.heads[name].bias.assign([{"vector": -50.0, "image": 0.0, "text": 50.0}[name]] * 3 + [-20.0] * 3)
     seen = []
     model.log_likelihood = lambda observed, shared, private: seen.append(shared.numpy()) or {"text": shared[:, 0]}
     model.elbos(*_observed(model, values, mask), FixedNoise(n))
@@ -126,7 +126,7 @@ def test_every_share_of_the_batch_is_served_among_what_is_there():
 
 
 def _observed(model, values, mask):
-    from mmtf.vae.observed import observe
+    from mmtf.latent.observed import observe
 
     return observe(values, mask, model.modalities), model.encode(values, mask)
 
@@ -154,6 +154,6 @@ def test_missing_cells_leave_finite_terms_and_gradients(kind):
     alone = {n: v[:1] for n, v in values.items()}
     with tf.GradientTape() as tape:
         term = model.terms(alone, None, FixedNoise(1), 0)[next(t for t in terms if t.endswith("log_likelihood/vector"))]
-    bias = model.decoders["vector"].layers[-2].bias
+    bias = model.coders.decoders["vector"].layers[-2].bias
     gradient = tape.gradient(term, bias.value).numpy()
     np.testing.assert_array_equal(gradient == 0.0, [False, True, False, False])

@@ -37,7 +37,7 @@ def decoded_log_px(model, values, shared, private_samples, names):
     found = {}
     for name in names:
         code = np.concatenate([private_samples[name], shared], axis=1) if private_samples else shared
-        found[name] = log_likelihood(model.modalities[name], model.decoders[name](np.float32(code)), values[name])
+        found[name] = log_likelihood(model.modalities[name], model.coders.decoders[name](np.float32(code)), values[name])
     return found
 
 
@@ -110,7 +110,7 @@ def test_one_modality_mmvae_is_a_plain_vae():
     q = model.encode(values).shared["vector"]
     c = q.loc + q.stddev() * noise.normal("shared", SHARED)
     m = model.modalities["vector"]
-    expected = m.likelihood_weight * log_likelihood(m, model.decoders["vector"](c), values["vector"])
+    expected = m.likelihood_weight * log_likelihood(m, model.coders.decoders["vector"](c), values["vector"])
     expected -= 2.0 * 0.7 * oracles.kl(np.float64(q.loc), np.float64(q.stddev()), 0.0, 1.0)
     np.testing.assert_allclose(terms["loss"], -expected, rtol=1e-5)
 
@@ -134,9 +134,13 @@ def test_order_of_the_modalities_does_not_matter_to_the_divergence(kind):
     """The same networks in a model that lists its modalities backwards; only the mixture's draw depends on the order."""
     model, values, noise = toys.model(kind), toys.values(N), FixedNoise(N)
     backwards = toys.MODELS[kind](
-        list(model.modalities.values())[::-1], model.encoders, model.decoders, shared_dim=SHARED, betas=model.betas
+        list(model.modalities.values())[::-1],
+        model.coders.encoders,
+        model.coders.decoders,
+        shared_dim=SHARED,
+        betas=model.betas,
     )
-    backwards.heads = model.heads
+    backwards.coders.heads = model.coders.heads
     key = "joint/divergence" if kind == "mvae" else "divergence"
     assert list(backwards.names) == list(model.names)[::-1]
     first, second = (m.terms(values, None, noise, 0)[key] for m in (model, backwards))
@@ -177,7 +181,7 @@ def test_prior_weight_is_refused_outside_0_to_1():
 def test_gradient_of_the_loss_equals_finite_differences(kind):
     """Through encoder head, sampling, decoder and divergence, for one bias vector of the fused head."""
     model, values, noise = toys.model(kind), toys.values(2), FixedNoise(2)
-    bias = model.heads["vector"].bias
+    bias = model.coders.heads["vector"].bias
 
     def loss(b):
         bias.assign(b)

@@ -21,7 +21,7 @@ def w(network, layer):
 
 def encode(model, name, x):
     """[S] Tables 5 to 7, the encoders: values to features to the four parts of the head."""
-    net = model.encoders[name]
+    net = model.coders.encoders[name]
     if name == "digit":
         y = layers.relu(layers.dense(x.reshape(N, -1) / 255.0, *w(net, 0)))
     elif name == "scene":
@@ -32,14 +32,14 @@ def encode(model, name, x):
         y = layers.relu(layers.dense(np.eye(71)[x], *w(net, 0)))
         for k, padding in ((1, 1), (2, 0)):
             y = layers.relu(layers.conv(y, *w(net, k), stride=2, padding=padding))
-    head = layers.dense(y.reshape(N, -1), *(v.numpy().astype(float) for v in model.heads[name].weights))
+    head = layers.dense(y.reshape(N, -1), *(v.numpy().astype(float) for v in model.coders.heads[name].weights))
     m_c, v_c, m_s, v_s = np.split(head, [SHARED, 2 * SHARED, 2 * SHARED + PRIVATE], axis=1)
     return (m_c, np.exp(v_c / 2)), (m_s, np.exp(v_s / 2))
 
 
 def decode(model, name, code):
     """[S] Tables 5 to 7, the decoders."""
-    net = model.decoders[name]
+    net = model.coders.decoders[name]
     y = layers.relu(layers.dense(code, *w(net, 0)))
     if name == "digit":
         return layers.sigmoid(layers.dense(y, *w(net, 1))).reshape(N, 28, 28, 1)

@@ -18,13 +18,13 @@ def model(request):
 def record_codes(model, monkeypatch):
     """Codes that reach each decoder, by modality."""
     seen = {}
-    honest = model._likelihood
+    honest = model._decode
 
     def spy(name, shared, private):
         seen[name] = np.asarray(shared), None if private is None else np.asarray(private)
         return honest(name, shared, private)
 
-    monkeypatch.setattr(model, "_likelihood", spy)
+    monkeypatch.setattr(model, "_decode", spy)
     return seen
 
 

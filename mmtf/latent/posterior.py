@@ -29,6 +29,11 @@ def mixture_posterior(experts: Experts, present: Present) -> tfd.MixtureSameFami
     return gaussian.mixture(list(experts.values()), mixture_weights(experts, present))
 
 
+def geometric_posterior(experts: Experts, present: Present) -> tfd.MultivariateNormalDiag:
+    """prod_{j in K} q(c|x_j)^{1/|K|}, normalised: the precision is the mean of the precisions ([C], by Nielsen 2020)."""
+    return gaussian.weighted_product(list(experts.values()), mixture_weights(experts, present))
+
+
 def mixture_weights(experts: Experts, present: Present, prior_odds: float | None = None) -> list[tf.Tensor]:
     """Equal weights over the experts that are there, `[B]` each, and then that of the prior; they sum to 1.
 

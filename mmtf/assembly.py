@@ -1,0 +1,110 @@
+"""From a config to the parts of a model: networks with seeds of their own, discriminators, weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+
+import keras
+
+from mmtf.config import Config
+from mmtf.gan.model import GameWeights
+from mmtf.modality import Modality
+from mmtf.networks import layers
+from mmtf.networks.critics import PairCritic, TowersCritic, dense
+from mmtf.runtime import derived_seed
+from mmtf.vae.elbo import Betas
+
+Networks = Mapping[str, ModuleType]
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+    """Sizes of a discriminator of all modalities together, as [C]'s release has them for MultiMNIST by default.
+
+    Attributes:
+      tower: layers over those of each modality's own tower.
+      trunk: hidden layers over all towers side by side; None for the inner product of two towers.
+      code: layers of the codes' tower, of the joint discriminator.
+    """
+
+    tower: tuple[int, ...] = (256,)
+    trunk: tuple[int, ...] | None = (1024, 1024)
+    code: tuple[int, ...] = (400, 256)
+
+
+def of_vae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of a `MultimodalVAE`."""
+    return _coders(config, modalities, networks) | {"betas": _from_config(Betas, config.model)}
+
+
+def of_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of `MMALI`."""
+    classes = len(modalities) + 1 if config.model.alignment_form == "classes" else 1
+    return _game(config, modalities, networks) | {
+        "dependence": _towers_critic(config, modalities, networks, together, 1, 0, "dependence"),
+        "content": {m.name: _pair_critic(config, m, networks, 1, "content") for m in modalities},
+        "alignment": {m.name: _pair_critic(config, m, networks, classes, "alignment") for m in modalities},
+    }
+
+
+def of_joint_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of `JointMMALI`."""
+    codes = config.model.shared_dim + sum(m.private_dim for m in modalities)
+    sizes = together if together.trunk else Together()
+    joint = _towers_critic(config, modalities, networks, sizes, len(modalities) + 1, codes, "joint")
+    parts = _game(config, modalities, networks)
+    return parts | {"joint": joint, "weights": dataclasses.replace(parts["weights"], unimodal=0.0)}
+
+
+def _game(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict:
+    model = config.model
+    weights = GameWeights(
+        unimodal=model.unimodal_weight,
+        reconstruction=model.reconstruction_weight,
+        content=model.content_weight,
+        style=model.style_weight,
+        joint_reconstruction=model.joint_reconstruction,
+    )
+    averages = {name: getattr(model, name) for name in ("average_decay", "average_start", "subset_posterior")}
+    return _coders(config, modalities, networks) | {"weights": weights} | averages
+
+
+def _coders(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict[str, dict[str, keras.Model]]:
+    def built(part: str, function: str, *sizes) -> dict[str, keras.Model]:
+        seed = derived_seed(config.train.seed, part)
+        return {
+            m.name: getattr(networks[m.name], function)(m, *(s(m) for s in sizes), seed=derived_seed(seed, m.name))
+            for m in modalities
+        }
+
+    return {
+        "encoders": built("encoders", "encoder"),
+        "decoders": built("decoders", "decoder", lambda m: m.private_dim + config.model.shared_dim),
+    }
+
+
+def _pair_critic(config: Config, modality: Modality, networks: Networks, outputs: int, part: str) -> PairCritic:
+    seed = derived_seed(derived_seed(config.train.seed, part), modality.name)
+    return networks[modality.name].critic(modality, modality.private_dim + config.model.shared_dim, outputs, seed=seed)
+
+
+def _towers_critic(config, modalities, networks, together: Together, outputs: int, code_dim: int, part: str) -> TowersCritic:
+    """Judges all modalities, and codes of that size beside them where it is not 0."""
+    seeds = {name: derived_seed(derived_seed(config.train.seed, part), name) for name in (*networks, "/above")}
+    init = layers.normal(seeds["/above"])
+    towers = {m.name: networks[m.name].tower(m, seed=seeds[m.name]) + dense(together.tower, init) for m in modalities}
+    trunk = None if together.trunk is None else dense((*together.trunk, outputs), init)
+    return TowersCritic(
+        towers,
+        trunk,
+        value_shapes={m.name: m.relaxed_shape for m in modalities},
+        code_tower=dense(together.code, init) if code_dim else (),
+        code_dim=code_dim,
+    )
+
+
+def _from_config(kind: type, concern):
+    """A dataclass whose fields are fields of a concern of the config."""
+    return kind(**{f.name: getattr(concern, f.name) for f in dataclasses.fields(kind)})

@@ -1,0 +1,180 @@
+"""MMALI: adversarially learned inference of several modalities, with factorized discriminators [C]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from mmtf.gan import objective
+from mmtf.gan.model import AdversarialModel
+from mmtf.gan.tuples import Tuples, block_size, exchanged
+from mmtf.networks.critics import BoundPair, PairCritic, TowersCritic
+
+ALIGNMENTS = ("classes", "binary")
+
+
+class MMALI(AdversarialModel):
+    """[C] eq. 4, its discriminator put together from density ratios that are learned one by one (eq. 10).
+
+    Networks: `dependence` a, real tuples against tuples of independent modalities; per modality `content` b_i, (x_i, s_i, c)
+    from the encoder against the same with c from the prior; and per modality `alignment` d_i, (x_i, s_i, c) from the encoder
+    against generated ones. b_i and d_i need no pairs.
+
+    Alignment "classes" is the release's: M+1 classes, 0 encoded, 1 generated, then for each other modality j the tuples
+    (x_i, s_i, c_j); d_i is the difference of the first two logits. "binary" is the paper's: one logit, two kinds.
+    """
+
+    def __init__(
+        self,
+        modalities,
+        encoders,
+        decoders,
+        *,
+        dependence: TowersCritic,
+        content: Mapping[str, PairCritic],
+        alignment: Mapping[str, PairCritic],
+        alignment_form: str = "classes",
+        **options,
+    ):
+        """Args: content, alignment: per modality, one logit each; alignment M+1 for "classes". Others as `AdversarialModel`."""
+        if alignment_form not in ALIGNMENTS:
+            raise ValueError(f"alignment_form must be one of {', '.join(ALIGNMENTS)}, not {alignment_form!r}.")
+        discriminators = {"dependence": dependence}
+        discriminators |= {f"content.{m.name}": content[m.name] for m in modalities}
+        discriminators |= {f"alignment.{m.name}": alignment[m.name] for m in modalities}
+        super().__init__(modalities, encoders, decoders, discriminators=discriminators, **options)
+        self.with_classes = alignment_form == "classes"
+
+    def terms_of(self, turn):
+        names, single = tuple(self.modalities), bool(self.game.unimodal)
+        kinds = [f"{kind}/{n}" for n in names for kind in ("content", "alignment")]
+        alone = [f"single_{kind}" for kind in kinds if single]
+        if turn == "discriminators":
+            losses = ["loss", "dependence", *kinds, *alone]
+            return [f"discriminator/{name}" for name in losses] + [f"accuracy/{name}" for name in ("dependence", *kinds)]
+        game = ["loss", "joint", *(f"single/{n}" for n in names if single)]
+        return [f"generator/{name}" for name in game] + ["accuracy/joint"] + self._names_of_regularisers()
+
+    def discriminator_terms(self, real, fake, single, single_fake, advance):
+        found = self._dependence_terms(real, advance)
+        for name in self.names:
+            found |= self._content_terms(name, real, fake, single, single_fake, advance)
+            found |= self._alignment_terms(name, real, fake, single, single_fake, advance)
+        return found
+
+    def generator_terms(self, real, fake, single, single_fake):
+        logits, alone = self.joint_logits(real, fake, single, single_fake)
+        found = {"generator/joint": objective.nonsaturating_losses(logits), "accuracy/joint": objective.class_accuracy(logits)}
+        for name, (encoded, generated) in alone.items():
+            # Of two kinds with the logits (d, 0), the form of the joint loss is the logistic loss with the kinds exchanged.
+            loss = 2.0 * objective.ratio_logistic_losses(generated, encoded)
+            found[f"generator/single/{name}"] = self.game.unimodal * loss
+        return found
+
+    def joint_logits(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None):
+        """The factorized discriminator's logits of all kinds of tuples, and d_j of the unimodal game.
+
+        Returns:
+          M+1 logits `[B, M+1]`, of real tuples with c from each encoder, and of generated ones; and per modality d_j `[B]` of
+          encoded and of generated single values.
+        """
+        kinds = [*self.names, None]
+        content, alignment, alone = {}, {}, {}
+        for name in self.names:
+            # One call for all codes beside the same values.
+            codes = [real.codes(name, of) for of in self.names] + [fake.codes(name)]
+            for found, part in ((content, "content"), (alignment, "alignment")):
+                critic = self._bound(f"{part}.{name}", advance=False)
+                of_real, of_fake = critic.features(real.x[name]), critic.features(fake.x[name])
+                features, scored = [of_real] * len(self.names) + [of_fake], list(codes)
+                if part == "alignment" and single is not None:
+                    features += [critic.features(single.x[name]), critic.features(single_fake.x[name])]
+                    scored += [single.codes(name), single_fake.codes(name)]
+                logits = _scored(critic, features, scored)
+                ratios = [self._log_ratio(part, x) for x in logits]
+                found[name], rest = ratios[: len(kinds)], ratios[len(kinds) :]
+                if rest:
+                    alone[name] = tuple(rest)
+        a_real, a_fake = self._dependence(real), self._dependence(fake)
+        logits = [
+            objective.factorized_logits(
+                a_real if of else a_fake, [content[n][k] for n in self.names], [alignment[n][k] for n in self.names]
+            )
+            for k, of in enumerate(kinds)
+        ]
+        return logits, alone
+
+    # ---- the discriminators' own losses ----------------------------------------------------------------------------
+
+    def _dependence_terms(self, real: Tuples, advance: bool) -> dict[str, tf.Tensor]:
+        """a: modalities as they came, against modalities of different examples."""
+        critic, block = self._bound("dependence", advance), block_size(len(self.names))
+        features = {n: critic.features(n, real.x[n]) for n in self.names}
+        torn = {n: exchanged(h, shift, block) for shift, (n, h) in enumerate(features.items())}
+        together, apart = tf.split(critic.score({n: tf.concat([features[n], torn[n]], 0) for n in self.names})[:, 0], 2)
+        return {
+            "discriminator/dependence": objective.ratio_logistic_losses(together, apart),
+            "accuracy/dependence": objective.ratio_accuracy(together, apart),
+        }
+
+    def _content_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
+        """b_i: codes of this value, against its private code beside a shared one from the prior."""
+        critic = self._bound(f"content.{name}", advance)
+        found = {}
+        for prefix, encoded, generated in (("", real, fake), ("single_", single, single_fake)):
+            if encoded is not None:
+                features = critic.features(encoded.x[name])
+                # Other rows than those of the first batch, so that the two are independent.
+                other, private = (exchanged(rows, 1, block_size(2)) for rows in (features, encoded.private[name]))
+                unlinked = tf.concat([private, generated.shared[name]], axis=-1)
+                linked, torn = (x[:, 0] for x in _scored(critic, [features, other], [encoded.codes(name), unlinked]))
+                found[f"discriminator/{prefix}content/{name}"] = objective.ratio_logistic_losses(linked, torn)
+                if not prefix:
+                    found[f"accuracy/content/{name}"] = objective.ratio_accuracy(linked, torn)
+        return found
+
+    def _alignment_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
+        """d_i: what the encoder makes of real values, against what the decoder makes of prior codes."""
+        critic = self._bound(f"alignment.{name}", advance)
+        others = [of for of in self.names if of != name] if self.with_classes else []
+        of_real = critic.features(real.x[name])
+        features = [of_real, critic.features(fake.x[name]), *[of_real] * len(others)]
+        codes = [real.codes(name), fake.codes(name), *(real.codes(name, of) for of in others)]
+        if single is not None:
+            features += [critic.features(single.x[name]), critic.features(single_fake.x[name])]
+            codes += [single.codes(name), single_fake.codes(name)]
+        logits = _scored(critic, features, codes)
+        kinds, alone = logits[: 2 + len(others)], [self._log_ratio("alignment", x) for x in logits[2 + len(others) :]]
+        found = self._alignment_loss(name, kinds)
+        if alone:
+            found[f"discriminator/single_alignment/{name}"] = objective.ratio_logistic_losses(*alone)
+        return found
+
+    def _alignment_loss(self, name: str, kinds: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        if self.with_classes:
+            loss, accuracy = objective.class_losses(kinds), objective.class_accuracy(kinds)
+        else:
+            ratios = [x[:, 0] for x in kinds]
+            loss, accuracy = objective.ratio_logistic_losses(*ratios), objective.ratio_accuracy(*ratios)
+        return {f"discriminator/alignment/{name}": loss, f"accuracy/alignment/{name}": accuracy}
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _bound(self, key: str, advance: bool):
+        return self.discriminators[key].bind(advance)
+
+    def _dependence(self, tuples: Tuples) -> tf.Tensor:
+        critic = self._bound("dependence", advance=False)
+        return critic.score({n: critic.features(n, tuples.x[n]) for n in self.names})[:, 0]
+
+    def _log_ratio(self, part: str, logits: tf.Tensor) -> tf.Tensor:
+        """b_i or d_i `[B]` of a network's logits."""
+        if part == "alignment" and self.with_classes:
+            return logits[:, 0] - logits[:, 1]
+        return logits[:, 0]
+
+
+def _scored(critic: BoundPair, features: list[tf.Tensor], codes: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Logits of each batch of features beside each batch of codes, in one pass."""
+    return tf.split(critic.score(tf.concat(features, 0), tf.concat(codes, 0)), len(codes))

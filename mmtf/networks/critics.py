@@ -1,0 +1,130 @@
+"""Discriminators that do shared work once: features of a value first, then scores of its pairings with other things.
+
+A step scores each value beside several codes, and each code beside several values. So a critic is bound once a step (`bind`:
+all its kernels normalised), turns each distinct value into features once, and scores features with codes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from mmtf.networks.spectral import Spectral, SpectralDense, bind_all, built, leaky
+
+
+class BoundPair(NamedTuple):
+    """Attributes:
+    features: values `[B, ...]` -> `[B, F]`.
+    score: features `[B, F]` and codes `[B, D]` -> logits `[B, outputs]`.
+    """
+
+    features: Callable[[tf.Tensor], tf.Tensor]
+    score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+class PairCritic(keras.layers.Layer):
+    """Judges a value beside a code: both through towers of their own, then together through a trunk.
+
+    The trunk's first layer is linear in both, so that the value's part of it belongs to its features.
+    """
+
+    def __init__(
+        self,
+        value_tower: Sequence[Spectral],
+        code_tower: Sequence[Spectral],
+        trunk: Sequence[SpectralDense],
+        *,
+        value_shape: Sequence[int],
+        code_dim: int,
+        **kwargs,
+    ):
+        """Args: value_tower, code_tower: LeakyReLU after each layer; may be empty. trunk: the last layer gives the logits."""
+        super().__init__(**kwargs)
+        self.value_tower, value_out = built(value_tower, value_shape)
+        self.code_tower, code_out = built(code_tower, (code_dim,))
+        self.value_width = math.prod(value_out)
+        self.trunk, _ = built(trunk, (self.value_width + math.prod(code_out),))
+        self.built = True
+
+    def bind(self, advance: bool) -> BoundPair:
+        """Args: advance: as for `spectral`: once in each step of the discriminators."""
+        value, code = bind_all(self.value_tower, advance), bind_all(self.code_tower, advance)
+        first, *rest = self.trunk
+        kernel, bias = first.normalised(advance), tf.convert_to_tensor(first.bias)
+        of_value, of_code = kernel[: self.value_width], kernel[self.value_width :]
+        remaining = bind_all(rest, advance, last_linear=True)
+
+        def features(x):
+            return first.linear(value(x), of_value)
+
+        def score(h, z):
+            both = tf.nn.bias_add(h + first.linear(code(z), of_code), bias)
+            return remaining(leaky(both)) if rest else both
+
+        return BoundPair(features, score)
+
+
+class BoundTowers(NamedTuple):
+    """Attributes:
+    features: name and values `[B, ...]` -> `[B, F]`.
+    score: features of all modalities, and codes `[B, D]` where there are any, -> logits `[B, outputs]`.
+    """
+
+    features: Callable[[str, tf.Tensor], tf.Tensor]
+    score: Callable[..., tf.Tensor]
+
+
+class TowersCritic(keras.layers.Layer):
+    """Judges values of all modalities together, and codes with them where it has a tower for codes.
+
+    A tower for each; then a trunk over all that comes out of them, side by side. Or, of two modalities alone, the inner product
+    of their towers' last, linear layers.
+    """
+
+    def __init__(
+        self,
+        towers: Mapping[str, Sequence[Spectral]],
+        trunk: Sequence[SpectralDense] | None,
+        *,
+        value_shapes: Mapping[str, Sequence[int]],
+        code_tower: Sequence[Spectral] = (),
+        code_dim: int = 0,
+        **kwargs,
+    ):
+        """Args: trunk: None for the inner product.
+
+        Raises:
+          ValueError: an inner product of other than two towers, or of codes.
+        """
+        super().__init__(**kwargs)
+        if trunk is None and (len(towers) != 2 or code_dim):
+            raise ValueError(f"An inner product takes the features of two modalities, not of {len(towers)}.")
+        self.towers, widths = {}, []
+        for name, layers in towers.items():
+            self.towers[name], shape = built(layers, value_shapes[name])
+            widths.append(math.prod(shape))
+        self.code_tower, shape = built(code_tower, (code_dim,)) if code_dim else ([], (0,))
+        self.trunk = None if trunk is None else built(trunk, (sum(widths) + math.prod(shape),))[0]
+        self.built = True
+
+    def bind(self, advance: bool) -> BoundTowers:
+        inner = self.trunk is None
+        towers = {name: bind_all(layers, advance, last_linear=inner) for name, layers in self.towers.items()}
+        if inner:
+            return BoundTowers(lambda name, x: towers[name](x), lambda h: tf.reduce_sum(tf.multiply(*h.values()), -1)[:, None])
+        code, trunk = bind_all(self.code_tower, advance), bind_all(self.trunk, advance, last_linear=True)
+
+        def score(h, z=None):
+            parts = [h[name] for name in self.towers]
+            return trunk(tf.concat(parts if z is None else [*parts, code(z)], axis=-1))
+
+        return BoundTowers(lambda name, x: tf.reshape(towers[name](x), [tf.shape(x)[0], -1]), score)
+
+
+def dense(widths: Sequence[int], initializers: Iterator[keras.initializers.Initializer]) -> list[SpectralDense]:
+    """Layers of these widths, each with the next initialiser."""
+    return [SpectralDense(width, kernel_initializer=next(initializers)) for width in widths]

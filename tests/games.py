@@ -1,0 +1,86 @@
+"""A small adversarial model of the toys' modalities."""
+
+import keras
+import numpy as np
+import toys
+
+from mmtf.gan.joint import JointMMALI
+from mmtf.gan.mmali import MMALI
+from mmtf.gan.model import GameWeights
+from mmtf.networks.critics import PairCritic, TowersCritic, dense
+
+SHARED, PRIVATE = 3, 2
+EVERYTHING = GameWeights(unimodal=0.3, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=True)
+KINDS = {
+    "classes": {"alignment_form": "classes", "weights": EVERYTHING},
+    "binary": {"alignment_form": "binary", "weights": GameWeights(unimodal=0.0, reconstruction=0.5, content=0.4)},
+    "joint": {"weights": GameWeights(unimodal=0.0, style=0.2)},
+}
+
+
+def initializers(seed):
+    while True:
+        seed += 1
+        yield keras.initializers.GlorotUniform(seed)
+
+
+def encoder(modality):
+    layer = keras.layers.Dense(6, "tanh", kernel_initializer=keras.initializers.GlorotUniform(1))
+    parts = [keras.Input(modality.relaxed_shape), keras.layers.Flatten(), layer]
+    return keras.Sequential(parts, name=f"{modality.name}_encoder")
+
+
+def decoder(modality, codes):
+    init = keras.initializers.GlorotUniform(2)
+    size = int(np.prod(modality.relaxed_shape))
+    last = keras.layers.Activation("softmax" if modality.num_classes else "linear")
+    layers = [keras.layers.Dense(size, kernel_initializer=init), keras.layers.Reshape(modality.relaxed_shape), last]
+    return keras.Sequential([keras.Input((codes,)), *layers], name=f"{modality.name}_decoder")
+
+
+def critic(modality, codes, outputs, seed):
+    init = initializers(seed)
+    return PairCritic(
+        dense((5,), init), dense((4,), init), dense((6, outputs), init), value_shape=modality.relaxed_shape, code_dim=codes
+    )
+
+
+def towers(modalities, outputs, codes, seed):
+    init = initializers(seed)
+    return TowersCritic(
+        {m.name: dense((5, 4), init) for m in modalities},
+        dense((6, outputs), init),
+        value_shapes={m.name: m.relaxed_shape for m in modalities},
+        code_tower=dense((4,), init) if codes else (),
+        code_dim=codes,
+    )
+
+
+def model(kind="classes", count=3, seed=0, private=PRIVATE, **options):
+    keras.utils.set_random_seed(seed)
+    parts = toys.modalities(private, count)
+    codes = SHARED + private
+    given = [parts, {m.name: encoder(m) for m in parts}, {m.name: decoder(m, codes) for m in parts}]
+    common = {"shared_dim": SHARED, "seed": seed, "average_start": 1, "average_decay": 0.75} | KINDS[kind] | options
+    if kind == "joint":
+        return JointMMALI(*given, joint=towers(parts, count + 1, SHARED + count * private, 300), **common)
+    outputs = count + 1 if kind == "classes" else 1
+    return MMALI(
+        *given,
+        dependence=towers(parts, 1, 0, 100),
+        content={m.name: critic(m, codes, 1, 10 * k) for k, m in enumerate(parts)},
+        alignment={m.name: critic(m, codes, outputs, 200 + 10 * k) for k, m in enumerate(parts)},
+        **common,
+    )
+
+
+def values(n=8, turns=2, seed=0, count=3):
+    """`[n, turns, ...]` per modality."""
+    flat = toys.values(n * turns, seed, count)
+    return {name: x.reshape(n, turns, *x.shape[1:]) for name, x in flat.items()}
+
+
+def data(found, n=8, seed=0):
+    """What a training step of the model takes."""
+    batch = {"values": values(n, seed=seed, count=len(found.names))}
+    return batch | ({"single": values(n, seed=seed + 1000, count=len(found.names))} if found.takes_single else {})
