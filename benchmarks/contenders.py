@@ -30,6 +30,14 @@ def experiment(batch_size: int) -> Config:
     return Config(DataConfig("digits"), model, TrainConfig(batch_size=batch_size))
 
 
+def game() -> Config:
+    """MMALI as in [C]'s release, on MNIST-SVHN."""
+    weights = {"reconstruction_weight": 0.05, "content_weight": 0.05, "style_weight": 0.05, "joint_reconstruction": True}
+    model = ModelConfig("mmali", shared_dim=10, private_dim=10, unimodal_weight=0.1, **weights)
+    train = TrainConfig(batch_size=64, learning_rate=2e-4, adam_beta_1=0.5)
+    return Config(DataConfig("mnist_svhn"), model, train)
+
+
 class Turns:
     """The conversation with the driver: counts steps, and reports when those asked for are done."""
 
@@ -61,13 +69,33 @@ class Turns:
 
 
 def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
-    """Ours, as `mmtf.train.train` runs it: one `fit` over the pipeline's batches, without pictures and checkpoints."""
+    """Our mmJSD."""
     console.load_tensorflow()
+    from mmtf import catalog
+    from mmtf.data import pipeline
+
+    config = experiment(batch_size)
+    data = catalog.load_data(config.data)
+    batches = pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
+    _fit(config, data.modalities, batches, turns, xla)
+
+
+def mmali(batch_size: int, turns: Turns) -> None:
+    """Our MMALI."""
+    console.load_tensorflow()
+    from mmtf.data import mnist_svhn, pipeline
+
+    config = game()
+    batches = pipeline.turns(game_sized_split(), batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS, single=True)
+    _fit(config, (mnist_svhn.MNIST, mnist_svhn.SVHN), batches, turns)
+
+
+def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -> None:
+    """As `mmtf.train.train` runs it: one `fit` over the pipeline's batches, without pictures and checkpoints."""
     import keras
     import tensorflow as tf
 
     from mmtf import catalog, train
-    from mmtf.data import pipeline
 
     class Take(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -76,14 +104,11 @@ def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
         def on_train_batch_end(self, batch, logs=None):
             turns.done(model.steps_per_execution)
 
-    config = experiment(batch_size)
-    data = catalog.load_data(config.data)
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        model = catalog.build_model(config, catalog.configure(data.modalities, config.model))
+        model = catalog.build_model(config, catalog.configure(modalities, config.model))
         train.compile_model(model, config.train, steps=MAX_STEPS, per_epoch=MAX_STEPS, strategy=strategy)
         model.jit_compile = model.jit_compile or xla
-    batches = pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
     model.fit(batches, epochs=1, steps_per_epoch=MAX_STEPS, callbacks=[Take()], shuffle=False, verbose=0)
 
 
@@ -117,11 +142,23 @@ def paper_sized_split():
 
     rng = np.random.default_rng(0)
     words, digit = text.digit_word_pool()
-    pools = {
+    return pairing.paired_split(noise_images(rng) | {"text": (words.astype(np.uint8), digit)}, 20, rng)
+
+
+def game_sized_split():
+    """The training split of MNIST-SVHN [C] likewise: 1.8 million pairs."""
+    from mmtf.data import pairing
+
+    rng = np.random.default_rng(0)
+    return pairing.paired_split(noise_images(rng), 30, rng)
+
+
+def noise_images(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Pools and labels of the size of MNIST and SVHN."""
+    return {
         name: (rng.integers(0, 256, (count, *shape), np.uint8), rng.integers(0, 10, count))
         for name, count, shape in (("mnist", 60_000, (28, 28, 1)), ("svhn", 73_257, (32, 32, 3)))
     }
-    return pairing.paired_split(pools | {"text": (words.astype(np.uint8), digit)}, 20, rng)
 
 
 def peer(batch_size: int, turns: Turns, *, channels_last: bool = False) -> None:
@@ -134,31 +171,39 @@ def peer(batch_size: int, turns: Turns, *, channels_last: bool = False) -> None:
         model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=experiment(batch_size).train.learning_rate)
     turns.done()
-    for values in endless(_peer_batches(batch_size)):
+    for values in _peer_batches(batch_size):
         torch_mmjsd.train_step(model, optimizer, values)
+        turns.done(1)
+
+
+def torch_mmali(batch_size: int, turns: Turns, *, cached: bool = False) -> None:
+    """The peer of our MMALI; with `cached`, spectral norms taken once a turn by PyTorch's own cache."""
+    import torch_data
+    import torch_mmali
+
+    training = torch_mmali.Game(cached=cached)
+    split = game_sized_split()
+    turns.done()
+    for batches in torch_data.turns(split, batch_size, game().train.seed):
+        training.step(batches)
         turns.done(1)
 
 
 def peer_input(batch_size: int, turns: Turns) -> None:
     """The peer's input pipeline alone."""
     turns.done()
-    for _ in endless(_peer_batches(batch_size)):
+    for _ in _peer_batches(batch_size):
         turns.done(1)
 
 
-def _peer_batches(batch_size: int):
+def _peer_batches(batch_size: int) -> Iterator:
     import torch_data
 
     from mmtf.data import digits
 
     config = experiment(batch_size)
     split = digits.load(pairings=config.data.pairings, seed=config.data.data_seed).train
-    return torch_data.loader(split, batch_size, config.train.seed)
-
-
-def endless(epochs) -> Iterator:
-    while True:
-        yield from epochs
+    return torch_data.endless(torch_data.loader(split, batch_size, config.train.seed))
 
 
 CONTENDERS: dict[str, Callable] = {
@@ -169,6 +214,9 @@ CONTENDERS: dict[str, Callable] = {
     "mmtf_input": mmtf_input,
     "mmtf_paper_input": mmtf_paper_input,
     "torch_input": peer_input,
+    "mmali": mmali,
+    "torch_mmali": torch_mmali,
+    "torch_mmali_cached": functools.partial(torch_mmali, cached=True),
 }
 
 

@@ -86,17 +86,23 @@ class MMALI(AdversarialModel):
             codes = [real.codes(name, of) for of in self.names] + [fake.codes(name)]
             for found, part in ((content, "content"), (alignment, "alignment")):
                 critic = self._bound(f"{part}.{name}", advance=False)
-                of_real, of_fake = critic.features(real.x[name]), critic.features(fake.x[name])
-                features, scored = [of_real] * len(self.names) + [of_fake], list(codes)
+                scored = list(codes)
                 if part == "alignment" and single is not None:
-                    features += [critic.features(single.x[name]), critic.features(single_fake.x[name])]
+                    # Real values apart from generated ones: no gradient goes through their features.
+                    of_real, of_single = _features(critic, [real.x[name], single.x[name]])
+                    of_fake, of_single_fake = _features(critic, [fake.x[name], single_fake.x[name]])
                     scored += [single.codes(name), single_fake.codes(name)]
+                    rest = [of_single, of_single_fake]
+                else:
+                    of_real, of_fake, rest = critic.features(real.x[name]), critic.features(fake.x[name]), []
+                features = [of_real] * len(self.names) + [of_fake, *rest]
                 logits = _scored(critic, features, scored)
                 ratios = [self._log_ratio(part, x) for x in logits]
                 found[name], rest = ratios[: len(kinds)], ratios[len(kinds) :]
                 if rest:
                     alone[name] = tuple(rest)
-        a_real, a_fake = self._dependence(real), self._dependence(fake)
+        critic = self._bound("dependence", advance=False)
+        a_real, a_fake = (critic.score({n: critic.features(n, x.x[n]) for n in self.names})[:, 0] for x in (real, fake))
         logits = [
             objective.factorized_logits(
                 a_real if of else a_fake, [content[n][k] for n in self.names], [alignment[n][k] for n in self.names]
@@ -121,28 +127,29 @@ class MMALI(AdversarialModel):
     def _content_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
         """b_i: codes of this value, against its private code beside a shared one from the prior."""
         critic = self._bound(f"content.{name}", advance)
-        found = {}
-        for prefix, encoded, generated in (("", real, fake), ("single_", single, single_fake)):
-            if encoded is not None:
-                features = critic.features(encoded.x[name])
-                # Other rows than those of the first batch, so that the two are independent.
-                other, private = (exchanged(rows, 1, block_size(2)) for rows in (features, encoded.private[name]))
-                unlinked = tf.concat([private, generated.shared[name]], axis=-1)
-                linked, torn = (x[:, 0] for x in _scored(critic, [features, other], [encoded.codes(name), unlinked]))
-                found[f"discriminator/{prefix}content/{name}"] = objective.ratio_logistic_losses(linked, torn)
-                if not prefix:
-                    found[f"accuracy/content/{name}"] = objective.ratio_accuracy(linked, torn)
-        return found
+        games = [("", real, fake)] + ([] if single is None else [("single_", single, single_fake)])
+        features, codes = [], []
+        for of_value, (_, encoded, generated) in zip(_features(critic, [t.x[name] for _, t, _ in games]), games, strict=True):
+            # Other rows than those of the first batch, so that the two are independent.
+            other, private = (exchanged(rows, 1, block_size(2)) for rows in (of_value, encoded.private[name]))
+            features += [of_value, other]
+            codes += [encoded.codes(name), tf.concat([private, generated.shared[name]], axis=-1)]
+        logits = [x[:, 0] for x in _scored(critic, features, codes)]
+        found = {
+            f"discriminator/{prefix}content/{name}": objective.ratio_logistic_losses(*logits[2 * k : 2 * k + 2])
+            for k, (prefix, _, _) in enumerate(games)
+        }
+        return found | {f"accuracy/content/{name}": objective.ratio_accuracy(*logits[:2])}
 
     def _alignment_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
         """d_i: what the encoder makes of real values, against what the decoder makes of prior codes."""
         critic = self._bound(f"alignment.{name}", advance)
         others = [of for of in self.names if of != name] if self.with_classes else []
-        of_real = critic.features(real.x[name])
-        features = [of_real, critic.features(fake.x[name]), *[of_real] * len(others)]
+        values = [real, fake] if single is None else [real, fake, single, single_fake]
+        of_real, of_fake, *alone = _features(critic, [tuples.x[name] for tuples in values])
+        features = [of_real, of_fake, *[of_real] * len(others), *alone]
         codes = [real.codes(name), fake.codes(name), *(real.codes(name, of) for of in others)]
         if single is not None:
-            features += [critic.features(single.x[name]), critic.features(single_fake.x[name])]
             codes += [single.codes(name), single_fake.codes(name)]
         logits = _scored(critic, features, codes)
         kinds, alone = logits[: 2 + len(others)], [self._log_ratio("alignment", x) for x in logits[2 + len(others) :]]
@@ -164,10 +171,6 @@ class MMALI(AdversarialModel):
     def _bound(self, key: str, advance: bool):
         return self.discriminators[key].bind(advance)
 
-    def _dependence(self, tuples: Tuples) -> tf.Tensor:
-        critic = self._bound("dependence", advance=False)
-        return critic.score({n: critic.features(n, tuples.x[n]) for n in self.names})[:, 0]
-
     def _log_ratio(self, part: str, logits: tf.Tensor) -> tf.Tensor:
         """b_i or d_i `[B]` of a network's logits."""
         if part == "alignment" and self.with_classes:
@@ -178,3 +181,8 @@ class MMALI(AdversarialModel):
 def _scored(critic: BoundPair, features: list[tf.Tensor], codes: list[tf.Tensor]) -> list[tf.Tensor]:
     """Logits of each batch of features beside each batch of codes, in one pass."""
     return tf.split(critic.score(tf.concat(features, 0), tf.concat(codes, 0)), len(codes))
+
+
+def _features(critic: BoundPair, values: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Features of each batch of values, in one pass."""
+    return tf.split(critic.features(tf.concat(values, 0)), len(values))

@@ -55,7 +55,7 @@ class PairCritic(keras.layers.Layer):
         value, code = bind_all(self.value_tower, advance), bind_all(self.code_tower, advance)
         first, *rest = self.trunk
         kernel, bias = first.normalised(advance), tf.convert_to_tensor(first.bias)
-        of_value, of_code = kernel[: self.value_width], kernel[self.value_width :]
+        of_value, of_code = tf.split(kernel, [self.value_width, kernel.shape[0] - self.value_width])
         remaining = bind_all(rest, advance, last_linear=True)
 
         def features(x):

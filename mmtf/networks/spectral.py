@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
+from mmtf.networks.layers import halved
+
 # Below every norm that occurs: a kernel of zeros has no direction.
 SMALLEST_NORM = 1e-12
 SLOPE = 0.2  # of the discriminators' LeakyReLU, [C]'s release
@@ -42,14 +44,14 @@ class Spectral(keras.layers.Layer):
         Args:
           advance: make one step of the power iteration, and keep it; otherwise the direction stays as it is.
         """
-        kernel = tf.convert_to_tensor(self.kernel)
+        kernel, right = tf.convert_to_tensor(self.kernel), tf.convert_to_tensor(self.direction)
         matrix = tf.reshape(kernel, [-1, self.units])
-        right = tf.convert_to_tensor(self.direction)
         left = _unit(tf.stop_gradient(tf.linalg.matvec(matrix, right)))
         if advance:
             right = _unit(tf.stop_gradient(tf.linalg.matvec(matrix, left, transpose_a=True)))
             self.direction.assign(right)
-        return kernel / tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
+        sigma = tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
+        return kernel / tf.maximum(sigma, SMALLEST_NORM)
 
     def bind(self, advance: bool) -> Bound:
         """The layer as a function of its input, with the kernel normalised once for all calls."""
@@ -90,7 +92,7 @@ class SpectralHalving(Spectral):
         self._add_weights((*[4] * (len(input_shape) - 2), input_shape[-1], self.units))
 
     def linear(self, x, kernel):
-        return tf.nn.convolution(x, kernel, 2, "SAME")
+        return halved(x, kernel) if len(x.shape) == 4 else tf.nn.convolution(x, kernel, 2, "SAME")
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], *(-(-size // 2) for size in input_shape[1:-1]), self.units)
@@ -119,8 +121,15 @@ def bind_all(layers: Sequence[Spectral], advance: bool, *, last_linear: bool = F
     return apply
 
 
-def leaky(x: tf.Tensor) -> tf.Tensor:
-    return tf.nn.leaky_relu(x, SLOPE)
+@tf.custom_gradient
+def leaky(x: tf.Tensor):
+    """LeakyReLU, whose gradient looks at the signs of what comes out.
+
+    TensorFlow's own looks at what goes in: with TF 2.21 its optimizer then tries in vain to fuse the layer before, and logs an
+    error in every run.
+    """
+    y = tf.nn.leaky_relu(x, SLOPE)
+    return y, lambda upstream: tf.raw_ops.LeakyReluGrad(gradients=upstream, features=y, alpha=SLOPE)
 
 
 def _unit(vector: tf.Tensor) -> tf.Tensor:

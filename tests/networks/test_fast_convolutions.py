@@ -39,6 +39,21 @@ def value_and_gradients(layer, x):
     return [y, *tape.gradient(total, [x, *layer.trainable_weights])]
 
 
+@pytest.mark.parametrize("shape", [(2, 8, 6, 3), (2, 8, 6, 5), (2, 7, 6, 3), (2, 7, 5, 1)])
+def test_halving_is_the_convolution_that_it_stands_for(shape):
+    rng = np.random.default_rng(0)
+    x, kernel = (tf.constant(rng.normal(size=s), tf.float32) for s in (shape, (4, 4, shape[-1], 6)))
+    found = []
+    for function in (layers.halved, lambda x, kernel: tf.nn.conv2d(x, kernel, 2, "SAME")):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = function(x, kernel)
+            total = tf.reduce_sum(tf.sin(y))
+        found.append([y, *tape.gradient(total, [x, kernel])])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [

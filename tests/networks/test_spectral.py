@@ -52,6 +52,12 @@ def test_only_a_step_moves_the_direction_and_nothing_moves_the_kernel(layer):
     assert [v.name for v in layer.trainable_variables] == ["kernel", "bias"]
 
 
+def test_a_kernel_of_zeros_stays_one():
+    layer = SpectralDense(3, kernel_initializer="zeros")
+    layer.build((None, 4))
+    np.testing.assert_array_equal(layer.normalised(advance=True), np.zeros((4, 3)))
+
+
 def test_the_gradient_goes_through_the_singular_value():
     """Of the output as a function of the kernel, the singular vectors being constants [Miyato 2018]."""
     layer = SpectralDense(3)
