@@ -251,7 +251,7 @@ def test_a_step_reports_every_term_once(kind):
 
 
 def test_the_step_compiles(kind):
-    model = compiled(games.model(kind))
+    model = compiled(games.model(kind, count=2))
     data = tf.nest.map_structure(tf.convert_to_tensor, games.data(model))
     logs = tf.function(model.train_step, jit_compile=True)(data)
     assert all(np.isfinite(float(x)) for x in logs.values())
@@ -260,7 +260,7 @@ def test_the_step_compiles(kind):
 def train(kind, strategy_name, per_execution=1, steps=2):
     strategy = runtime.make_strategy(strategy_name)
     with strategy.scope():
-        model = compiled(games.model(kind))
+        model = compiled(games.model(kind, count=2))
         model.compile(
             optimizer=model.optimizer,
             discriminator_optimizer=model.discriminator_optimizer,
@@ -276,7 +276,7 @@ def train(kind, strategy_name, per_execution=1, steps=2):
 
 def test_two_replicas_play_as_one(kind):
     one, two = train(kind, "one"), train(kind, "mirrored", per_execution=2)
-    start = state(games.model(kind))
+    start = state(games.model(kind, count=2))
     assert any(not np.allclose(start[n], one[0][n], atol=1e-4) for n in start)
     for name, weight in one[0].items():
         np.testing.assert_allclose(two[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
