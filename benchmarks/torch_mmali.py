@@ -168,11 +168,11 @@ class MMALI(nn.Module):
         """Codes found again in what was generated from them."""
         experts = {name: self.encoders[name](x) for name, (x, _) in generated.items()}
         content = reparameterise(geometric_mean([content for _, content in experts.values()]), noise["content"])
-        loss = 0.0
+        # All modalities share the content of their codes.
+        loss = CONTENT_ERROR * functional.mse_loss(content, generated["mnist"][1][:, STYLE:])
         for name, (_, z) in generated.items():
             style = reparameterise(experts[name][0], noise[name])
             loss = loss + STYLE_ERROR * functional.mse_loss(style, z[:, :STYLE])
-            loss = loss + CONTENT_ERROR * functional.mse_loss(content, z[:, STYLE:])
         return loss
 
     # ---- parts -----------------------------------------------------------------------------------------------------

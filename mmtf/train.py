@@ -49,8 +49,7 @@ def train(
     if resume:
         data = record.restored(run, data)
     turns = catalog.model_class(config.model.model).turns
-    usable = len(data.train) if turns == 1 else int(data.train.has(data.names).sum())
-    steps, per_epoch = plan(config.train, usable, turns)
+    steps, per_epoch = plan(config.train, _usable(data, turns), turns)
     modalities = catalog.configure(data.modalities, config.model)
     for m in modalities:
         # What a mask hides may be anything, in the pool too.
@@ -157,6 +156,19 @@ def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count
     return pipeline.turns(
         data.train, config.batch_size, config.seed, first, count, single=model.takes_single, count=model.turns
     )
+
+
+def _usable(data: MultimodalData, turns: int) -> int:
+    """How many training examples a model takes as pairs: in a game complete ones."""
+    if turns == 1:
+        return len(data.train)
+    complete = int(data.train.has(data.names).sum())
+    if not complete:
+        raise UserError(
+            f"None of the {len(data.train)} training examples of {data.name} has all of {', '.join(data.names)}: a game needs "
+            "some complete ones. Choose others with --modalities, or train a VAE."
+        )
+    return complete
 
 
 def _check_batch(batch_size: int, strategy: tf.distribute.Strategy, smallest: int) -> None:

@@ -13,7 +13,7 @@ from absl import flags
 from mmtf import catalog, evaluate, judge, monitor, runtime, train
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import GAMES, VAES, Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.data import record
+from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
 from mmtf.rundir import RunDirectory
 
@@ -207,6 +207,18 @@ def test_a_game_killed_between_checkpoints_goes_on_as_if_nothing_had_happened(tm
 def test_a_game_of_fewer_examples_than_a_step_takes_is_refused(tmp_path):
     with pytest.raises(UserError, match="--batch_size=900, 2 times in each step, is more than the 1400"):
         train.train(config(2, model="mmali", private_dim=2, train_options={"batch_size": 900}), tmp_path / "run")
+
+
+def test_a_game_without_complete_examples_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    values = {name: rng.normal(size=(90, 3)) for name in "ab"}
+    data = from_arrays(values, masks={"a": np.arange(90) < 40, "b": np.arange(90) >= 40})
+    settings = Config(
+        DataConfig("arrays"), ModelConfig("mmali", shared_dim=2, private_dim=2), TrainConfig(steps=2, batch_size=8)
+    )
+    with pytest.raises(UserError, match="has all of a, b: a game needs some complete ones"):
+        train.train(settings, tmp_path / "run", data=data)
+    assert not (tmp_path / "run").exists()
 
 
 def test_some_modalities_of_a_data_set(tmp_path):

@@ -239,7 +239,7 @@ class AdversarialModel(LatentModel):
             found = self.discriminator_terms(real, fake, alone, alone_fake, advance)
         else:
             found = self.generator_terms(real, fake, alone, alone_fake)
-            found |= self._regularisers(real, fake, posteriors, noise) | _entropies(posteriors)
+            found |= self._regularisers(real, fake, alone or real, posteriors, noise) | _entropies(posteriors)
         side = LOSSES[turn].split("/")[0]
         found[LOSSES[turn]] = tf.add_n([term for name, term in found.items() if name.startswith(side)])
         return {name: found[name] for name in self.terms_of(turn)}
@@ -260,24 +260,31 @@ class AdversarialModel(LatentModel):
         x = {n: self.players.decode(n, c, private[n]) for n in like.x}
         return Tuples(x, private, dict.fromkeys(like.x, c))
 
-    def _regularisers(self, real: Tuples, fake: Tuples, posteriors: Codes, noise) -> dict[str, tf.Tensor]:
-        """Weighted squared errors of going there and back, [C]'s release."""
+    def _regularisers(self, real: Tuples, fake: Tuples, alone: Tuples, posteriors: Codes, noise) -> dict[str, tf.Tensor]:
+        """Weighted squared errors of going there and back, [C]'s release.
+
+        Args:
+          alone: what each modality rebuilds by itself: single values, where there are any.
+          posteriors: of the paired values, which rebuild one another.
+        """
         game, found = self.game, {}
         if game.reconstruction:
-            shared = self._joint(posteriors, noise, "rebuilt") if game.joint_reconstruction else real.shared
+            source, shared = alone, alone.shared
+            if game.joint_reconstruction:
+                source, shared = real, self._joint(posteriors, noise, "rebuilt")
             for n in self.names:
-                rebuilt = self.players.decode(n, shared[n], real.private[n])
-                found[f"generator/reconstruction/{n}"] = game.reconstruction * mean_squared_error(rebuilt, real.x[n])
+                rebuilt = self.players.decode(n, shared[n], source.private[n])
+                found[f"generator/reconstruction/{n}"] = game.reconstruction * mean_squared_error(rebuilt, source.x[n])
         if game.content or game.style:
             again = self.players.encode(fake.x)
             private = self._sampled(again.private, noise, "again/private")
             joint = game.joint_reconstruction
             shared = self._joint(again, noise, "again") if joint else self._sampled(again.shared, noise, "again/shared")
-            for n in self.names:
-                if game.content:
-                    found[f"generator/content/{n}"] = game.content * mean_squared_error(shared[n], fake.shared[n])
-                if game.style:
-                    found[f"generator/style/{n}"] = game.style * mean_squared_error(private[n], fake.private[n])
+            pairs = {f"generator/style/{n}": (game.style, private[n], fake.private[n]) for n in self.names}
+            # Of all modalities together there is one shared code, and one error.
+            for n in self.names[:1] if joint else self.names:
+                pairs["generator/content" if joint else f"generator/content/{n}"] = game.content, shared[n], fake.shared[n]
+            found |= {name: weight * mean_squared_error(*both) for name, (weight, *both) in pairs.items() if weight}
         return found
 
     def _joint(self, posteriors: Codes, noise, stream: str) -> dict[str, tf.Tensor]:
@@ -288,9 +295,9 @@ class AdversarialModel(LatentModel):
 
     def _names_of_regularisers(self) -> list[str]:
         kinds = {"reconstruction": self.game.reconstruction, "content": self.game.content, "style": self.game.style}
-        found = [f"generator/reconstruction/{n}" for n in self.modalities if kinds["reconstruction"]]
-        for n in self.modalities:
-            found += [f"generator/{kind}/{n}" for kind in ("content", "style") if kinds[kind]]
+        found = [f"generator/{kind}/{n}" for kind, weight in kinds.items() if weight for n in self.modalities]
+        if self.game.joint_reconstruction and self.game.content:
+            found = ["generator/content"] + [name for name in found if not name.startswith("generator/content/")]
         return found + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
 
     def _update_average(self, step: tf.Tensor) -> None:

@@ -215,11 +215,21 @@ def test_regularisers_are_squared_errors_of_there_and_back(joint):
         mean = np.mean([np.asarray(q.loc / q.stddev() ** 2) for q in again.shared.values()], axis=0) / precision
         back = mean + noise.normal("again/joint/all", 3) / np.sqrt(precision)
         expected = 0.4 * np.mean((back - fake.shared["image"]) ** 2, -1)
-        np.testing.assert_allclose(terms["generator/content/image"], expected, rtol=1e-4)
+        np.testing.assert_allclose(terms["generator/content"], expected, rtol=1e-4)
     q = again.private["text"]
     back = q.loc + q.stddev() * noise.normal("again/private/text", 2)
     expected = 0.2 * np.mean((back - fake.private["text"]) ** 2, -1)
     np.testing.assert_allclose(terms["generator/style/text"], expected, rtol=1e-4)
+
+
+def test_a_modality_by_itself_is_rebuilt_without_pairs():
+    model = games.model(weights=GameWeights(unimodal=0.5, reconstruction=0.5))
+    paired, noise = toys.values(N), FixedNoise(N)
+    found = [
+        model._turn("generators", batch, toys.values(N, seed=7), noise, advance=False)["generator/reconstruction/image"]
+        for batch in (paired, {n: x[::-1].copy() for n, x in paired.items()})
+    ]
+    np.testing.assert_array_equal(*found)
 
 
 def test_terms_of_incomplete_examples_are_nothing_and_change_nothing(kind):
