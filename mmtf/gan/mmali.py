@@ -79,37 +79,35 @@ class MMALI(AdversarialModel):
           M+1 logits `[B, M+1]`, of real tuples with c from each encoder, and of generated ones; and per modality d_j `[B]` of
           encoded and of generated single values.
         """
-        kinds = [*self.names, None]
-        content, alignment, alone = {}, {}, {}
-        for name in self.names:
-            # One call for all codes beside the same values.
-            codes = [real.codes(name, of) for of in self.names] + [fake.codes(name)]
-            for found, part in ((content, "content"), (alignment, "alignment")):
-                critic = self._bound(f"{part}.{name}", advance=False)
-                scored = list(codes)
-                if part == "alignment" and single is not None:
-                    # Real values apart from generated ones: no gradient goes through their features.
-                    of_real, of_single = _features(critic, [real.x[name], single.x[name]])
-                    of_fake, of_single_fake = _features(critic, [fake.x[name], single_fake.x[name]])
-                    scored += [single.codes(name), single_fake.codes(name)]
-                    rest = [of_single, of_single_fake]
-                else:
-                    of_real, of_fake, rest = critic.features(real.x[name]), critic.features(fake.x[name]), []
-                features = [of_real] * len(self.names) + [of_fake, *rest]
-                logits = _scored(critic, features, scored)
-                ratios = [self._log_ratio(part, x) for x in logits]
-                found[name], rest = ratios[: len(kinds)], ratios[len(kinds) :]
-                if rest:
-                    alone[name] = tuple(rest)
-        critic = self._bound("dependence", advance=False)
+        reals, fakes = ([tuples for tuples in both if tuples] for both in ((real, single), (fake, single_fake)))
+        content = {n: self._ratios("content", n, [real], [fake])[0] for n in self.names}
+        found = {n: self._ratios("alignment", n, reals, fakes) for n in self.names}
+        alignment, alone = ({n: part[k] for n, part in found.items()} for k in (0, 1))
+        critic, count = self._bound("dependence", advance=False), len(self.names)
         a_real, a_fake = (critic.score({n: critic.features(n, x.x[n]) for n in self.names})[:, 0] for x in (real, fake))
         logits = [
-            objective.factorized_logits(
-                a_real if of else a_fake, [content[n][k] for n in self.names], [alignment[n][k] for n in self.names]
-            )
-            for k, of in enumerate(kinds)
+            objective.factorized_logits(a, [content[n][k] for n in self.names], [alignment[n][k] for n in self.names])
+            for k, a in enumerate([a_real] * count + [a_fake])
         ]
-        return logits, alone
+        return logits, {n: ratios for n, ratios in alone.items() if ratios}
+
+    def _ratios(self, part: str, name: str, real: list[Tuples], fake: list[Tuples]) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """b_j or d_j of (x_j, s_j, c), `[B]` each, in one pass over all codes beside the same values.
+
+        Args:
+          real, fake: the paired tuples, and behind them the single ones if there are any.
+
+        Returns:
+          Of the M+1 kinds of paired tuples, c from each encoder and then generated; of single tuples, encoded and generated.
+        """
+        critic = self._bound(f"{part}.{name}", advance=False)
+        # Real values apart from generated ones: no gradient goes through their features.
+        of_real, of_fake = (_features(critic, [tuples.x[name] for tuples in kind]) for kind in (real, fake))
+        features = [of_real[0]] * len(self.names) + of_fake[:1] + of_real[1:] + of_fake[1:]
+        codes = [real[0].codes(name, of) for of in self.names]
+        codes += [tuples.codes(name) for tuples in (*fake[:1], *real[1:], *fake[1:])]
+        ratios = [self._log_ratio(part, x) for x in _scored(critic, features, codes)]
+        return ratios[: len(self.names) + 1], ratios[len(self.names) + 1 :]
 
     # ---- the discriminators' own losses ----------------------------------------------------------------------------
 
