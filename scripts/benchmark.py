@@ -3,9 +3,7 @@
 Exits with status 1 where --require is given and one of our steps takes more CPU time than that multiple of PyTorch's.
 """
 
-import contextlib
 import json
-import statistics
 import sys
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from mmtf.errors import UserError
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
+import comparisons  # noqa: E402
 import contenders  # noqa: E402
 import interleaved  # noqa: E402
 
@@ -48,17 +47,18 @@ def main(argv):
     except interleaved.metadata.PackageNotFoundError as error:
         raise UserError(f"The benchmark needs {error.name}: run make benchmark, or pip install -e '.[bench]'.") from error
     print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
+    length = comparisons.Length(ROUNDS.value, STEPS.value, WARM_UP.value, THREADS.value)
     also = {game: [name for name in ALSO.value if ("mmali" in name) == game] for game in (False, True)}
-    training = race(["mmtf", "torch", *also[False]], BATCH_SIZE.value)
+    training = comparisons.side_by_side(["mmtf", "torch", *also[False]], BATCH_SIZE.value, length)
     print(f"\nmmJSD with subspaces, batch {BATCH_SIZE.value}, data feeding included\n\n{interleaved.table(training, 'torch')}")
-    mmali = race(["mmali", "torch_mmali", *also[True]], GAME_BATCH_SIZE)
+    mmali = comparisons.side_by_side(["mmali", "torch_mmali", *also[True]], GAME_BATCH_SIZE, length)
     print(f"\nMMALI, both turns, batch {GAME_BATCH_SIZE} as in [C], data feeding included\n")
     print(interleaved.table(mmali, "torch_mmali"))
-    feeding = race(["mmtf_input", "torch_input"], BATCH_SIZE.value)
+    feeding = comparisons.side_by_side(["mmtf_input", "torch_input"], BATCH_SIZE.value, length)
     print(f"\nInput pipelines alone\n\n{interleaved.table(feeding, 'torch_input')}\n")
     supply, demand = 1000 / feeding["mmtf_input"]["wall_ms"], 1000 / training["mmtf"]["wall_ms"]
     print(f"Ours supplies {supply:.0f} batches/s, {supply / demand:.0f} times the {demand:.1f} that training takes.")
-    paper = paper_input()
+    paper = comparisons.paper_input(BATCH_SIZE.value, length)
     print(
         f"On data of the size of MNIST-SVHN-Text: {paper['batches_per_second']:.0f} batches/s, "
         f"{paper['batches_per_second'] / demand:.0f} times, with {paper['peak_mb']:.0f} MB of memory at most."
@@ -71,20 +71,6 @@ def main(argv):
     for model, row in (("mmJSD", training["mmtf"]), ("MMALI", mmali["mmali"])):
         if REQUIRE.value is not None and row["cpu_ratio"] > REQUIRE.value:
             sys.exit(f"Our step of {model} takes {row['cpu_ratio']} times PyTorch's CPU time; {REQUIRE.value} is allowed.")
-
-
-def paper_input():
-    with interleaved.Contender("mmtf_paper_input", BATCH_SIZE.value, THREADS.value) as contender:
-        turns = interleaved.race([contender], ROUNDS.value, 20 * STEPS.value, WARM_UP.value)
-        rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
-        return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
-
-
-def race(names, batch_size):
-    with contextlib.ExitStack() as stack:
-        running = [stack.enter_context(interleaved.Contender(n, batch_size, THREADS.value)) for n in names]
-        turns = interleaved.race(running, ROUNDS.value, STEPS.value, WARM_UP.value)
-    return interleaved.summary(turns, names[1])
 
 
 if __name__ == "__main__":

@@ -69,7 +69,10 @@ def test_readme_python_runs(readme):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train.py", "--run_dir={}/new", "--model=mmjds"], "error: Unknown --model='mmjds'; there are: mmjsd, mmvae, mvae."),
+        (
+            ["train.py", "--run_dir={}/new", "--model=mmjds"],
+            "error: Unknown --model='mmjds'; there are: mmali, mmali_joint,",
+        ),
         (["train.py", "--run_dir={}/new", "--bata=2"], "Unknown command line flag 'bata'"),
         (["train.py", "--run_dir={}/new", "beta=2"], "error: 'beta=2' is not a flag; flags start with --"),
         (["train.py", "--run_dir={}/new", "--mvae_subsets=2"], "error: --mvae_subsets does nothing for --model=mmjsd"),

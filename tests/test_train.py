@@ -195,10 +195,13 @@ def test_every_vae_of_the_catalog_is_tested():
 @pytest.mark.parametrize("model", GAMES)
 def test_a_game_killed_between_checkpoints_goes_on_as_if_nothing_had_happened(tmp_path, model):
     """Both players, both optimizers, the average and the spectral directions; the average has started before the break."""
-    options = {"model": model, "private_dim": 2, "average_start": 1, "average_decay": 0.5}
-    whole = train.train(config(4, **options), tmp_path / "whole")
-    run = train.train(config(2, **options), tmp_path / "run")
-    train.train(config(4, **options), run.path, resume=True)
+    rng = np.random.default_rng(0)
+    data = from_arrays({name: rng.normal(size=(60, 3)) for name in "ab"})
+    options = ModelConfig(model, shared_dim=2, private_dim=2, average_start=1, average_decay=0.5)
+    short, long = (Config(DataConfig("arrays"), options, TrainConfig(**SHORT | {"steps": n})) for n in (2, 4))
+    whole = train.train(long, tmp_path / "whole", data=data)
+    run = train.train(short, tmp_path / "run", data=data)
+    train.train(long, run.path, data=data, resume=True)
     found, expected = weights(run)[0], weights(whole)[0]
     assert_equal(expected, found)
     assert any(not np.array_equal(expected[f"player.{n}"], v) for n, v in expected.items() if f"player.{n}" in expected)

@@ -1,0 +1,35 @@
+"""What the benchmark compares: contenders of one kind in turns, and our input pipeline by itself at the paper's size."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import interleaved
+
+
+class Length(NamedTuple):
+    """Turns of each contender, steps of a turn, steps before the first, and threads of each library (0: its own choice)."""
+
+    rounds: int
+    steps: int
+    warm_up: int
+    threads: int = 0
+
+
+def side_by_side(names: Sequence[str], batch_size: int, length: Length) -> dict[str, dict]:
+    """A row per contender, as `interleaved.summary` has them; the second contender is what the others are compared with."""
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(interleaved.Contender(n, batch_size, length.threads)) for n in names]
+        turns = interleaved.race(running, length.rounds, length.steps, length.warm_up)
+    return interleaved.summary(turns, names[1])
+
+
+def paper_input(batch_size: int, length: Length) -> dict[str, float]:
+    """Batches per second, and the highest memory in MB, on data of the size of MNIST-SVHN-Text."""
+    with interleaved.Contender("mmtf_paper_input", batch_size, length.threads) as contender:
+        turns = interleaved.race([contender], length.rounds, 20 * length.steps, length.warm_up)
+        rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
+        return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
