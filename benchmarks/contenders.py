@@ -27,7 +27,7 @@ MAX_STEPS = 1_000_000  # more than any benchmark asks for: the data end when the
 def experiment(batch_size: int) -> Config:
     """mmJSD with subspaces as in [S] C.3.2, on the embedded data."""
     model = ModelConfig("mmjsd", shared_dim=16, private_dim=4, beta=5.0, private_beta=3.0, private_weights="word=5")
-    return Config(DataConfig("digits"), model, TrainConfig(batch_size=batch_size))
+    return Config(DataConfig("digits", pairings=20), model, TrainConfig(batch_size=batch_size))
 
 
 def game() -> Config:

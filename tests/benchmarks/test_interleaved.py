@@ -9,6 +9,8 @@ import interleaved
 import pytest
 from interleaved import Turn
 
+from mmtf.data import digits
+
 
 class Recorded:
     """A contender that takes given times, and notes in a shared log when it ran."""
@@ -66,6 +68,12 @@ def test_ours_trains_when_asked_to():
     with interleaved.Contender("mmtf", 8) as contender:
         turn = contender.run(10)
     assert turn.cpu > 0.0
+
+
+def test_the_peer_s_data_are_there():
+    """No library of the peer is needed to see that its split can be made."""
+    config = contenders.experiment(8)
+    assert len(digits.load(pairings=config.data.pairings, seed=config.data.data_seed).train) == 20 * 1400
 
 
 def test_a_contender_that_dies_is_named():
