@@ -20,8 +20,9 @@ BATCH = flags.DEFINE_integer("batch_size", 64, "Pairs of each turn.", lower_boun
 
 CLASSES, RADIUS, WIDTH = 8, 2.0, 0.15
 ORDER = (0, 3, 6, 1, 4, 7, 2, 5)  # of the second ring: neighbours on the first one lie three places apart
-# Half the distance of two neighbouring classes' codes, were eight of them spread evenly over the prior's bulk.
-ALIGNED = 0.5
+# How near the codes of a pair are to be, as a share of the distance of codes that are no pair: codes that all fell together are
+# near one another as well.
+ALIGNED = 0.25
 
 
 def pairs(count, seed):
@@ -98,9 +99,9 @@ def main(_):
         found[seed], shown = play(int(seed), out / f"seed{seed}")
         print(f"seed {seed}:", found[seed], flush=True)
         figure(*shown).savefig(out / f"seed{seed}.png", dpi=80)
-    aligned = sum(x["distance_of_pairs"] < ALIGNED for x in found.values())
+    aligned = sum(x["distance_of_pairs"] < ALIGNED * x["distance_of_others"] for x in found.values())
     (out / "rings.json").write_text(json.dumps({"steps": STEPS.value, "aligned": aligned, "seeds": found}, indent=2) + "\n")
-    print(f"{aligned} of {len(found)} games have encoders closer than {ALIGNED} on average.")
+    print(f"{aligned} of {len(found)} games have pairs whose codes are nearer than {ALIGNED} times those of others.")
 
 
 if __name__ == "__main__":
