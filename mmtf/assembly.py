@@ -25,7 +25,7 @@ class Together:
 
     Attributes:
       tower: layers over those of each modality's own tower.
-      trunk: hidden layers over all towers side by side; None for the inner product of two towers.
+      trunk: hidden layers over all towers side by side; None for the inner products of the towers.
       code: layers of the codes' tower, of the joint discriminator.
     """
 

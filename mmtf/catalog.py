@@ -62,6 +62,10 @@ class DatasetEntry:
 # Half of its features are dropped while it learns: on 8,000 images of SVHN, 15 epochs come to 0.82 on others and 40 to 0.87.
 SVHN_EPOCHS = 40
 
+# Of [C]'s release for MNIST-SVHN: towers ...-256-256. On the embedded digits it tells 0.88 of true and torn pairs apart after
+# 1,500 steps where a trunk as for MultiMNIST comes to 0.80.
+INNER_PRODUCTS = assembly.Together(tower=(256, 256), trunk=None)
+
 MODELS = {
     "mmjsd": ModelEntry(MMJSD, options={"prior_weight": "prior_weight"}),
     "mmvae": ModelEntry(MMVAE),
@@ -78,6 +82,7 @@ DATASETS = {
         {"digit": mnist, "scene": svhn, "word": text},
         {"digit": classifiers.mnist, "scene": classifiers.svhn, "word": classifiers.text},
         adversarial={"digit": adversarial.mnist, "scene": adversarial.svhn, "word": adversarial.tokens},
+        together=INNER_PRODUCTS,
     ),
     "mnist_svhn_text": DatasetEntry(
         mnist_svhn.load_with_text,
@@ -85,6 +90,7 @@ DATASETS = {
         {"mnist": classifiers.mnist, "svhn": classifiers.svhn, "text": classifiers.text},
         {"svhn": SVHN_EPOCHS},
         {"mnist": adversarial.mnist, "svhn": adversarial.svhn, "text": adversarial.tokens},
+        INNER_PRODUCTS,
     ),
     "mnist_svhn": DatasetEntry(
         mnist_svhn.load,
@@ -92,8 +98,7 @@ DATASETS = {
         {"mnist": classifiers.mnist, "svhn": classifiers.svhn},
         {"svhn": SVHN_EPOCHS},
         {"mnist": adversarial.mnist, "svhn": adversarial.svhn},
-        # [C]'s release: towers ...-256-256, and their inner product.
-        assembly.Together(tower=(256, 256), trunk=None),
+        INNER_PRODUCTS,
     ),
     "multimnist": DatasetEntry(
         multimnist.load,

@@ -81,8 +81,8 @@ class BoundTowers(NamedTuple):
 class TowersCritic(keras.layers.Layer):
     """Judges values of all modalities together, and codes with them where it has a tower for codes.
 
-    A tower for each; then a trunk over all that comes out of them, side by side. Or, of two modalities alone, the inner product
-    of their towers' last, linear layers.
+    A tower for each; then a trunk over all that comes out of them, side by side. Or the inner product of the towers' last,
+    linear layers, which is how [C]'s release compares two modalities; of more, the sum of all pairs' inner products.
     """
 
     def __init__(
@@ -95,18 +95,20 @@ class TowersCritic(keras.layers.Layer):
         code_dim: int = 0,
         **kwargs,
     ):
-        """Args: trunk: None for the inner product.
+        """Args: trunk: None for the inner products, which need towers of one width.
 
         Raises:
-          ValueError: an inner product of other than two towers, or of codes.
+          ValueError: inner products of codes, or of towers of different widths.
         """
         super().__init__(**kwargs)
-        if trunk is None and (len(towers) != 2 or code_dim):
-            raise ValueError(f"An inner product takes the features of two modalities, not of {len(towers)}.")
+        if trunk is None and code_dim:
+            raise ValueError("Inner products compare modalities alone; codes need a trunk.")
         self.towers, widths = {}, []
         for name, layers in towers.items():
             self.towers[name], shape = built(layers, value_shapes[name])
             widths.append(math.prod(shape))
+        if trunk is None and len(set(widths)) > 1:
+            raise ValueError(f"Inner products need towers of one width, not {widths}.")
         self.code_tower, shape = built(code_tower, (code_dim,)) if code_dim else ([], (0,))
         self.trunk = None if trunk is None else built(trunk, (sum(widths) + math.prod(shape),))[0]
         self.built = True
@@ -115,7 +117,7 @@ class TowersCritic(keras.layers.Layer):
         inner = self.trunk is None
         towers = {name: bind_all(layers, advance, last_linear=inner) for name, layers in self.towers.items()}
         if inner:
-            return BoundTowers(lambda name, x: towers[name](x), lambda h: tf.reduce_sum(tf.multiply(*h.values()), -1)[:, None])
+            return BoundTowers(lambda name, x: towers[name](x), lambda h: _of_all_pairs(list(h.values()))[:, None])
         code, trunk = bind_all(self.code_tower, advance), bind_all(self.trunk, advance, last_linear=True)
 
         def score(h, z=None):
@@ -123,6 +125,15 @@ class TowersCritic(keras.layers.Layer):
             return trunk(tf.concat(parts if z is None else [*parts, code(z)], axis=-1))
 
         return BoundTowers(lambda name, x: tf.reshape(towers[name](x), [tf.shape(x)[0], -1]), score)
+
+
+def _of_all_pairs(features: Sequence[tf.Tensor]) -> tf.Tensor:
+    """sum_{j < k} <h_j, h_k> of M features `[B, F]` -> `[B]`: each beside the sum of those before it."""
+    found, before = [], features[0]
+    for h in features[1:]:
+        found.append(tf.reduce_sum(before * h, -1))
+        before = before + h
+    return tf.add_n(found)
 
 
 def dense(widths: Sequence[int], initializers: Iterator[keras.initializers.Initializer]) -> list[SpectralDense]:

@@ -112,9 +112,18 @@ def test_an_inner_product_critic_multiplies_the_towers_last_layers():
     np.testing.assert_allclose(h["b"], towers["b"][0](x["b"]), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("names", "codes"), [("abc", 0), ("ab", 2)])
-def test_an_inner_product_of_other_than_two_values_is_refused(names, codes):
-    with pytest.raises(ValueError, match="two modalities"):
-        TowersCritic(
-            {n: dense((2,), normal(0, 1.0)) for n in names}, None, value_shapes=dict.fromkeys(names, (2,)), code_dim=codes
-        )
+def test_of_more_than_two_modalities_it_sums_the_products_of_all_pairs():
+    rng = np.random.default_rng(6)
+    critic = TowersCritic(
+        {n: dense((3,), normal(k, 1.0)) for k, n in enumerate("abc")}, None, value_shapes=dict.fromkeys("abc", (4,))
+    ).bind(False)
+    h = {n: np.asarray(critic.features(n, rng.normal(size=(6, 4)).astype(np.float32))) for n in "abc"}
+    wanted = sum((h[a] * h[b]).sum(-1) for a, b in ("ab", "ac", "bc"))
+    np.testing.assert_allclose(critic.score(h)[:, 0], wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("widths", "codes", "problem"), [((2, 2), 2, "codes need a trunk"), ((2, 3), 0, r"\[2, 3\]")])
+def test_inner_products_that_cannot_be_are_refused(widths, codes, problem):
+    towers = {n: dense((width,), normal(0, 1.0)) for n, width in zip("ab", widths, strict=True)}
+    with pytest.raises(ValueError, match=problem):
+        TowersCritic(towers, None, value_shapes=dict.fromkeys("ab", (2,)), code_dim=codes)
