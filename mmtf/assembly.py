@@ -21,7 +21,7 @@ Networks = Mapping[str, ModuleType]
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-    """Sizes of a discriminator of all modalities together, as [C]'s release has them for MultiMNIST by default.
+    """Sizes of a discriminator of all modalities together, by default as [C]'s release has them for MNIST-SVHN.
 
     Attributes:
       tower: layers over those of each modality's own tower.
@@ -29,9 +29,13 @@ class Together:
       code: layers of the codes' tower, of the joint discriminator.
     """
 
-    tower: tuple[int, ...] = (256,)
-    trunk: tuple[int, ...] | None = (1024, 1024)
+    tower: tuple[int, ...] = (256, 256)
+    trunk: tuple[int, ...] | None = None
     code: tuple[int, ...] = (400, 256)
+
+
+# Of [C]'s release for MultiMNIST, where several modalities' towers go through a trunk.
+WITH_TRUNK = Together(tower=(256,), trunk=(1024, 1024))
 
 
 def of_vae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
@@ -52,7 +56,7 @@ def of_mmali(config: Config, modalities: Sequence[Modality], networks: Networks,
 def of_joint_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
     """Arguments of `JointMMALI`."""
     codes = config.model.shared_dim + sum(m.private_dim for m in modalities)
-    sizes = together if together.trunk else Together()
+    sizes = together if together.trunk else WITH_TRUNK
     joint = _towers_critic(config, modalities, networks, sizes, len(modalities) + 1, codes, "joint")
     parts = _game(config, modalities, networks)
     return parts | {"joint": joint, "weights": dataclasses.replace(parts["weights"], unimodal=0.0)}

@@ -62,10 +62,6 @@ class DatasetEntry:
 # Half of its features are dropped while it learns: on 8,000 images of SVHN, 15 epochs come to 0.82 on others and 40 to 0.87.
 SVHN_EPOCHS = 40
 
-# Of [C]'s release for MNIST-SVHN: towers ...-256-256. On the embedded digits it tells 0.88 of true and torn pairs apart after
-# 1,500 steps where a trunk as for MultiMNIST comes to 0.80.
-INNER_PRODUCTS = assembly.Together(tower=(256, 256), trunk=None)
-
 MODELS = {
     "mmjsd": ModelEntry(MMJSD, options={"prior_weight": "prior_weight"}),
     "mmvae": ModelEntry(MMVAE),
@@ -82,7 +78,6 @@ DATASETS = {
         {"digit": mnist, "scene": svhn, "word": text},
         {"digit": classifiers.mnist, "scene": classifiers.svhn, "word": classifiers.text},
         adversarial={"digit": adversarial.mnist, "scene": adversarial.svhn, "word": adversarial.tokens},
-        together=INNER_PRODUCTS,
     ),
     "mnist_svhn_text": DatasetEntry(
         mnist_svhn.load_with_text,
@@ -90,7 +85,6 @@ DATASETS = {
         {"mnist": classifiers.mnist, "svhn": classifiers.svhn, "text": classifiers.text},
         {"svhn": SVHN_EPOCHS},
         {"mnist": adversarial.mnist, "svhn": adversarial.svhn, "text": adversarial.tokens},
-        INNER_PRODUCTS,
     ),
     "mnist_svhn": DatasetEntry(
         mnist_svhn.load,
@@ -98,13 +92,13 @@ DATASETS = {
         {"mnist": classifiers.mnist, "svhn": classifiers.svhn},
         {"svhn": SVHN_EPOCHS},
         {"mnist": adversarial.mnist, "svhn": adversarial.svhn},
-        INNER_PRODUCTS,
     ),
     "multimnist": DatasetEntry(
         multimnist.load,
         {multimnist.name(degrees): mnist for degrees in multimnist.ROTATIONS},
         {multimnist.name(degrees): classifiers.mnist for degrees in multimnist.ROTATIONS},
         adversarial={multimnist.name(degrees): adversarial.mnist for degrees in multimnist.ROTATIONS},
+        together=assembly.WITH_TRUNK,
     ),
     "celeba": DatasetEntry(
         celeba.load,
