@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -31,6 +32,7 @@ CODE = STYLE + CONTENT
 KINDS = len(NAMES) + 1
 UNIMODAL, RECONSTRUCTION, CONTENT_ERROR, STYLE_ERROR = 0.1, 0.05, 0.05, 0.05
 RATE, BETAS, DECAY, STDDEV = 2e-4, (0.5, 0.999), 0.9999, 0.02
+FLOOR = math.log(1e-4)  # of the log-variances
 
 
 class Encoder(nn.Module):
@@ -44,7 +46,7 @@ class Encoder(nn.Module):
         content, content_log_variance, style, style_log_variance = self.network(x).split(
             (CONTENT, CONTENT, STYLE, STYLE), dim=1
         )
-        return (style, style_log_variance), (content, content_log_variance)
+        return (style, _floored(style_log_variance)), (content, _floored(content_log_variance))
 
 
 class MnistCritic(nn.Module):
@@ -250,6 +252,10 @@ def sample(images: Images, experts: Mapping[str, tuple[Gaussian, Gaussian]], noi
     styles = {name: reparameterise(style, noise[name][:, :STYLE]) for name, (style, _) in experts.items()}
     contents = {name: reparameterise(content, noise[name][:, STYLE:]) for name, (_, content) in experts.items()}
     return {name: (images[name], torch.cat([styles[name], contents[name]], dim=1)) for name in experts}, styles, contents
+
+
+def _floored(log_variance: torch.Tensor) -> torch.Tensor:
+    return FLOOR + functional.softplus(log_variance - FLOOR)
 
 
 def reparameterise(gaussian: Gaussian, noise: torch.Tensor) -> torch.Tensor:

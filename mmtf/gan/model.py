@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 
 import keras
@@ -28,6 +29,9 @@ POSTERIORS = ("geometric", "arithmetic", "product")
 # The two turns of a step, in order, and what is minimised in each.
 LOSSES = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
 TURNS = tuple(LOSSES)
+# Nothing in a game keeps encoders from becoming deterministic: below this, which discriminators cannot see any more, variances
+# fell until their logarithms were infinite, and the experts' precisions with them.
+SMALLEST_VARIANCE = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +93,8 @@ class AdversarialModel(LatentModel):
             raise ValueError(f"subset_posterior must be one of {', '.join(POSTERIORS)}, not {subset_posterior!r}.")
         # Before Keras' own initialisation, which asks for the names of the terms.
         self.game = weights or GameWeights()
-        players = Coders(
-            modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, head_stddev=ADVERSARIAL_STDDEV, name="players"
-        )
+        head = {"stddev": ADVERSARIAL_STDDEV, "floor": math.log(SMALLEST_VARIANCE)}
+        players = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, head=head, name="players")
         for m in modalities:
             check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.relaxed_shape)
             check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.relaxed_shape)

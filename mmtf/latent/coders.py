@@ -35,7 +35,7 @@ class Coders(keras.Layer):
         *,
         shared_dim: int,
         seed: int,
-        head_stddev: float | None = None,
+        head: Mapping[str, float] | None = None,
         name: str = "coders",
     ):
         """Args:
@@ -43,7 +43,7 @@ class Coders(keras.Layer):
         decoders: per modality, codes `[B, private_dim + shared_dim]` -> what the family of models makes values of.
         shared_dim: size of c.
         seed: of the heads' initial weights.
-        head_stddev: as for `GaussianHead`.
+        head: further options of every `GaussianHead`.
 
         Raises:
           ValueError: a modality without networks, a repeated name, a shared size below 1, or a decoder of other codes.
@@ -51,12 +51,12 @@ class Coders(keras.Layer):
         super().__init__(name=name)
         _check_parts(modalities, encoders, decoders, shared_dim)
         self._modalities = tuple(modalities)
-        self._options = {"shared_dim": shared_dim, "seed": seed, "head_stddev": head_stddev}
+        self._options = {"shared_dim": shared_dim, "seed": seed, "head": dict(head or {})}
         self.private_dims = {m.name: m.private_dim for m in modalities}
         self.encoders, self.decoders = dict(encoders), dict(decoders)
         self.heads = {
             m.name: GaussianHead(
-                shared_dim, m.private_dim, stddev=head_stddev, seed=derived_seed(seed, m.name), name=f"{m.name}_head"
+                shared_dim, m.private_dim, seed=derived_seed(seed, m.name), name=f"{m.name}_head", **self._options["head"]
             )
             for m in modalities
         }

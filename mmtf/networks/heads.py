@@ -16,17 +16,28 @@ class GaussianHead(keras.layers.Layer):
     The parts are initialised as separate glorot_uniform layers would be: a part's limit is sqrt(6 / (F + its own width)).
     Keras would take the fused width for the fan-out, and start every part smaller. With `stddev` they are drawn from
     N(0, stddev^2) instead. Float32 under any precision policy.
+
+    With `floor`, log-variances stay above it: each is floor + softplus(its number - floor), which is the number itself as long
+    as it is far above.
     """
 
     def __init__(
-        self, shared_dim: int, private_dim: int = 0, *, stddev: float | None = None, seed: int | None = None, **kwargs
+        self,
+        shared_dim: int,
+        private_dim: int = 0,
+        *,
+        stddev: float | None = None,
+        floor: float | None = None,
+        seed: int | None = None,
+        **kwargs,
     ):
         """Raises ValueError for shared_dim below 1 or private_dim below 0."""
         super().__init__(**{"dtype": "float32", **kwargs})
         layers.require_positive(shared_dim=shared_dim)
         if private_dim < 0:
             raise ValueError(f"private_dim must be 0 (no private code) or more, not {private_dim}.")
-        self.shared_dim, self.private_dim, self.stddev, self.seed = shared_dim, private_dim, stddev, seed
+        self.shared_dim, self.private_dim = shared_dim, private_dim
+        self.stddev, self.floor, self.seed = stddev, floor, seed
 
     @property
     def widths(self) -> tuple[int, int, int, int]:
@@ -42,7 +53,7 @@ class GaussianHead(keras.layers.Layer):
         fused = keras.ops.matmul(features, self.kernel) + self.bias
         shared_loc, shared_log_variance, private = keras.ops.split(fused, [self.shared_dim, 2 * self.shared_dim], axis=-1)
         private_loc, private_log_variance = keras.ops.split(private, [self.private_dim], axis=-1)
-        return shared_loc, shared_log_variance, private_loc, private_log_variance
+        return shared_loc, self._floored(shared_log_variance), private_loc, self._floored(private_log_variance)
 
     def get_config(self):
         return {
@@ -50,8 +61,12 @@ class GaussianHead(keras.layers.Layer):
             "shared_dim": self.shared_dim,
             "private_dim": self.private_dim,
             "stddev": self.stddev,
+            "floor": self.floor,
             "seed": self.seed,
         }
+
+    def _floored(self, log_variance):
+        return log_variance if self.floor is None else self.floor + keras.ops.softplus(log_variance - self.floor)
 
     def _as_separate_layers(self, shape, dtype=None):
         initializers = layers.glorot(self.seed) if self.stddev is None else layers.normal(self.seed, self.stddev)

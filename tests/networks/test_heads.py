@@ -88,3 +88,12 @@ def test_saved_weights_restore_the_outputs(tmp_path):
 def test_impossible_sizes_are_refused(sizes, message):
     with pytest.raises(ValueError, match=message):
         GaussianHead(*sizes)
+
+
+def test_log_variances_stay_above_the_floor_and_are_themselves_far_above_it():
+    head = built(1, 1, floor=-9.0)
+    head.kernel.assign(np.zeros((FEATURES, 4)))
+    x = np.zeros((1, FEATURES), np.float32)
+    for number, wanted in ((0.0, 0.0), (-9.0, -9.0 + np.log(2.0)), (-1e4, -9.0)):
+        head.bias.assign([3.0, number, -20.0, number])
+        np.testing.assert_allclose(np.concatenate(head(x), -1)[0], [3.0, wanted, -20.0, wanted], atol=2e-4)
