@@ -22,6 +22,7 @@ from mmtf.modality import Modality
 from mmtf.networks import adversarial, celeba_classifiers, celeba_image, celeba_text, classifiers, default, mnist, svhn, text
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
+from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 
 
@@ -66,6 +67,7 @@ MODELS = {
     "mmjsd": ModelEntry(MMJSD, options={"prior_weight": "prior_weight"}),
     "mmvae": ModelEntry(MMVAE),
     "mvae": ModelEntry(MVAE, options={"random_subsets": "mvae_subsets"}),
+    "mopoe": ModelEntry(MoPoE),
     "mmali": ModelEntry(MMALI, assembly.of_mmali, adversarial=True, options={"alignment_form": "alignment_form"}),
     "mmali_joint": ModelEntry(JointMMALI, assembly.of_joint_mmali, adversarial=True),
 }

@@ -78,7 +78,7 @@ class DataConfig:
         check_limits(self)
 
 
-VAES = ("mmjsd", "mmvae", "mvae")
+VAES = ("mmjsd", "mmvae", "mvae", "mopoe")
 GAMES = ("mmali", "mmali_joint")
 
 

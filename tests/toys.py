@@ -7,9 +7,10 @@ from mmtf.modality import Modality
 from mmtf.vae.elbo import Betas
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
+from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 
-MODELS = {"mmjsd": MMJSD, "mmvae": MMVAE, "mvae": MVAE}
+MODELS = {"mmjsd": MMJSD, "mmvae": MMVAE, "mvae": MVAE, "mopoe": MoPoE}
 SHARED = 3
 
 

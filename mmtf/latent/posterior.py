@@ -6,7 +6,7 @@ modality and 0 where it does not. A missing expert gets weight 0, and the weight
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -27,6 +27,33 @@ def product_posterior(experts: Experts, present: Present, prior: tfd.Distributio
 def mixture_posterior(experts: Experts, present: Present) -> tfd.MixtureSameFamily:
     """(1/|K|) sum_{j in K} q(c|x_j), K the modalities that the example has [Shi 2019; S eq. 7 without the prior]."""
     return gaussian.mixture(list(experts.values()), mixture_weights(experts, present))
+
+
+def products_of_subsets(
+    experts: Experts, present: Present, prior: tfd.MultivariateNormalDiag, members: tf.Tensor, with_prior: Sequence[bool]
+) -> tuple[tfd.MultivariateNormalDiag, tf.Tensor]:
+    """q~_K(c) prop. to prod_{j in K} q(c|x_j) for several sets K of the experts, and their shares in a mixture.
+
+    The posterior of MoPoE [Sutter, Daunhawer, Vogt 2021].
+
+    Args:
+      members: `[S, M]`, 1 where the set holds the expert; S sets, none of them empty.
+      with_prior: for each set whether p(c) is one more expert of its product.
+
+    Returns:
+      Gaussians of batch `[B, S]` and event `[D]`; and weights `[B, S]`, equal over the sets that an example has whole. (Those
+      of the other sets are meaningless but finite.)
+    """
+    locs = tf.stack([q.loc for q in experts.values()], axis=-2)
+    precisions = tf.stack([1.0 / tf.square(gaussian.stddev(q)) for q in experts.values()], axis=-2)
+    # `[S, M, 1]` beside `[B, 1, M, D]`. No matrix products: an accelerator would round precisions to ten bits.
+    chosen, added = members[..., None], tf.cast(with_prior, tf.float32)[:, None] / tf.square(gaussian.stddev(prior))
+    precision = tf.reduce_sum(chosen * precisions[..., None, :, :], axis=-2) + added
+    weighted = tf.reduce_sum(chosen * (precisions * locs)[..., None, :, :], axis=-2) + added * prior.loc
+    there = tf.stack([present[name] for name in experts], axis=-1)
+    whole = tf.reduce_min(1.0 - members * (1.0 - there[..., None, :]), axis=-1)
+    weights = tf.math.divide_no_nan(whole, tf.reduce_sum(whole, axis=-1, keepdims=True))
+    return tfd.MultivariateNormalDiag(weighted / precision, tf.math.rsqrt(precision)), weights
 
 
 def geometric_posterior(experts: Experts, present: Present) -> tfd.MultivariateNormalDiag:

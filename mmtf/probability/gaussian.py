@@ -88,6 +88,15 @@ def sample_mixture(
     return loc + scale * noise
 
 
+def sample_components(
+    components: tfd.MultivariateNormalDiag, weights: tf.Tensor, strata: tf.Tensor, noise: tf.Tensor
+) -> tf.Tensor:
+    """As `sample_mixture`, of many experts in one distribution of batch `[B, S]`, with weights `[B, S]`. -> `[B, D]`"""
+    chosen = component_at(tf.unstack(weights, axis=-1), strata)
+    loc, scale = (tf.gather(x, chosen, axis=1, batch_dims=1) for x in (components.loc, stddev(components)))
+    return loc + scale * noise
+
+
 def sample(distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
     """One sample `[B, D]` of a posterior, Gaussian or mixture of Gaussians, under a stateless seed `[2]`.
 
@@ -96,13 +105,13 @@ def sample(distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
     if not isinstance(distribution, tfd.MixtureSameFamily):
         return distribution.sample(seed=seed)
     components, weights = distribution.components_distribution, distribution.mixture_distribution.probs_parameter()
-    experts = [components[..., k] for k in range(weights.shape[-1])]
     which, noise = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    return sample_mixture(
-        experts,
-        tf.unstack(weights, axis=-1),
-        tf.random.stateless_uniform(tf.shape(weights)[:-1], which),
-        tf.random.stateless_normal(tf.shape(experts[0].loc), noise),
+    size, dim = tf.shape(weights)[0], components.event_shape[0]
+    return sample_components(
+        components,
+        weights,
+        tf.random.stateless_uniform([size], which),
+        tf.random.stateless_normal([size, dim], noise),
     )
 
 

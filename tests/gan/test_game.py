@@ -328,3 +328,16 @@ def test_a_product_of_experts_is_allowed_with_a_warning(caplog):
     np.testing.assert_allclose(mixed.posterior(values).mean(), sum(q.loc for q in experts.values()) / 3, rtol=1e-5)
     precisions = sum(1 / q.stddev() ** 2 for q in experts.values()) / 3
     np.testing.assert_allclose(wide.posterior(values).stddev(), precisions**-0.5, rtol=1e-5)
+
+
+def test_encoders_stay_gaussians_however_certain_they_become(kind):
+    model, values = games.model(kind), toys.values(4)
+    for head in model.coders.heads.values():
+        loc, log_variance = model.shared_dim, 2 * model.shared_dim
+        head.bias.assign(tf.tensor_scatter_nd_update(head.bias, [[k] for k in range(loc, log_variance)], [-1e4] * loc))
+    experts = model.encode(values).shared
+    for q in experts.values():
+        np.testing.assert_allclose(q.stddev(), 0.01, rtol=1e-3)
+        assert np.all(np.isfinite(q.entropy()))
+    # None is more certain than another, and each counts alike.
+    np.testing.assert_allclose(model.posterior(values).mean(), sum(q.loc for q in experts.values()) / 3, rtol=1e-4, atol=1e-5)

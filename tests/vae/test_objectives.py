@@ -1,5 +1,6 @@
 """The objectives against NumPy, their identities and limits."""
 
+import keras
 import numpy as np
 import oracles
 import pytest
@@ -7,7 +8,8 @@ import tensorflow as tf
 import toys
 from toys import SHARED, FixedNoise
 
-from mmtf.modality import check_subset, subsets
+from mmtf.modality import Modality, check_subset, subsets
+from mmtf.vae.mopoe import MoPoE
 
 N = 6
 
@@ -56,11 +58,13 @@ def reference_loss(kind, model, values, noise):
     locs, scales = (np.stack([shared[n][i] for n in names]) for i in (0, 1))
     if kind == "mvae":
         return -mvae_elbos(model, values, locs, scales, s, kl_private, noise)
-    component = np.floor(noise.strata("component").astype(float) * len(names)).astype(int)
     row = np.arange(N)
+    if kind == "mopoe":
+        locs, scales = products(locs, scales, [[names.index(n) for n in s] for s in subsets(names)])
+    component = np.floor(noise.strata("component").astype(float) * len(locs)).astype(int)
     c = locs[component, row] + scales[component, row] * noise.normal("shared", SHARED)
     log_px = decoded_log_px(model, values, c, s, names)
-    if kind == "mmvae":
+    if kind in ("mmvae", "mopoe"):
         divergence = np.mean([oracles.kl(m, d, 0.0, 1.0) for m, d in zip(locs, scales, strict=True)], axis=0)
     else:
         pi = model.prior_weight
@@ -68,6 +72,16 @@ def reference_loss(kind, model, values, noise):
         with_prior = np.concatenate([locs, np.zeros_like(locs[:1])]), np.concatenate([scales, np.ones_like(scales[:1])])
         divergence = oracles.jensen_shannon(*with_prior, weights)
     return -weighted(model, log_px, divergence, kl_private)
+
+
+def products(locs, scales, sets):
+    """Of each set the product of its experts, and of the set of all with the prior."""
+    found = []
+    for members in sets:
+        added = float(len(members) == len(locs))
+        precision = added + np.sum(scales[members] ** -2.0, axis=0)
+        found.append((np.sum(locs[members] * scales[members] ** -2.0, axis=0) / precision, precision**-0.5))
+    return tuple(np.stack(x) for x in zip(*found, strict=True))
 
 
 def mvae_elbos(model, values, locs, scales, s, kl_private, noise):
@@ -208,3 +222,58 @@ def test_subsets_are_all_non_empty_ones_in_order():
     found = subsets(("a", "b", "c"))
     assert found == [("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"), ("a", "b", "c")]
     assert check_subset(["c", "a"], ("a", "b", "c")) == ("a", "c")
+
+
+def test_mopoe_of_single_modalities_is_mmvae():
+    values, noise = toys.values(N), FixedNoise(N)
+    single, plain = toys.model("mopoe", members=[[n] for n in values]), toys.model("mmvae")
+    found, wanted = (m.terms(values, None, noise, 0) for m in (single, plain))
+    for name, term in wanted.items():
+        np.testing.assert_allclose(found[name], term, rtol=1e-6, err_msg=name)
+
+
+def test_mopoe_of_all_modalities_is_the_joint_bound_of_mvae():
+    values, noise = toys.values(N), FixedNoise(N)
+    noise.drawn["shared/joint"] = noise.normal("shared", SHARED)
+    joint, plain = toys.model("mopoe", members=[list(values)]), toys.model("mvae")
+    found, wanted = (m.terms(values, None, noise, 0) for m in (joint, plain))
+    for name in found.keys() - {"loss"}:
+        np.testing.assert_allclose(found[name], wanted[f"joint/{name}"], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_mopoe_mixes_the_sets_of_what_an_example_has():
+    model, values = toys.model("mopoe"), toys.values(2)
+    mask = {"image": np.array([True, False])}
+    q = model.posterior(values, mask=mask)
+    shares = q.mixture_distribution.probs_parameter()
+    np.testing.assert_allclose(shares[0], np.full(7, 1 / 7), rtol=1e-6)
+    # vector, image, text; vector and image, vector and text, image and text; all.
+    np.testing.assert_allclose(shares[1], np.array([1, 0, 1, 0, 1, 0, 0]) / 3, rtol=1e-6)
+    fewer = model.posterior({n: values[n] for n in ("vector", "text")})
+    x = np.random.default_rng(0).normal(size=(2, SHARED)).astype(np.float32)
+    np.testing.assert_allclose(q.log_prob(x)[1], fewer.log_prob(x)[1], rtol=1e-5)
+
+
+def test_mopoe_decodes_each_modality_once_for_all_sets_of_eight():
+    parts = [Modality(f"m{k}", (2,), "normal") for k in range(8)]
+    keras.utils.set_random_seed(0)
+    decoders = {m.name: toys.decoder(m, SHARED) for m in parts}
+    model = MoPoE(parts, {m.name: toys.encoder(m) for m in parts}, decoders, shared_dim=SHARED)
+    calls = []
+    model.coders.decode = lambda name, *codes: calls.append(name) or decoders[name](codes[0])
+    rng = np.random.default_rng(0)
+    values = {m.name: rng.normal(size=(5, 2)).astype(np.float32) for m in parts}
+    terms = model.terms(values, None, FixedNoise(5), 0)
+    assert calls == list(values)
+    assert model.posterior(values).mixture_distribution.probs_parameter().shape == (5, 255)
+    shared = {n: (np.float64(q.loc), np.float64(q.stddev())) for n, q in model.encode(values).shared.items()}
+    locs, scales = (np.stack([shared[n][i] for n in values]) for i in (0, 1))
+    each = products(locs, scales, [[int(n[1:]) for n in s] for s in subsets(tuple(values))])
+    wanted = np.mean([oracles.kl(m, d, 0.0, 1.0) for m, d in zip(*each, strict=True)], axis=0)
+    np.testing.assert_allclose(terms["divergence"], wanted, rtol=1e-5)
+
+
+def test_mopoe_of_too_many_modalities_says_how_many_sets_that_were():
+    parts = [Modality(f"m{k}", (1,), "normal") for k in range(13)]
+    with pytest.raises(ValueError, match="of 13 modalities there are 8191"):
+        MoPoE(parts, {m.name: toys.encoder(m) for m in parts}, {m.name: toys.decoder(m, 2) for m in parts}, shared_dim=2)
