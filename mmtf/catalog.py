@@ -22,6 +22,7 @@ from mmtf.modality import Modality
 from mmtf.networks import adversarial, celeba_classifiers, celeba_image, celeba_text, classifiers, default, mnist, svhn, text
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
+from mmtf.vae.mmvae_iw import ImportanceMMVAE
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 
@@ -68,6 +69,10 @@ MODELS = {
     "mmvae": ModelEntry(MMVAE),
     "mvae": ModelEntry(MVAE, options={"random_subsets": "mvae_subsets"}),
     "mopoe": ModelEntry(MoPoE),
+    "mmvae_iw": ModelEntry(
+        ImportanceMMVAE,
+        options={"samples": "importance_samples", "bound": "importance_bound", "estimator": "gradient_estimator"},
+    ),
     "mmali": ModelEntry(MMALI, assembly.of_mmali, adversarial=True, options={"alignment_form": "alignment_form"}),
     "mmali_joint": ModelEntry(JointMMALI, assembly.of_joint_mmali, adversarial=True),
 }

@@ -78,7 +78,7 @@ class DataConfig:
         check_limits(self)
 
 
-VAES = ("mmjsd", "mmvae", "mvae", "mopoe")
+VAES = ("mmjsd", "mmvae", "mvae", "mopoe", "mmvae_iw")
 GAMES = ("mmali", "mmali_joint")
 
 
@@ -105,6 +105,19 @@ class ModelConfig:
         None, "mmJSD: share pi of the prior in the divergence; 1/(M+1) by default.", above=0, high=0.999, models=("mmjsd",)
     )
     mvae_subsets: int = option(0, "MVAE: lower bounds of random sets of modalities added each step.", low=0, models=("mvae",))
+    importance_samples: int = option(30, "mmvae_iw: samples K from each modality's expert.", low=1, models=("mmvae_iw",))
+    importance_bound: str = option(
+        "looser",
+        "mmvae_iw: mean over the experts of the bounds of their samples, or one bound of all samples.",
+        choices=("looser", "tight"),
+        models=("mmvae_iw",),
+    )
+    gradient_estimator: str = option(
+        "dreg",
+        "mmvae_iw: how the encoders' gradient is estimated; stl is biased for more than one sample.",
+        choices=("iwae", "stl", "dreg"),
+        models=("mmvae_iw",),
+    )
     unimodal_weight: float = option(
         0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0, models=("mmali",)
     )

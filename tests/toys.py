@@ -7,10 +7,11 @@ from mmtf.modality import Modality
 from mmtf.vae.elbo import Betas
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
+from mmtf.vae.mmvae_iw import ImportanceMMVAE
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 
-MODELS = {"mmjsd": MMJSD, "mmvae": MMVAE, "mvae": MVAE, "mopoe": MoPoE}
+MODELS = {"mmjsd": MMJSD, "mmvae": MMVAE, "mvae": MVAE, "mopoe": MoPoE, "mmvae_iw": ImportanceMMVAE}
 SHARED = 3
 
 

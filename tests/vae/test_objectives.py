@@ -56,6 +56,8 @@ def reference_loss(kind, model, values, noise):
     s = {n: m + d * noise.normal(f"private/{n}", m.shape[1]) for n, (m, d) in private.items()}
     kl_private = {n: oracles.kl(m, d, 0.0, 1.0) for n, (m, d) in private.items()}
     locs, scales = (np.stack([shared[n][i] for n in names]) for i in (0, 1))
+    if kind == "mmvae_iw":
+        return -importance_bound(model, values, locs, scales, private, noise)
     if kind == "mvae":
         return -mvae_elbos(model, values, locs, scales, s, kl_private, noise)
     row = np.arange(N)
@@ -72,6 +74,32 @@ def reference_loss(kind, model, values, noise):
         with_prior = np.concatenate([locs, np.zeros_like(locs[:1])]), np.concatenate([scales, np.ones_like(scales[:1])])
         divergence = oracles.jensen_shannon(*with_prior, weights)
     return -weighted(model, log_px, divergence, kl_private)
+
+
+def importance_bound(model, values, locs, scales, private, noise, samples=30, tight=False):
+    """The bounds of [Shi 2019] by their formulas: the looser one is a mean over the experts, outside of the logarithm."""
+    names, by_expert = list(values), []
+    for r, expert in enumerate(names):
+        each = []
+        for k in range(samples):
+            c, s, kl = (locs[r] + scales[r] * draws(noise, f"shared/{expert}", SHARED, samples)[:, k]), {}, {}
+            for n, (m, d) in private.items():
+                s[n] = m + d * draws(noise, f"private/{n}/{expert}", m.shape[1], samples)[:, k]
+                kl[n] = oracles.log_normal(s[n], m, d) - oracles.log_normal(s[n], 0.0, np.ones_like(d))
+            densities = [oracles.log_normal(c, m, d) for m, d in zip(locs, scales, strict=True)]
+            divergence = logmeanexp(densities) - oracles.log_normal(c, 0.0, np.ones_like(c))
+            each.append(weighted(model, decoded_log_px(model, values, c, s, names), divergence, kl))
+        by_expert.append(each)
+    return logmeanexp(np.reshape(by_expert, [-1, N])) if tight else np.mean([logmeanexp(x) for x in by_expert], axis=0)
+
+
+def draws(noise, stream, dim, samples):
+    return noise.normal(stream, samples * dim).reshape(N, samples, dim).astype(float)
+
+
+def logmeanexp(x):
+    highest = np.max(x, axis=0)
+    return highest + np.log(np.mean(np.exp(np.asarray(x) - highest), axis=0))
 
 
 def products(locs, scales, sets):
@@ -194,7 +222,9 @@ def test_prior_weight_is_refused_outside_0_to_1():
 @pytest.mark.parametrize("kind", list(toys.MODELS))
 def test_gradient_of_the_loss_equals_finite_differences(kind):
     """Through encoder head, sampling, decoder and divergence, for one bias vector of the fused head."""
-    model, values, noise = toys.model(kind), toys.values(2), FixedNoise(2)
+    # The other estimators are unbiased at best: they are no derivatives of this one sample of the loss.
+    options = {"estimator": "iwae"} if kind == "mmvae_iw" else {}
+    model, values, noise = toys.model(kind, **options), toys.values(2), FixedNoise(2)
     bias = model.coders.heads["vector"].bias
 
     def loss(b):
@@ -277,3 +307,44 @@ def test_mopoe_of_too_many_modalities_says_how_many_sets_that_were():
     parts = [Modality(f"m{k}", (1,), "normal") for k in range(13)]
     with pytest.raises(ValueError, match="of 13 modalities there are 8191"):
         MoPoE(parts, {m.name: toys.encoder(m) for m in parts}, {m.name: toys.decoder(m, 2) for m in parts}, shared_dim=2)
+
+
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("bound", ["looser", "tight"])
+def test_importance_weighted_bounds_equal_numpy(bound, samples):
+    values, noise = toys.values(N), FixedNoise(N)
+    model = toys.model("mmvae_iw", samples=samples, bound=bound)
+    shared, private = experts(model, values)
+    locs, scales = (np.stack([shared[n][i] for n in values]) for i in (0, 1))
+    wanted = importance_bound(model, values, locs, scales, private, noise, samples, bound == "tight")
+    np.testing.assert_allclose(model.terms(values, None, noise, 0)["loss"], -wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bound", ["looser", "tight"])
+def test_estimators_differ_in_the_encoders_gradient_alone(bound):
+    values, found = toys.values(N), {}
+    for estimator in ("iwae", "stl", "dreg"):
+        model = toys.model("mmvae_iw", samples=4, bound=bound, estimator=estimator)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model.terms(values, None, FixedNoise(N), 0)["loss"])
+        variables = {name: v.value for name, v in model.named_weights().items()}
+        gradients = tape.gradient(loss, variables)
+        found[estimator] = float(loss), {n: np.asarray(tf.convert_to_tensor(g)) for n, g in gradients.items()}
+    for estimator in ("stl", "dreg"):
+        assert found[estimator][0] == found["iwae"][0]
+        for name, wanted in found["iwae"][1].items():
+            same = np.allclose(found[estimator][1][name], wanted, rtol=1e-4, atol=1e-5)
+            assert same == name.startswith("decoder"), name
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"samples": 0}, "importance_samples must be 1 or more, not 0"),
+        ({"bound": "loose"}, "looser, tight, not 'loose'"),
+        ({"estimator": "vimco"}, "iwae, stl, dreg, not 'vimco'"),
+    ],
+)
+def test_bounds_that_cannot_be_are_refused(options, problem):
+    with pytest.raises(ValueError, match=problem):
+        toys.model("mmvae_iw", **options)

@@ -1,0 +1,155 @@
+"""Lower bounds on a model whose likelihood log p(X) is known: linear decoders, Gaussian likelihoods, one shared code."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtf import runtime
+from mmtf.modality import Modality
+from mmtf.vae.elbo import Betas
+from mmtf.vae.mmjsd import MMJSD
+from mmtf.vae.mmvae import MMVAE
+from mmtf.vae.mmvae_iw import ImportanceMMVAE
+from mmtf.vae.mopoe import MoPoE
+from mmtf.vae.mvae import MVAE
+
+DIM, SIZE, SCALE = 2, 3, 0.7
+DRAWS = 4_000
+NAMES = ("one", "two", "three")
+
+
+@functools.cache
+def slopes(count):
+    rng = np.random.default_rng(7)
+    return {n: rng.normal(size=(DIM, SIZE)).astype(np.float32) for n in NAMES[:count]}
+
+
+@functools.cache
+def example(count):
+    rng = np.random.default_rng(8)
+    z = rng.normal(size=DIM)
+    return {n: (z @ w + SCALE * rng.normal(size=SIZE)).astype(np.float32) for n, w in slopes(count).items()}
+
+
+def log_likelihood(count):
+    """log p(X) in closed form: X is Gaussian."""
+    w = np.concatenate(list(slopes(count).values()), axis=1).astype(float)
+    x = np.concatenate(list(example(count).values())).astype(float)
+    covariance = w.T @ w + SCALE**2 * np.eye(x.size)
+    return -0.5 * (x @ np.linalg.solve(covariance, x) + np.linalg.slogdet(2 * np.pi * covariance)[1])
+
+
+def posterior(names, count, prior=1.0):
+    """Mean and covariance of p(c|X_K), whose prior may be left out."""
+    precision, mean = prior * np.eye(DIM), np.zeros(DIM)
+    for n in names:
+        w = slopes(count)[n].astype(float)
+        precision, mean = precision + w @ w.T / SCALE**2, mean + w @ example(count)[n] / SCALE**2
+    return np.linalg.solve(precision, mean), np.linalg.inv(precision)
+
+
+def linear(kind, count, **options):
+    """A model whose decoders are the true ones, and whose encoders answer N(m_j, S_j) whatever they read."""
+    modalities = [Modality(n, (SIZE,), "normal", scale=SCALE) for n in slopes(count)]
+    model = kind(
+        modalities,
+        {m.name: keras.Sequential([keras.Input((SIZE,)), keras.layers.Dense(1)]) for m in modalities},
+        {m.name: keras.Sequential([keras.Input((DIM,)), keras.layers.Dense(SIZE)]) for m in modalities},
+        shared_dim=DIM,
+        betas=Betas(beta=1.0),
+        **options,
+    )
+    for n, w in slopes(count).items():
+        model.coders.decoders[n].layers[-1].set_weights([w, np.zeros(SIZE, np.float32)])
+        # The nearest diagonal Gaussian to the posterior of this modality alone.
+        mean, covariance = posterior([n], count)
+        head = model.coders.heads[n]
+        head.set_weights([np.zeros((1, 2 * DIM)), np.concatenate([mean, -np.log(np.diag(np.linalg.inv(covariance)))])])
+    return model
+
+
+def bound(model, count):
+    """Mean of minus the loss over many draws, and its standard error."""
+    values = {n: np.tile(x, (DRAWS, 1)) for n, x in example(count).items()}
+    found = -np.asarray(model.terms(values, None, runtime.Noise(tf.constant([0, 1]), DRAWS), 0)["loss"], float)
+    return found.mean(), found.std() / np.sqrt(DRAWS)
+
+
+def expected_log_px(mean, covariance, count):
+    """E log p(X|c) of c ~ N(mean, covariance), in closed form."""
+    total = 0.0
+    for n, w in slopes(count).items():
+        residual = example(count)[n] - mean @ w
+        spread = np.trace(w.T @ covariance @ w)
+        total -= (residual @ residual + spread) / (2 * SCALE**2) + SIZE * np.log(SCALE * np.sqrt(2 * np.pi))
+    return total
+
+
+def kl_to_prior(mean, covariance):
+    variance = np.diag(covariance)
+    return 0.5 * np.sum(variance + mean**2 - 1 - np.log(variance))
+
+
+def experts(model, count):
+    codes = model.encode({n: x[None] for n, x in example(count).items()}).shared
+    return {n: (np.float64(q.loc)[0], np.diag(np.float64(q.stddev())[0] ** 2)) for n, q in codes.items()}
+
+
+def product(parts, prior):
+    precisions = [np.linalg.inv(c) for _, c in parts] + [prior * np.eye(DIM)]
+    covariance = np.linalg.inv(sum(precisions))
+    return covariance @ sum(p @ m for p, (m, _) in zip(precisions, parts, strict=False)), covariance
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("kind", [MMVAE, MMJSD, MoPoE])
+def test_each_bound_is_its_closed_form_below_the_likelihood(kind, count):
+    model = linear(kind, count)
+    parts = list(experts(model, count).values())
+    if kind is MoPoE:
+        sets = [[k for k in range(count) if s >> k & 1] for s in range(1, 2**count)]
+        parts = [product([parts[k] for k in s], float(len(s) == count)) for s in sets]
+    wanted = np.mean([expected_log_px(*q, count) for q in parts])
+    if kind is MMJSD:
+        locs, variances = (
+            np.array([m for m, _ in parts] + [np.zeros(DIM)]),
+            np.array([np.diag(c) for _, c in parts] + [np.ones(DIM)]),
+        )
+        precision = np.mean(1 / variances, axis=0)
+        middle = np.mean(locs / variances, axis=0) / precision
+        ratio = variances * precision
+        wanted -= np.mean(0.5 * np.sum(ratio + (locs - middle) ** 2 * precision - 1 - np.log(ratio), axis=1))
+    else:
+        wanted -= np.mean([kl_to_prior(*q) for q in parts])
+    mean, error = bound(model, count)
+    assert abs(mean - wanted) < 4 * error
+    if kind is not MMJSD:
+        assert wanted < log_likelihood(count)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_the_joint_bound_of_mvae_is_its_closed_form(count):
+    model = linear(MVAE, count)
+    values = {n: np.tile(x, (DRAWS, 1)) for n, x in example(count).items()}
+    terms = model.terms(values, None, runtime.Noise(tf.constant([0, 1]), DRAWS), 0)
+    found = sum(np.asarray(t, float) for n, t in terms.items() if n.startswith("joint/log")) - terms["joint/divergence"]
+    q = product(list(experts(model, count).values()), 1.0)
+    wanted = expected_log_px(*q, count) - kl_to_prior(*q)
+    assert abs(np.mean(found) - wanted) < 4 * np.std(found) / np.sqrt(DRAWS)
+    assert wanted < log_likelihood(count)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_importance_samples_bring_the_bounds_up_to_the_likelihood(count):
+    exact = log_likelihood(count)
+    for kind in ("looser", "tight"):
+        found = [bound(linear(ImportanceMMVAE, count, samples=k, bound=kind), count) for k in (1, 8, 64)]
+        means = [mean for mean, _ in found]
+        assert means == sorted(means)
+        assert all(mean < exact + 4 * error for mean, error in found)
+    tight, looser = (bound(linear(ImportanceMMVAE, count, samples=8, bound=kind), count) for kind in ("tight", "looser"))
+    assert tight[0] > looser[0]
+    assert exact - bound(linear(ImportanceMMVAE, count, samples=256, bound="tight"), count)[0] < 0.03
