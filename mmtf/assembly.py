@@ -43,6 +43,11 @@ def of_vae(config: Config, modalities: Sequence[Modality], networks: Networks, t
     return _coders(config, modalities, networks) | {"betas": _from_config(Betas, config.model)}
 
 
+def of_jmvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of `JMVAE`."""
+    return of_vae(config, modalities, networks, together) | {"joint_encoders": _encoders(config, modalities, networks, "joint")}
+
+
 def of_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
     """Arguments of `MMALI`."""
     classes = len(modalities) + 1 if config.model.alignment_form == "classes" else 1
@@ -76,17 +81,16 @@ def _game(config: Config, modalities: Sequence[Modality], networks: Networks) ->
 
 
 def _coders(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict[str, dict[str, keras.Model]]:
-    def built(part: str, function: str, *sizes) -> dict[str, keras.Model]:
-        seed = derived_seed(config.train.seed, part)
-        return {
-            m.name: getattr(networks[m.name], function)(m, *(s(m) for s in sizes), seed=derived_seed(seed, m.name))
-            for m in modalities
-        }
-
-    return {
-        "encoders": built("encoders", "encoder"),
-        "decoders": built("decoders", "decoder", lambda m: m.private_dim + config.model.shared_dim),
+    seed, shared = derived_seed(config.train.seed, "decoders"), config.model.shared_dim
+    decoders = {
+        m.name: networks[m.name].decoder(m, m.private_dim + shared, seed=derived_seed(seed, m.name)) for m in modalities
     }
+    return {"encoders": _encoders(config, modalities, networks, "encoders"), "decoders": decoders}
+
+
+def _encoders(config: Config, modalities: Sequence[Modality], networks: Networks, part: str) -> dict[str, keras.Model]:
+    seed = derived_seed(config.train.seed, part)
+    return {m.name: networks[m.name].encoder(m, seed=derived_seed(seed, m.name)) for m in modalities}
 
 
 def _pair_critic(config: Config, modality: Modality, networks: Networks, outputs: int, part: str) -> PairCritic:

@@ -20,11 +20,13 @@ from mmtf.gan.mmali import MMALI
 from mmtf.latent.model import LatentModel
 from mmtf.modality import Modality
 from mmtf.networks import adversarial, celeba_classifiers, celeba_image, celeba_text, classifiers, default, mnist, svhn, text
+from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
 from mmtf.vae.mmvae_iw import ImportanceMMVAE
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
+from mmtf.vae.mvtcae import MVTCAE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,8 @@ MODELS = {
     "mmvae": ModelEntry(MMVAE),
     "mvae": ModelEntry(MVAE, options={"random_subsets": "mvae_subsets"}),
     "mopoe": ModelEntry(MoPoE),
+    "jmvae": ModelEntry(JMVAE, assembly.of_jmvae, options={"alpha": "alpha"}),
+    "mvtcae": ModelEntry(MVTCAE, options={"alpha": "alpha"}),
     "mmvae_iw": ModelEntry(
         ImportanceMMVAE,
         options={"samples": "importance_samples", "bound": "importance_bound", "estimator": "gradient_estimator"},

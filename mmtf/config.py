@@ -78,7 +78,7 @@ class DataConfig:
         check_limits(self)
 
 
-VAES = ("mmjsd", "mmvae", "mvae", "mopoe", "mmvae_iw")
+VAES = ("mmjsd", "mmvae", "mvae", "mopoe", "mmvae_iw", "jmvae", "mvtcae")
 GAMES = ("mmali", "mmali_joint")
 
 
@@ -105,6 +105,13 @@ class ModelConfig:
         None, "mmJSD: share pi of the prior in the divergence; 1/(M+1) by default.", above=0, high=0.999, models=("mmjsd",)
     )
     mvae_subsets: int = option(0, "MVAE: lower bounds of random sets of modalities added each step.", low=0, models=("mvae",))
+    alpha: float | None = option(
+        None,
+        "jmvae, mvtcae: weight of KL(q(c|X) || q(c|x_j)), which draws single modalities' posteriors to the joint one; "
+        "0.1 by default.",
+        low=0,
+        models=("jmvae", "mvtcae"),
+    )
     importance_samples: int = option(30, "mmvae_iw: samples K from each modality's expert.", low=1, models=("mmvae_iw",))
     importance_bound: str = option(
         "looser",

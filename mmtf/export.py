@@ -76,7 +76,7 @@ def signatures(model) -> dict[str, tf.types.experimental.ConcreteFunction]:
 def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     module = tf.Module()
     # The functions hold the variables; the module must own them, or they would not be saved.
-    module.weights = tuple(v.value for v in model.coders.named_weights().values())
+    module.weights = tuple(v.value for v in model.served_weights().values())
     found = signatures(model)
     tf.saved_model.save(module, str(path), signatures={"serving_default": found["encode"]} | found)
     extra = path / EXTRA

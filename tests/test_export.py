@@ -19,7 +19,7 @@ from mmtf.errors import UserError
 SHORT = TrainConfig(batch_size=16, steps=2, panels_every=0, strategy="one")
 
 
-@pytest.fixture(scope="module", params=["mmjsd", "mvae"])
+@pytest.fixture(scope="module", params=["mmjsd", "jmvae"])
 def exported(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     config = Config(DataConfig(pairings=1), ModelConfig(model=request.param, shared_dim=4, private_dim=2), SHORT)

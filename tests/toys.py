@@ -5,13 +5,23 @@ import numpy as np
 
 from mmtf.modality import Modality
 from mmtf.vae.elbo import Betas
+from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
 from mmtf.vae.mmvae_iw import ImportanceMMVAE
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
+from mmtf.vae.mvtcae import MVTCAE
 
-MODELS = {"mmjsd": MMJSD, "mmvae": MMVAE, "mvae": MVAE, "mopoe": MoPoE, "mmvae_iw": ImportanceMMVAE}
+MODELS = {
+    "mmjsd": MMJSD,
+    "mmvae": MMVAE,
+    "mvae": MVAE,
+    "mopoe": MoPoE,
+    "mmvae_iw": ImportanceMMVAE,
+    "jmvae": JMVAE,
+    "mvtcae": MVTCAE,
+}
 SHARED = 3
 
 
@@ -59,8 +69,14 @@ def model(kind="mmjsd", private=2, count=3, seed=0, **options):
         shared_dim=SHARED,
         betas=betas,
         seed=seed,
+        **further(kind, encoder, parts),
         **options,
     )
+
+
+def further(kind, encoder, parts):
+    """Networks that some models have besides."""
+    return {"joint_encoders": {m.name: encoder(m) for m in parts}} if kind == "jmvae" else {}
 
 
 def values(n=6, seed=0, count=3):

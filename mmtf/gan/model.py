@@ -225,6 +225,9 @@ class AdversarialModel(LatentModel):
         }
         return self.coders.named_weights() | players | against
 
+    def served_weights(self):
+        return self.coders.named_weights()
+
     def schedule(self, step: int):
         return {"average_decay": self.average_decay if step > self.average_start else 0.0}
 

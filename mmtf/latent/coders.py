@@ -18,10 +18,14 @@ tfd = tfp.distributions
 
 
 class Codes(NamedTuple):
-    """What the encoders say: per modality q(c|x_j), and q(s_j|x_j) for those with a private code; batch `[B]`."""
+    """What the encoders say: per modality q(c|x_j), and q(s_j|x_j) for those with a private code; batch `[B]`.
+
+    `joint` is q(c|X) of a model that has an encoder for it, where all modalities were given.
+    """
 
     shared: dict[str, tfd.MultivariateNormalDiag]
     private: dict[str, tfd.MultivariateNormalDiag]
+    joint: tfd.MultivariateNormalDiag | None = None
 
 
 class Coders(keras.Layer):

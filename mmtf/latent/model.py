@@ -69,17 +69,14 @@ class LatentModel(keras.Model):
         chosen = check_subset(values.keys() if subset is None else subset, self.names)
         observed = observe(_only(values, chosen), mask, self.modalities)
         _check_something_is_there(observed)
-        return self.fuse(self._encode(observed).shared, observed.present)
+        return self.posterior_of(self._encode(observed), observed.present, tuple(observed.values))
 
     def posteriors(self, values, mask=None) -> dict[tuple[str, ...], tfd.Distribution]:
         """q(c|X_K) of every non-empty subset K of the given modalities, each modality encoded once."""
         observed = observe(values, mask, self.modalities)
         _check_something_is_there(observed)
-        experts = self._encode(observed).shared
-        return {
-            subset: self.fuse({n: experts[n] for n in subset}, {n: observed.present[n] for n in subset})
-            for subset in subsets(tuple(experts))
-        }
+        codes = self._encode(observed)
+        return {subset: self.posterior_of(codes, observed.present, subset) for subset in subsets(tuple(codes.shared))}
 
     def decode(self, shared: tf.Tensor, private: Mapping[str, tf.Tensor] | None = None, to: Sequence[str] | None = None):
         """p(x_j|s_j,c) of the modalities in `to` (all by default), as distributions over `[*event_shape]`.
@@ -103,7 +100,7 @@ class LatentModel(keras.Model):
         observed = observe(values, mask, self.modalities)
         _check_something_is_there(observed)
         codes = self._encode(observed)
-        shared = _draw(self.fuse(codes.shared, observed.present), seed, "shared")
+        shared = _draw(self.posterior_of(codes, observed.present, tuple(observed.values)), seed, "shared")
         private = {name: _draw(q, seed, f"private/{name}") for name, q in codes.private.items()}
         return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
 
@@ -145,6 +142,10 @@ class LatentModel(keras.Model):
     def fuse(self, experts: dict[str, tfd.MultivariateNormalDiag], present: dict[str, tf.Tensor]) -> tfd.Distribution:
         """q(c|X_K) from the experts of K: the model's posterior family."""
         raise NotImplementedError
+
+    def posterior_of(self, codes: Codes, present: Mapping[str, tf.Tensor], subset: Sequence[str]) -> tfd.Distribution:
+        """q(c|X_K) from what the encoders said, K a non-empty subset of theirs."""
+        return self.fuse({n: codes.shared[n] for n in subset}, {n: present[n] for n in subset})
 
     def network_input(self, modality: Modality, values: tf.Tensor) -> tf.Tensor:
         """What the modality's encoder reads of values in their own unit, `[B, *event_shape]`."""
@@ -194,6 +195,10 @@ class LatentModel(keras.Model):
     def named_weights(self) -> dict[str, keras.Variable]:
         """Every weight under a name that depends on the model alone, for checkpoints."""
         return self.coders.named_weights()
+
+    def served_weights(self) -> dict[str, keras.Variable]:
+        """Those of them that the verbs use."""
+        return self.named_weights()
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Leaves out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails."""

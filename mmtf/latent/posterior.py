@@ -24,6 +24,12 @@ def product_posterior(experts: Experts, present: Present, prior: tfd.Distributio
     return gaussian.weighted_product([*experts.values(), prior], [*(present[name] for name in experts), 1.0])
 
 
+def product_of_experts(experts: Experts, present: Present, prior: tfd.Distribution) -> tfd.MultivariateNormalDiag:
+    """prod_j q(c|x_j) of the experts that are there, without the prior; of no expert at all, the prior."""
+    nothing = 1.0 - tf.reduce_max(tf.stack([present[name] for name in experts]), axis=0)
+    return gaussian.weighted_product([*experts.values(), prior], [*(present[name] for name in experts), nothing])
+
+
 def mixture_posterior(experts: Experts, present: Present) -> tfd.MixtureSameFamily:
     """(1/|K|) sum_{j in K} q(c|x_j), K the modalities that the example has [Shi 2019; S eq. 7 without the prior]."""
     return gaussian.mixture(list(experts.values()), mixture_weights(experts, present))

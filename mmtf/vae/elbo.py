@@ -18,11 +18,27 @@ class Elbo(NamedTuple):
       log_px: per modality, log p(x_j|s_j,c), `[B]`.
       divergence: D(c), between the shared posterior and its prior, `[B]`.
       kl_private: per modality with a private code, KL(q(s_j|x_j) || p(s_j)), `[B]`.
+      kl_experts: per modality, KL(q(c|X) || q(c|x_j)), `[B]`, of objectives that draw the experts to the posterior.
     """
 
     log_px: Mapping[str, tf.Tensor]
     divergence: tf.Tensor
     kl_private: Mapping[str, tf.Tensor]
+    kl_experts: Mapping[str, tf.Tensor] = {}
+
+
+class Weights(NamedTuple):
+    """What the parts of a lower bound are multiplied by at one step: numbers, or one `[B]` each.
+
+    Attributes:
+      shared: of the divergence, beta * beta_content. private: of the private codes' divergences, beta * beta_style.
+      likelihood: of all log-likelihoods, besides their modality's own weight. experts: of KL(q(c|X) || q(c|x_j)).
+    """
+
+    shared: tf.Tensor | float
+    private: tf.Tensor | float
+    likelihood: tf.Tensor | float = 1.0
+    experts: tf.Tensor | float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,11 +56,11 @@ class Betas:
     private_beta_start: float | None = None
     warmup_steps: int = 0
 
-    def at(self, step: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    def at(self, step: tf.Tensor | int) -> Weights:
         """Weights of the shared and of the private divergences at a step: beta * beta_content, beta * beta_style."""
         beta = self._between(self.beta_start, self.beta, step)
         private_beta = self._between(self.private_beta_start, self.private_beta, step)
-        return beta * self.shared_beta, beta * private_beta
+        return Weights(beta * self.shared_beta, beta * private_beta)
 
     def _between(self, start: float | None, end: float, step) -> tf.Tensor:
         if not self.warmup_steps:
@@ -55,16 +71,13 @@ class Betas:
         return tf.where(progress < 1.0, start + (end - start) * progress, end)
 
 
-def weighted_elbo(
-    elbo: Elbo, modalities: Mapping[str, Modality], shared_weight: tf.Tensor | float, private_weight: tf.Tensor | float
-) -> tf.Tensor:
+def weighted_elbo(elbo: Elbo, modalities: Mapping[str, Modality], weights: Weights) -> tf.Tensor:
     """sum_j w_j log p(x_j|s_j,c) - beta ( beta_content D(c) + beta_style sum_j beta_style_j KL(q(s_j|x_j)||p(s_j)) ).
 
-    The lower bound of [S] eq. 18, 19 and 20 (which differ in D and in q(c|X) alone) with the weights of C.3.2. -> `[B]`
-
-    Args:
-      shared_weight: beta * beta_content. private_weight: beta * beta_style. `Betas.at` gives both.
+    The lower bound of [S] eq. 18, 19 and 20 (which differ in D and in q(c|X) alone) with the weights of C.3.2; and where there
+    are `kl_experts`, less their weighted sum. -> `[B]`
     """
     log_px = sum(modalities[name].likelihood_weight * term for name, term in elbo.log_px.items())
     kl_private = sum(modalities[name].private_weight * term for name, term in elbo.kl_private.items())
-    return log_px - shared_weight * elbo.divergence - private_weight * kl_private
+    bound = weights.likelihood * log_px - weights.shared * elbo.divergence - weights.private * kl_private
+    return bound - weights.experts * sum(elbo.kl_experts.values()) if elbo.kl_experts else bound

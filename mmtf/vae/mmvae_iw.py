@@ -118,7 +118,7 @@ class ImportanceMMVAE(MultimodalVAE):
             parts["divergence"],
             {n: parts[f"kl_private/{n}"] for n in self.names if f"kl_private/{n}" in parts},
         )
-        return weighted_elbo(elbo, self.modalities, *self.betas.at(step))
+        return weighted_elbo(elbo, self.modalities, self.betas.at(step))
 
 
 def _log(share: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from mmtf import runtime
 from mmtf.latent.coders import Coders, Codes, check_shape
@@ -16,7 +17,9 @@ from mmtf.probability.divergence import kl
 from mmtf.probability.gaussian import standard_normal, stddev
 from mmtf.probability.likelihood import likelihood, log_density
 from mmtf.probability.units import to_network
-from mmtf.vae.elbo import Betas, Elbo, weighted_elbo
+from mmtf.vae.elbo import Betas, Elbo, Weights, weighted_elbo
+
+tfd = tfp.distributions
 
 
 class MultimodalVAE(LatentModel):
@@ -25,6 +28,9 @@ class MultimodalVAE(LatentModel):
     A subclass is one paper's objective: it says which posterior a subset has (`fuse`) and which lower bounds are maximised
     (`elbos`).
     """
+
+    # Whether its lower bounds have `Elbo.kl_experts`.
+    draws_experts = False
 
     def __init__(
         self,
@@ -70,6 +76,10 @@ class MultimodalVAE(LatentModel):
         """The lower bounds whose sum is maximised, by name; one named "" where there is only one."""
         raise NotImplementedError
 
+    def weights_at(self, step: tf.Tensor | int, observed: Observed) -> Weights:
+        """Weights of the lower bounds' parts."""
+        return self.betas.at(step)
+
     def explained(self) -> dict[str, tuple[str, ...]]:
         """The modalities that each lower bound explains, by the name of the bound."""
         return {"": self.names}
@@ -89,6 +99,10 @@ class MultimodalVAE(LatentModel):
             found[name] = observed.masked(name, log_density(self.modalities[name], p, value))
         return found
 
+    def kl_experts(self, observed: Observed, posterior: tfd.MultivariateNormalDiag, codes: Codes) -> dict[str, tf.Tensor]:
+        """KL(q(c|X) || q(c|x_j)) `[B]` per modality, 0 where it is missing."""
+        return {name: observed.masked(name, kl(posterior, codes.shared[name])) for name in observed.values}
+
     def kl_private(self, observed: Observed, codes: Codes) -> dict[str, tf.Tensor]:
         """KL(q(s_j|x_j) || N(0, I)) `[B]` per modality with a private code, 0 where it is missing."""
         return {
@@ -103,13 +117,14 @@ class MultimodalVAE(LatentModel):
         """As `LatentModel.terms`; "loss" is what is minimised."""
         observed = observe(values, mask, self.modalities)
         elbos = self.elbos(observed, self._encode(observed), noise)
-        shared_weight, private_weight = self.betas.at(step)
-        loss = -sum(weighted_elbo(elbo, self.modalities, shared_weight, private_weight) for elbo in elbos.values())
+        weights = self.weights_at(step, observed)
+        loss = -sum(weighted_elbo(elbo, self.modalities, weights) for elbo in elbos.values())
         named = {"loss": loss}
         for bound, elbo in elbos.items():
             named |= {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
             named[_term(bound, "divergence")] = elbo.divergence
             named |= {_term(bound, "kl_private", n): term for n, term in elbo.kl_private.items()}
+            named |= {_term(bound, "kl_experts", n): term for n, term in elbo.kl_experts.items()}
         return named
 
     def terms_about(self):
@@ -119,6 +134,7 @@ class MultimodalVAE(LatentModel):
             # Of several modalities any is enough for a posterior.
             about[_term(bound, "divergence")] = names if len(names) == 1 else ()
             about |= {_term(bound, "kl_private", n): (n,) for n in names if self.modalities[n].private_dim}
+            about |= {_term(bound, "kl_experts", n): (n,) for n in names if self.draws_experts}
         return about
 
     def train_step(self, data):
@@ -136,8 +152,8 @@ class MultimodalVAE(LatentModel):
 
     def schedule(self, step: int) -> dict[str, float]:
         """What changes with the step: the weights of the divergences."""
-        shared, private = self.betas.at(step)
-        return {"shared_weight": float(shared), "private_weight": float(private)}
+        weights = self.betas.at(step)
+        return {"shared_weight": float(weights.shared), "private_weight": float(weights.private)}
 
 
 def _term(*parts: str) -> str:

@@ -10,11 +10,13 @@ import tensorflow as tf
 from mmtf import runtime
 from mmtf.modality import Modality
 from mmtf.vae.elbo import Betas
+from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
 from mmtf.vae.mmvae_iw import ImportanceMMVAE
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
+from mmtf.vae.mvtcae import MVTCAE
 
 DIM, SIZE, SCALE = 2, 3, 0.7
 DRAWS = 4_000
@@ -153,3 +155,28 @@ def test_importance_samples_bring_the_bounds_up_to_the_likelihood(count):
     tight, looser = (bound(linear(ImportanceMMVAE, count, samples=8, bound=kind), count) for kind in ("tight", "looser"))
     assert tight[0] > looser[0]
     assert exact - bound(linear(ImportanceMMVAE, count, samples=256, bound="tight"), count)[0] < 0.03
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_jmvae_and_mvtcae_are_their_closed_forms_below_the_likelihood(count):
+    joint = {"joint_encoders": {n: keras.Sequential([keras.Input((SIZE,)), keras.layers.Dense(1)]) for n in slopes(count)}}
+    model = linear(JMVAE, count, alpha=0.3, **joint)
+    mean, covariance = posterior(slopes(count), count)
+    diagonal = np.diag(1 / np.diag(np.linalg.inv(covariance)))
+    model.joint_encoder.head.set_weights(
+        [np.zeros_like(model.joint_encoder.head.kernel), np.concatenate([mean, np.log(np.diag(diagonal))])]
+    )
+    parts = list(experts(model, count).values())
+
+    def drawn(m, c):
+        ratios = [(np.diag(c) + (m - m_j) ** 2) / np.diag(c_j) - 1 - np.log(np.diag(c) / np.diag(c_j)) for m_j, c_j in parts]
+        return 0.5 * np.sum(ratios)
+
+    plain = expected_log_px(mean, diagonal, count) - kl_to_prior(mean, diagonal)
+    assert plain < log_likelihood(count)
+    found, error = bound(model, count)
+    assert abs(found - (plain - 0.3 * drawn(mean, diagonal))) < 4 * error
+    q = product(parts, 0.0)
+    wanted = (count - 0.2) / count * expected_log_px(*q, count) - 0.8 * kl_to_prior(*q) - 0.2 / count * drawn(*q)
+    found, error = bound(linear(MVTCAE, count, alpha=0.2), count)
+    assert abs(found - wanted) < 4 * error

@@ -134,12 +134,22 @@ def _observed(model, values, mask):
 def with_missing_cells(kind):
     """The toy model whose vector may lack cells; its encoder is told which, as the default networks are."""
     parts = tuple(dataclasses.replace(m, missing_cells=True) if m.name == "vector" else m for m in toys.modalities())
-    numbers = keras.Input((4,))
-    gaps = keras.layers.Lambda(lambda x: tf.concat([tf.where(tf.math.is_nan(x), 0.0, x), tf.cast(x != x, tf.float32)], -1))
-    features = keras.layers.Dense(6, "tanh", kernel_initializer=keras.initializers.GlorotUniform(3))(gaps(numbers))
-    encoders = {m.name: toys.encoder(m) for m in parts} | {"vector": keras.Model(numbers, features)}
+
+    def encoder(modality):
+        if not modality.missing_cells:
+            return toys.encoder(modality)
+        numbers = keras.Input((4,))
+        gaps = keras.layers.Lambda(lambda x: tf.concat([tf.where(tf.math.is_nan(x), 0.0, x), tf.cast(x != x, tf.float32)], -1))
+        features = keras.layers.Dense(6, "tanh", kernel_initializer=keras.initializers.GlorotUniform(3))(gaps(numbers))
+        return keras.Model(numbers, features)
+
     return toys.MODELS[kind](
-        parts, encoders, {m.name: toys.decoder(m, toys.SHARED) for m in parts}, shared_dim=toys.SHARED, seed=0
+        parts,
+        {m.name: encoder(m) for m in parts},
+        {m.name: toys.decoder(m, toys.SHARED) for m in parts},
+        shared_dim=toys.SHARED,
+        seed=0,
+        **toys.further(kind, encoder, parts),
     )
 
 

@@ -44,7 +44,7 @@ def decoded_log_px(model, values, shared, private_samples, names):
 
 
 def weighted(model, log_px, divergence, kl_private):
-    shared_beta, private_beta = (float(b) for b in model.betas.at(0))
+    shared_beta, private_beta = (float(b) for b in model.betas.at(0)[:2])
     total = sum(model.modalities[n].likelihood_weight * t for n, t in log_px.items()) - shared_beta * divergence
     return total - private_beta * sum(model.modalities[n].private_weight * t for n, t in kl_private.items())
 
@@ -58,6 +58,8 @@ def reference_loss(kind, model, values, noise):
     locs, scales = (np.stack([shared[n][i] for n in names]) for i in (0, 1))
     if kind == "mmvae_iw":
         return -importance_bound(model, values, locs, scales, private, noise)
+    if kind in ("jmvae", "mvtcae"):
+        return -drawn_experts_bound(kind, model, values, locs, scales, s, kl_private, noise)
     if kind == "mvae":
         return -mvae_elbos(model, values, locs, scales, s, kl_private, noise)
     row = np.arange(N)
@@ -74,6 +76,24 @@ def reference_loss(kind, model, values, noise):
         with_prior = np.concatenate([locs, np.zeros_like(locs[:1])]), np.concatenate([scales, np.ones_like(scales[:1])])
         divergence = oracles.jensen_shannon(*with_prior, weights)
     return -weighted(model, log_px, divergence, kl_private)
+
+
+def drawn_experts_bound(kind, model, values, locs, scales, s, kl_private, noise):
+    """JMVAE's and MVTCAE's, which differ in the posterior and in the weights."""
+    names, shared_beta = list(values), float(model.betas.at(0).shared)
+    if kind == "jmvae":
+        joint = model.encode(values).joint
+        mean, deviation, count = np.float64(joint.loc), np.float64(joint.stddev()), None
+    else:
+        precision = np.sum(scales**-2.0, axis=0)
+        mean, deviation, count = np.sum(locs * scales**-2.0, axis=0) / precision, precision**-0.5, len(names)
+    log_px = decoded_log_px(model, values, mean + deviation * noise.normal("shared", SHARED), s, names)
+    prior = oracles.kl(mean, deviation, 0.0, 1.0)
+    drawn = sum(oracles.kl(mean, deviation, m, d) for m, d in zip(locs, scales, strict=True))
+    if kind == "jmvae":
+        return weighted(model, log_px, prior, kl_private) - model.alpha * drawn
+    log_px = {n: (count - model.alpha) / count * term for n, term in log_px.items()}
+    return weighted(model, log_px, (1 - model.alpha) * prior, kl_private) - shared_beta * model.alpha / count * drawn
 
 
 def importance_bound(model, values, locs, scales, private, noise, samples=30, tight=False):
@@ -181,8 +201,11 @@ def test_order_of_the_modalities_does_not_matter_to_the_divergence(kind):
         model.coders.decoders,
         shared_dim=SHARED,
         betas=model.betas,
+        **toys.further(kind, toys.encoder, toys.modalities(2)),
     )
     backwards.coders.heads = model.coders.heads
+    if kind == "jmvae":
+        backwards.joint_encoder = model.joint_encoder
     key = "joint/divergence" if kind == "mvae" else "divergence"
     assert list(backwards.names) == list(model.names)[::-1]
     first, second = (m.terms(values, None, noise, 0)[key] for m in (model, backwards))
@@ -348,3 +371,47 @@ def test_estimators_differ_in_the_encoders_gradient_alone(bound):
 def test_bounds_that_cannot_be_are_refused(options, problem):
     with pytest.raises(ValueError, match=problem):
         toys.model("mmvae_iw", **options)
+
+
+def test_jmvae_without_alpha_ignores_the_unimodal_encoders():
+    values, model = toys.values(N), toys.model("jmvae", alpha=0.0)
+    before = model.terms(values, None, FixedNoise(N), 0)["loss"]
+    for head in model.coders.heads.values():
+        # Those of the shared code; the private one is the same head's.
+        kernel = np.array(head.kernel)
+        kernel[:, : 2 * SHARED] *= -3.0
+        head.kernel.assign(kernel)
+    np.testing.assert_array_equal(model.terms(values, None, FixedNoise(N), 0)["loss"], before)
+    drawn = toys.model("jmvae", alpha=0.5).terms(values, None, FixedNoise(N), 0)["loss"]
+    assert np.all(np.asarray(drawn) > np.asarray(before))
+
+
+def test_jmvae_answers_for_all_with_the_joint_encoder_and_for_fewer_with_the_product():
+    values, model = toys.values(N), toys.model("jmvae")
+    codes = model.encode(values)
+    everything = model.posteriors(values)
+    np.testing.assert_array_equal(everything[model.names].mean(), codes.joint.loc)
+    np.testing.assert_array_equal(model.posterior(values).stddev(), codes.joint.stddev())
+    np.testing.assert_allclose(everything["image",].mean(), codes.shared["image"].loc, rtol=1e-5)
+    pair = [codes.shared[n] for n in ("vector", "text")]
+    precision = sum(1 / q.stddev() ** 2 for q in pair)
+    np.testing.assert_allclose(everything["vector", "text"].stddev(), precision**-0.5, rtol=1e-5)
+    assert model.encode({"image": values["image"]}).joint is None
+    mask = {"text": np.arange(N) % 2 == 0}
+    partly = model.posterior(values, mask=mask)
+    np.testing.assert_array_equal(partly.mean()[::2], codes.joint.loc[::2])
+    np.testing.assert_allclose(partly.mean()[1::2], everything["vector", "image"].mean()[1::2], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "alpha"), [("jmvae", -0.1), ("mvtcae", -0.1), ("mvtcae", 1.5)])
+def test_an_alpha_that_cannot_be_is_refused(kind, alpha):
+    with pytest.raises(ValueError, match="alpha must"):
+        toys.model(kind, alpha=alpha)
+
+
+def test_mvtcae_without_alpha_is_the_plain_bound_of_a_product():
+    values, noise = toys.values(N), FixedNoise(N)
+    terms = toys.model("mvtcae", 0, alpha=0.0).terms(values, None, noise, 0)
+    model = toys.model("mvtcae", 0)
+    log_px = {n: terms[f"log_likelihood/{n}"] for n in values}
+    np.testing.assert_allclose(terms["loss"], -weighted(model, log_px, terms["divergence"], {}), rtol=1e-6)
