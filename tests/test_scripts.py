@@ -71,7 +71,7 @@ def test_readme_python_runs(readme):
     [
         (
             ["train.py", "--run_dir={}/new", "--model=mmjds"],
-            "error: Unknown --model='mmjds'; there are: mmali, mmali_joint,",
+            "error: Unknown --model='mmjds'; there are: jmvae, mmali,",
         ),
         (["train.py", "--run_dir={}/new", "--bata=2"], "Unknown command line flag 'bata'"),
         (["train.py", "--run_dir={}/new", "beta=2"], "error: 'beta=2' is not a flag; flags start with --"),
