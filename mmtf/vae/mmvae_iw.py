@@ -14,7 +14,7 @@ from mmtf.probability.gaussian import standard_normal, stddev
 from mmtf.probability.likelihood import log_density
 from mmtf.vae.bounds import Gradient
 from mmtf.vae.elbo import Elbo, weighted_elbo
-from mmtf.vae.model import MultimodalVAE
+from mmtf.vae.model import MultimodalVAE, named_parts
 
 BOUNDS = ("looser", "tight")
 LOWEST = -1e30
@@ -59,12 +59,13 @@ class ImportanceMMVAE(MultimodalVAE):
             n: gradient.samples(self._draw(dict.fromkeys(codes.shared, q), f"private/{n}", noise))
             for n, q in codes.private.items()
         }
-        parts = self._log_weight_parts(observed, codes, gradient, shared, private, shares)
-        bound = gradient.bound(self._weighted(parts, step) + self._offset(shares))
+        parts = self._parts(observed, codes, gradient, shared, private, shares)
+        log_weights = weighted_elbo(parts, self.modalities, self.weights_at(step, observed))
+        bound = gradient.bound(log_weights + self._offset(shares))
         # Of an example that has nothing, 0.
         weights = tf.reduce_max(tf.sign(shares), axis=0, keepdims=True) if self._bound == "tight" else shares
         loss = -tf.reduce_sum(weights * bound, axis=0)
-        means = {name: self._mean(x, shares) for name, x in parts.items()}
+        means = {name: self._mean(x, shares) for name, x in named_parts(parts).items()}
         return {"loss": loss} | means
 
     # ---- inside: `[K, M, B]`, or `[K M, 1, B]` for the tight bound, whose samples are all alike ----------------------
@@ -91,34 +92,24 @@ class ImportanceMMVAE(MultimodalVAE):
             shares * tf.reduce_mean(tf.reshape(x, [self._samples, *tf.unstack(tf.shape(shares))]), axis=0), axis=0
         )
 
-    def _log_weight_parts(self, observed: Observed, codes: Codes, gradient: Gradient, shared, private, shares) -> dict:
-        """By the names of the terms: log p(x_j|s_j,c), log q(c|X) - log p(c), log q(s_j|x_j) - log p(s_j)."""
-        found = {}
+    def _parts(self, observed: Observed, codes: Codes, gradient: Gradient, shared, private, shares) -> Elbo:
+        """Of every sample log p(x_j|s_j,c), log q(c|X) - log p(c) and log q(s_j|x_j) - log p(s_j): a bound of one sample."""
+        log_px, ratios = {}, {}
         for name, value in observed.values.items():
             p = self._decoded_all(name, shared, private.get(name))
-            found[f"log_likelihood/{name}"] = observed.masked(name, log_density(self.modalities[name], p, value))
+            log_px[name] = observed.masked(name, log_density(self.modalities[name], p, value))
         densities = [gradient.density(q).log_prob(shared) for q in codes.shared.values()]
         log_q = tf.reduce_logsumexp(tf.stack([d + _log(w) for d, w in zip(densities, tf.unstack(shares), strict=True)]), axis=0)
-        found["divergence"] = log_q - self.prior.log_prob(shared)
         for name, q in codes.private.items():
             ratio = gradient.density(q).log_prob(private[name]) - standard_normal(q.event_shape[0]).log_prob(private[name])
-            found[f"kl_private/{name}"] = observed.masked(name, ratio)
-        return found
+            ratios[name] = observed.masked(name, ratio)
+        return Elbo(log_px, log_q - self.prior.log_prob(shared), ratios)
 
     def _decoded_all(self, name: str, shared: tf.Tensor, private: tf.Tensor | None):
         """p(x_j|s_j,c) of all samples in one pass of the decoder, batch as the samples'."""
         rows = [None if z is None else tf.reshape(z, [-1, z.shape[-1]]) for z in (shared, private)]
         answer = self.coders.decode(name, *rows)
         return self.decoded(self.modalities[name], tf.reshape(answer, [*tf.unstack(tf.shape(shared))[:-1], *answer.shape[1:]]))
-
-    def _weighted(self, parts: Mapping[str, tf.Tensor], step) -> tf.Tensor:
-        """The log-weights: `weighted_elbo` of one sample."""
-        elbo = Elbo(
-            {n: parts[f"log_likelihood/{n}"] for n in self.names if f"log_likelihood/{n}" in parts},
-            parts["divergence"],
-            {n: parts[f"kl_private/{n}"] for n in self.names if f"kl_private/{n}" in parts},
-        )
-        return weighted_elbo(elbo, self.modalities, self.betas.at(step))
 
 
 def _log(share: tf.Tensor) -> tf.Tensor:

@@ -119,13 +119,7 @@ class MultimodalVAE(LatentModel):
         elbos = self.elbos(observed, self._encode(observed), noise)
         weights = self.weights_at(step, observed)
         loss = -sum(weighted_elbo(elbo, self.modalities, weights) for elbo in elbos.values())
-        named = {"loss": loss}
-        for bound, elbo in elbos.items():
-            named |= {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
-            named[_term(bound, "divergence")] = elbo.divergence
-            named |= {_term(bound, "kl_private", n): term for n, term in elbo.kl_private.items()}
-            named |= {_term(bound, "kl_experts", n): term for n, term in elbo.kl_experts.items()}
-        return named
+        return {"loss": loss} | {name: term for bound, elbo in elbos.items() for name, term in named_parts(elbo, bound).items()}
 
     def terms_about(self):
         about = {"loss": ()}
@@ -154,6 +148,14 @@ class MultimodalVAE(LatentModel):
         """What changes with the step: the weights of the divergences."""
         weights = self.betas.at(step)
         return {"shared_weight": float(weights.shared), "private_weight": float(weights.private)}
+
+
+def named_parts(elbo: Elbo, bound: str = "") -> dict[str, tf.Tensor]:
+    """The parts of a lower bound by the names of the terms."""
+    found = {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
+    found[_term(bound, "divergence")] = elbo.divergence
+    found |= {_term(bound, "kl_private", n): term for n, term in elbo.kl_private.items()}
+    return found | {_term(bound, "kl_experts", n): term for n, term in elbo.kl_experts.items()}
 
 
 def _term(*parts: str) -> str:
