@@ -8,15 +8,20 @@ from types import ModuleType
 
 import keras
 
-from mmtf.config import Config
+from mmtf.config import UNIT_WEIGHTS, Config, quirk_names
 from mmtf.gan.model import GameWeights
 from mmtf.modality import Modality
 from mmtf.networks import layers
 from mmtf.networks.critics import PairCritic, TowersCritic, dense
+from mmtf.probability.family import FAMILIES
 from mmtf.runtime import derived_seed
+from mmtf.vae.contrast import Contrast
 from mmtf.vae.elbo import Betas
 
 Networks = Mapping[str, ModuleType]
+
+# Importance samples K of [Shi 2019] and [Shi 2021] as both papers compare with them.
+SAMPLES = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +45,33 @@ WITH_TRUNK = Together(tower=(256,), trunk=(1024, 1024))
 
 def of_vae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
     """Arguments of a `MultimodalVAE`."""
-    return _coders(config, modalities, networks) | {"betas": _from_config(Betas, config.model)}
+    how = {"betas": _from_config(Betas, config.model), "contrast": _contrast(config), "microbatch": config.train.microbatch}
+    return _coders(config, modalities, networks) | how
+
+
+def of_weighted_vae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of a VAE whose bounds can be importance-weighted, as they are beside a contrast."""
+    contrast = config.model.contrast != "none"
+    samples = config.model.importance_samples or (SAMPLES if contrast else None)
+    return of_vae(config, modalities, networks, together) | {"samples": samples}
+
+
+def of_mvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of `MVAE`."""
+    unit_weights = UNIT_WEIGHTS in quirk_names(config.model)
+    return of_weighted_vae(config, modalities, networks, together) | {"unit_weights_of_single_bounds": unit_weights}
+
+
+def of_importance_mmvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+    """Arguments of `ImportanceMMVAE`."""
+    own = {"samples": config.model.importance_samples or SAMPLES, "family": FAMILIES[config.model.posterior_family]}
+    return of_vae(config, modalities, networks, together) | own
 
 
 def of_jmvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
     """Arguments of `JMVAE`."""
-    return of_vae(config, modalities, networks, together) | {"joint_encoders": _encoders(config, modalities, networks, "joint")}
+    parts = of_weighted_vae(config, modalities, networks, together)
+    return parts | {"joint_encoders": _encoders(config, modalities, networks, "joint")}
 
 
 def of_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
@@ -78,6 +104,14 @@ def _game(config: Config, modalities: Sequence[Modality], networks: Networks) ->
     )
     averages = {name: getattr(model, name) for name in ("average_decay", "average_start", "subset_posterior")}
     return _coders(config, modalities, networks) | {"weights": weights} | averages
+
+
+def _contrast(config: Config) -> Contrast | None:
+    model = config.model
+    if model.contrast == "none":
+        return None
+    samples = model.importance_samples or SAMPLES
+    return Contrast(model.contrast, model.contrast_gamma, model.contrast_negatives, samples)
 
 
 def _coders(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict[str, dict[str, keras.Model]]:

@@ -10,7 +10,7 @@ from types import ModuleType
 import keras
 
 from mmtf import assembly
-from mmtf.config import Config, DataConfig, ModelConfig, named_numbers
+from mmtf.config import LOG_SOFTMAX, Config, DataConfig, ModelConfig, named_numbers, quirk_names
 from mmtf.data import celeba, cub, digits, mnist_svhn, multimnist
 from mmtf.data.dataset import MultimodalData
 from mmtf.data.own import arrays
@@ -24,6 +24,7 @@ from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
 from mmtf.vae.mmvae_iw import ImportanceMMVAE
+from mmtf.vae.mmvae_plus import MMVAEPlus
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 from mmtf.vae.mvtcae import MVTCAE
@@ -66,17 +67,17 @@ class DatasetEntry:
 # Half of its features are dropped while it learns: on 8,000 images of SVHN, 15 epochs come to 0.82 on others and 40 to 0.87.
 SVHN_EPOCHS = 40
 
+IMPORTANCE = {"bound": "importance_bound", "estimator": "gradient_estimator"}
+
 MODELS = {
     "mmjsd": ModelEntry(MMJSD, options={"prior_weight": "prior_weight"}),
     "mmvae": ModelEntry(MMVAE),
-    "mvae": ModelEntry(MVAE, options={"random_subsets": "mvae_subsets"}),
+    "mvae": ModelEntry(MVAE, assembly.of_mvae, options={"random_subsets": "mvae_subsets"}),
     "mopoe": ModelEntry(MoPoE),
-    "jmvae": ModelEntry(JMVAE, assembly.of_jmvae, options={"alpha": "alpha"}),
+    "jmvae": ModelEntry(JMVAE, assembly.of_jmvae, options={"alpha": "alpha", "alpha_start": "alpha_start"}),
     "mvtcae": ModelEntry(MVTCAE, options={"alpha": "alpha"}),
-    "mmvae_iw": ModelEntry(
-        ImportanceMMVAE,
-        options={"samples": "importance_samples", "bound": "importance_bound", "estimator": "gradient_estimator"},
-    ),
+    "mmvae_iw": ModelEntry(ImportanceMMVAE, assembly.of_importance_mmvae, options=IMPORTANCE),
+    "mmvae_plus": ModelEntry(MMVAEPlus, assembly.of_importance_mmvae, options=IMPORTANCE),
     "mmali": ModelEntry(MMALI, assembly.of_mmali, adversarial=True, options={"alignment_form": "alignment_form"}),
     "mmali_joint": ModelEntry(JointMMALI, assembly.of_joint_mmali, adversarial=True),
 }
@@ -177,12 +178,16 @@ def configure(modalities: Sequence[Modality], config: ModelConfig) -> tuple[Moda
     names = tuple(m.name for m in modalities)
     likelihood = named_numbers(config.likelihood_weights, "likelihood_weights", names)
     private = named_numbers(config.private_weights, "private_weights", names)
+    inverted = LOG_SOFTMAX in quirk_names(config)
+    if inverted and not any(m.likelihood == "categorical" for m in modalities):
+        raise UserError(f"--quirks={LOG_SOFTMAX} does nothing here: none of {', '.join(names)} is categorical. Remove it.")
     return tuple(
         dataclasses.replace(
             m,
             private_dim=config.private_dim,
             private_weight=private.get(m.name, m.private_weight),
             likelihood_weight=likelihood.get(m.name, m.likelihood_weight),
+            log_softmax_as_probabilities=inverted and m.likelihood == "categorical",
         )
         for m in modalities
     )

@@ -78,7 +78,13 @@ class DataConfig:
         check_limits(self)
 
 
-VAES = ("mmjsd", "mmvae", "mvae", "mopoe", "mmvae_iw", "jmvae", "mvtcae")
+VAES = ("mmjsd", "mmvae", "mvae", "mopoe", "mmvae_iw", "mmvae_plus", "jmvae", "mvtcae")
+# Departures of releases that --quirks repeats, and the models that have them.
+LOG_SOFTMAX, UNIT_WEIGHTS = "log_softmax_as_probabilities", "unit_weights_of_single_bounds"
+QUIRKS = {LOG_SOFTMAX: VAES, UNIT_WEIGHTS: ("mvae",)}
+# Whose bounds are made of importance samples: always, and also those where it is asked for.
+SAMPLED = ("mmvae_iw", "mmvae_plus")
+WEIGHTED = (*SAMPLED, "mvae", "jmvae")
 GAMES = ("mmali", "mmali_joint")
 
 
@@ -112,18 +118,52 @@ class ModelConfig:
         low=0,
         models=("jmvae", "mvtcae"),
     )
-    importance_samples: int = option(30, "mmvae_iw: samples K from each modality's expert.", low=1, models=("mmvae_iw",))
+    alpha_start: float | None = option(
+        None, "jmvae: --alpha at step 0, changing linearly over --warmup_steps.", low=0, models=("jmvae",)
+    )
+    importance_samples: int | None = option(
+        None,
+        "Samples K of importance-weighted bounds: those of mmvae_iw and mmvae_plus, K from each expert; those of mvae and "
+        "jmvae, which take one sample and closed divergences without it; and those of --contrast. 30 by default.",
+        low=1,
+        models=VAES,
+    )
     importance_bound: str = option(
         "looser",
-        "mmvae_iw: mean over the experts of the bounds of their samples, or one bound of all samples.",
+        "mmvae_iw, mmvae_plus: mean over the experts of the bounds of their samples, or one bound of all samples.",
         choices=("looser", "tight"),
-        models=("mmvae_iw",),
+        models=SAMPLED,
     )
-    gradient_estimator: str = option(
-        "dreg",
-        "mmvae_iw: how the encoders' gradient is estimated; stl is biased for more than one sample.",
+    gradient_estimator: str | None = option(
+        None,
+        "mmvae_iw, mmvae_plus: how the encoders' gradient is estimated, dreg by default and beside --contrast iwae; stl is "
+        "biased for more than one sample.",
         choices=("iwae", "stl", "dreg"),
-        models=("mmvae_iw",),
+        models=SAMPLED,
+    )
+    posterior_family: str = option(
+        "normal",
+        "mmvae_iw, mmvae_plus: of the codes' posteriors and priors; laplace has the authors' scales, which sum to the code's "
+        "size.",
+        choices=("normal", "laplace"),
+        models=VAES,
+    )
+    contrast: str = option(
+        "none",
+        "Make the objective contrastive: examples are to be likelier than with one modality of another example, whose "
+        "likelihood is estimated by iwae (the variants cI-) or cubo (cC-).",
+        choices=("none", "iwae", "cubo"),
+        models=VAES,
+    )
+    contrast_gamma: float = option(2.0, "Weight of the plain loss in a contrastive one.", above=0, models=VAES)
+    contrast_negatives: int = option(
+        5, "Other examples N whose modalities each example gets in turn in a contrastive loss.", low=0, models=VAES
+    )
+    quirks: str = option(
+        "",
+        "Departures of the papers' releases from their papers, to compare with their tables: log_softmax_as_probabilities (of "
+        "texts), unit_weights_of_single_bounds (of mvae).",
+        models=VAES,
     )
     unimodal_weight: float = option(
         0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0, models=("mmali",)
@@ -155,6 +195,13 @@ class TrainConfig:
     """How long, how fast, on what."""
 
     batch_size: int = option(256, "Examples per step, over all replicas.", low=1)
+    microbatch: int = option(
+        0,
+        "VAEs: examples of a batch that a device works on at once, where a whole batch takes too much memory; 0 for all. The "
+        "gradient is the whole batch's all the same; the other examples of --contrast are those of a microbatch.",
+        low=0,
+        may_change=True,
+    )
     learning_rate: float = option(1e-3, "Adam's learning rate at the start.", above=0)
     adam_beta_1: float = option(0.9, "Adam's decay of the gradients' mean; games take 0.5.", low=0, high=0.999)
     learning_rate_schedule: str = option(
@@ -162,6 +209,15 @@ class TrainConfig:
     )
     epochs: int = option(50, "Passes over the training examples.", low=1, may_change=True)
     steps: int = option(0, "Training steps; 0 trains for --epochs instead.", low=0, may_change=True)
+    max_seconds: float = option(
+        0.0,
+        "Stop at the end of the epoch in which so many seconds of training have passed; 0 for no limit.",
+        low=0,
+        may_change=True,
+    )
+    clock: str = option(
+        "wall", "What --max_seconds counts: wall time, or cpu time of the process.", choices=("wall", "cpu"), may_change=True
+    )
     steps_per_epoch: int = option(0, "Steps between checkpoints; 0 for one pass over the examples, but at least 100.", low=0)
     seed: int = option(0, "Seed of initial weights, of the noise and of the order of the examples.", low=0)
     panels_every: int = option(5, "Epochs between image panels in TensorBoard; 0 for none.", low=0, may_change=True)
@@ -267,6 +323,23 @@ def differences(old: Config, new: Config, include: Callable[[dataclasses.Field],
     return found
 
 
+def quirk_names(config: ModelConfig) -> tuple[str, ...]:
+    """The departures that a config names.
+
+    Raises:
+      UserError: there is none of that name, or the model does not have it.
+    """
+    names = tuple(name.strip() for name in config.quirks.split(",")) if config.quirks else ()
+    for name in names:
+        if name not in QUIRKS:
+            raise UserError(f"--quirks names {name!r}, but there are {', '.join(QUIRKS)}.")
+        if config.model not in QUIRKS[name]:
+            raise UserError(
+                f"--quirks={name} does nothing for --model={config.model}; it belongs to {', '.join(QUIRKS[name])}. Remove it."
+            )
+    return names
+
+
 def named_numbers(text: str, flag: str, names: tuple[str, ...]) -> dict[str, float]:
     """'word=5,digit=2' as a dict.
 
@@ -341,6 +414,8 @@ def _check_value(field: dataclasses.Field, value) -> None:
 
 def _check_contradictions(config: Config) -> None:
     model = config.model
+    if config.train.clock != "wall" and not config.train.max_seconds:
+        raise UserError(f"--clock={config.train.clock} does nothing without --max_seconds; give both or neither.")
     if config.train.steps and config.train.epochs != TrainConfig.epochs:
         raise UserError("--steps and --epochs both say how long to train; give one of them.")
     for concern, kind, chosen in ((model, "model", model.model), (config.data, "dataset", config.data.dataset)):
@@ -350,20 +425,51 @@ def _check_contradictions(config: Config) -> None:
                 raise UserError(
                     f"--{field.name} does nothing for --{kind}={chosen}; it belongs to {', '.join(users)}. Remove it."
                 )
-    starts = [f"--{name}" for name in ("beta_start", "private_beta_start") if getattr(model, name) is not None]
+    starts = [f"--{name}" for name in ("beta_start", "private_beta_start", "alpha_start") if getattr(model, name) is not None]
     if bool(starts) != bool(model.warmup_steps):
         given, missing = (starts[0], "--warmup_steps") if starts else ("--warmup_steps", "--beta_start or --private_beta_start")
         raise UserError(f"{given} does nothing without {missing}; give both or neither.")
     if model.model in GAMES:
         _check_game(config)
+    else:
+        _check_contrast(config)
+        quirk_names(model)
+    if model.posterior_family != "normal" and model.model not in SAMPLED:
+        raise UserError(
+            f"--posterior_family={model.posterior_family} is not for --model={model.model}: products of experts and closed "
+            f"divergences are of Gaussians. Set --posterior_family=normal, or take one of {', '.join(SAMPLED)}."
+        )
     if not model.private_dim:
         for name in ("private_beta", "private_beta_start", "private_weights"):
             if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
                 raise UserError(f"--{name} does nothing with --private_dim=0; set --private_dim, or remove --{name}.")
 
 
+def _check_contrast(config: Config) -> None:
+    model = config.model
+    if model.contrast == "none":
+        for name in ("contrast_gamma", "contrast_negatives"):
+            if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
+                raise UserError(f"--{name} does nothing without --contrast; set --contrast=iwae, or remove --{name}.")
+        if model.importance_samples and model.model not in WEIGHTED:
+            raise UserError(
+                f"--importance_samples does nothing for --model={model.model} without --contrast; importance-weighted bounds "
+                f"have {', '.join(WEIGHTED)}."
+            )
+        return
+    flag = "microbatch" if config.train.microbatch else "batch_size"
+    size = getattr(config.train, flag)
+    if model.contrast_negatives >= size:
+        raise UserError(
+            f"--contrast_negatives={model.contrast_negatives} other examples must come from a batch, but --{flag} is {size}; "
+            "lower the one or raise the other."
+        )
+
+
 def _check_game(config: Config) -> None:
     model = config.model
+    if config.train.microbatch:
+        raise UserError(f"--microbatch does nothing for --model={model.model}, which is a game; remove it.")
     if not model.private_dim:
         raise UserError(f"--model={model.model} needs a private code for each modality; set --private_dim, such as 10.")
     if config.train.batch_size < 2:

@@ -39,6 +39,8 @@ class Modality:
       location, spread: mean and standard deviation of the training values, one number for all cells or one for each place on
         the last axis; empty where values are used as they are. Of counts: those of log(1 + count). Encoders see
         `(x - location) / spread`, decoders answer in that unit, and the likelihood is of x in its own.
+      log_softmax_as_probabilities: whether what a categorical likelihood takes for probabilities are the logarithms of the
+        softmax, scaled to sum to 1, as in the release of [S]: the likelier a class is by its logit, the less likely it is.
       missing_cells: whether single cells of a value may be missing: NaN, or the class -1.
     """
 
@@ -54,6 +56,7 @@ class Modality:
     location: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
     missing_cells: bool = False
+    log_softmax_as_probabilities: bool = False
 
     def __post_init__(self):
         if not self.name.isidentifier():
@@ -64,6 +67,8 @@ class Modality:
             raise ValueError(f"{self.name}: likelihood must be one of {', '.join(LIKELIHOODS)}, not {self.likelihood!r}.")
         if (self.likelihood == "categorical") != (self.num_classes is not None):
             raise ValueError(f"{self.name}: num_classes is for a categorical likelihood, and required there.")
+        if self.log_softmax_as_probabilities and self.likelihood != "categorical":
+            raise ValueError(f"{self.name}: log_softmax_as_probabilities is for a categorical likelihood.")
         if self.alphabet is not None and len(self.alphabet) != self.num_classes:
             raise ValueError(
                 f"{self.name}: the alphabet has {len(self.alphabet)} characters, but num_classes is {self.num_classes}."

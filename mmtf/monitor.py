@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import platform
 import time
@@ -19,6 +20,8 @@ from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.report import figures
 from mmtf.rundir import RunDirectory
+
+log = logging.getLogger(__name__)
 
 SCALARS_EVERY = 50
 COHERENCE_EXAMPLES = 1000
@@ -56,6 +59,26 @@ class StopWhenNotFinite(keras.callbacks.Callback):
             f"the last good checkpoint is step-{kept[-1]} in {self._checkpoints.directory}" if kept else "none was saved yet"
         )
         return f"Training stopped; {where}. Lower --learning_rate, or check the data for values that are no numbers."
+
+
+class Warn(keras.callbacks.Callback):
+    """Says once what the model thinks went wrong, from its terms at the start and at the end of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self._history: list[dict[str, float]] = []
+        self._said = False
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._history:
+            self._history.append({name: float(value) for name, value in logs.items()})
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._history.append({name: float(value) for name, value in logs.items()})
+        problem = None if self._said else self.model.warning(self._history)
+        if problem:
+            self._said = True
+            log.warning("After step %d: %s", runtime.step_of(self.model.optimizer), problem)
 
 
 class Progress(keras.callbacks.Callback):
@@ -183,6 +206,31 @@ class Record(keras.callbacks.Callback):
         software = {"mmtf": mmtf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__}
         hardware = {"machine": platform.machine(), "devices": [d.device_type for d in tf.config.list_logical_devices()]}
         self._run.write_json("training.json", record | {"platform": software | hardware})
+
+
+class Budget(keras.callbacks.Callback):
+    """Ends training after an epoch in which its time is up.
+
+    What is between epochs, such as pictures, does not count, nor does the first execution, in which the graph is built.
+    """
+
+    def __init__(self, seconds: float, clock: str):
+        super().__init__()
+        self._clock = {"wall": time.monotonic, "cpu": time.process_time}[clock]
+        self._left, self._start = seconds, 0.0
+        self._built = self.spent = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._start = self._clock()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._built:
+            self._built, self._start = True, self._clock()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._left -= self._clock() - self._start
+        if self._left <= 0.0:
+            self.spent = self.model.stop_training = True
 
 
 class Save(keras.callbacks.Callback):

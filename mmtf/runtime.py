@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Mapping
 
@@ -37,29 +38,56 @@ class Noise:
     def __init__(self, seed: tf.Tensor, batch_size: tf.Tensor | int):
         """Args: seed: `[2]` integers, such as (run seed, step). batch_size: examples on this replica."""
         self._seed = seed
-        self._local = batch_size
         context = tf.distribute.get_replica_context()
         # Outside any replica (a cross-replica context) there is only one batch.
-        self._replicas = context.num_replicas_in_sync if context else 1
-        self._replica = context.replica_id_in_sync_group if context else 0
+        replicas = context.num_replicas_in_sync if context else 1
+        self._total = batch_size * replicas
+        self._first = batch_size * context.replica_id_in_sync_group if replicas > 1 else 0
+        self._own_size = batch_size
+        self._has_all = replicas == 1
+
+    def part(self, first: tf.Tensor | int, size: int) -> Noise:
+        """The noise of `size` of this replica's examples, from the one at `first` on."""
+        found = copy.copy(self)
+        found._first, found._own_size, found._has_all = self._first + first, size, False
+        return found
 
     def normal(self, stream: str, dim: int) -> tf.Tensor:
         """Standard normal `[B, dim]`."""
-        return self._own(tf.random.stateless_normal([self._local * self._replicas, dim], stream_seed(self._seed, stream)))
+        return self._own(tf.random.stateless_normal([self._total, dim], stream_seed(self._seed, stream)))
+
+    def laplace(self, stream: str, dim: int) -> tf.Tensor:
+        """Laplace of location 0 and scale 1, `[B, dim]`."""
+        return self._own(stateless_laplace([self._total, dim], stream_seed(self._seed, stream)))
+
+    def shifts(self, stream: str, count: int) -> tf.Tensor:
+        """`[count]` distinct numbers of 1..B-1 at random: by how much rows are moved on, so that none stays where it was."""
+        order = tf.argsort(tf.random.stateless_uniform([self._own_size - 1], stream_seed(self._seed, stream)))
+        # The number is known even where the size of the batch is not.
+        return tf.ensure_shape(order[:count] + 1, [count])
 
     def strata(self, stream: str) -> tf.Tensor:
         """Uniform `[B]` in [0, 1), one from each of as many equal strata as the global batch has examples, shuffled."""
-        total = self._local * self._replicas
         # Not `stateless_shuffle`: XLA, which compiles the step on an accelerator, has no kernel for it.
-        order = tf.argsort(tf.random.stateless_uniform([total], stream_seed(self._seed, stream + "/order")))
-        uniform = tf.random.stateless_uniform([total], stream_seed(self._seed, stream))
-        strata = (tf.cast(order, tf.float32) + uniform) / tf.cast(total, tf.float32)
+        order = tf.argsort(tf.random.stateless_uniform([self._total], stream_seed(self._seed, stream + "/order")))
+        uniform = tf.random.stateless_uniform([self._total], stream_seed(self._seed, stream))
+        strata = (tf.cast(order, tf.float32) + uniform) / tf.cast(self._total, tf.float32)
         return self._own(tf.minimum(strata, LARGEST_STRATUM))
 
     def _own(self, rows: tf.Tensor) -> tf.Tensor:
-        if self._replicas == 1:
+        if self._has_all:
             return rows
-        return rows[self._replica * self._local : (self._replica + 1) * self._local]
+        # With the size as a number, so that shapes are known inside of a loop over parts.
+        rest = rows.shape.rank - 1
+        return tf.slice(rows, [self._first] + [0] * rest, [self._own_size] + [-1] * rest)
+
+
+def stateless_laplace(shape, seed: tf.Tensor) -> tf.Tensor:
+    """Draws from the Laplace distribution of location 0 and scale 1, by its inverse distribution function."""
+    # (0, 1], whose logarithm is finite, for the size; and a sign.
+    size, sign = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    magnitude = -tf.math.log(1.0 - tf.random.stateless_uniform(shape, size))
+    return tf.where(tf.random.stateless_uniform(shape, sign) < 0.5, -magnitude, magnitude)
 
 
 def stream_seed(seed: tf.Tensor, stream: str) -> tf.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 
 import keras
@@ -56,7 +57,7 @@ def train(
         used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
         checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
     strategy = runtime.make_strategy(config.train.strategy)
-    _check_batch(config.train.batch_size, strategy, smallest=1 if turns == 1 else len(modalities))
+    _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
     with strategy.scope():
         model = catalog.build_model(config, modalities)
         compile_model(model, config.train, steps, per_epoch, strategy)
@@ -129,10 +130,13 @@ def _fit(
     per_epoch: int,
 ) -> None:
     """Runs Keras' fit over whole epochs (a checkpoint ends each), then over the steps that are left."""
+    budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
     with monitor.Progress(first, steps) as progress:
         callbacks = [
+            budget,
             monitor.StopWhenNotFinite(checkpoints),
             progress,
+            monitor.Warn(),
             monitor.Record(run, first),
             monitor.Scalars(run.logs),
             monitor.Save(checkpoints),
@@ -141,7 +145,7 @@ def _fit(
         ]
         whole, rest = divmod(steps - first, per_epoch)
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
-            if epochs:
+            if epochs and not budget.spent:
                 done = runtime.step_of(model.optimizer)
                 batches = _batches(model, data, config.train, done, epochs * length)
                 # The last, shorter epoch ends with its data, which may be in the middle of an execution.
@@ -171,7 +175,8 @@ def _usable(data: MultimodalData, turns: int) -> int:
     return complete
 
 
-def _check_batch(batch_size: int, strategy: tf.distribute.Strategy, smallest: int) -> None:
+def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int) -> None:
+    batch_size, microbatch, negatives = config.train.batch_size, config.train.microbatch, config.model.contrast_negatives
     each = batch_size // strategy.num_replicas_in_sync
     if each < smallest:
         raise UserError(
@@ -180,4 +185,14 @@ def _check_batch(batch_size: int, strategy: tf.distribute.Strategy, smallest: in
     if batch_size % strategy.num_replicas_in_sync:
         raise UserError(
             f"--batch_size={batch_size} cannot be shared evenly by {strategy.num_replicas_in_sync} devices; choose a multiple."
+        )
+    if microbatch and (each % microbatch or microbatch > each):
+        raise UserError(
+            f"--microbatch={microbatch} does not divide the {each} examples that --batch_size={batch_size} gives each device; "
+            "choose a divisor of them."
+        )
+    if config.model.contrast != "none" and negatives >= each:
+        raise UserError(
+            f"--contrast_negatives={negatives} other examples must be on the same device, to which --batch_size={batch_size} "
+            f"gives {each}; lower the one or raise the other."
         )

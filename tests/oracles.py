@@ -12,6 +12,10 @@ def log_normal(x, m, s):
     return np.sum(-0.5 * np.log(2 * np.pi) - np.log(s) - (x - m) ** 2 / (2 * s**2), axis=-1)
 
 
+def log_laplace(x, m, b):
+    return np.sum(-np.log(2 * b) - np.abs(x - m) / b, axis=-1)
+
+
 def jensen_shannon(locs, scales, weights):
     """sum_k w_k KL(q_k || f), f the normalised geometric mean. locs, scales: [K, B, D]; weights: [K] or [K, B]."""
     w = np.asarray(weights, float)

@@ -28,16 +28,23 @@ def test_defaults_are_the_papers():
 
 
 @pytest.mark.parametrize(
-    ("model", "dataset"), [("mvae", "multimnist"), ("mmjsd", "cub"), ("mmali", "celeba"), ("mmali_joint", "digits")]
-)
+    ("model", "dataset"),
+    [
+        ("mvae", "multimnist"), ("mmjsd", "cub"), ("mmali", "celeba"), ("mmali_joint", "digits"), ("mmvae_iw", "digits"),
+        ("jmvae", "digits"),
+    ],
+)  # fmt: skip
 def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
+    family, microbatch = "laplace" if model == "mmvae_iw" else "normal", 0 if model in config.GAMES else 16
     other = {
         "dataset": dataset, "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
         "image_features": "classes", "features_dir": "elsewhere", "skip_damaged": True, "modalities": "a,b",
         "model": model, "learning_rate_schedule": "cosine", "strategy": "one", "adam_beta_1": 0.5,
         "private_weights": "word=5", "likelihood_weights": "word=2", "private_beta_start": 7.0, "beta_start": 3.0,
         "prior_weight": 0.5, "mvae_subsets": 1, "average_decay": 0.5, "joint_reconstruction": True,
-        "alignment_form": "binary", "subset_posterior": "arithmetic",
+        "alignment_form": "binary", "subset_posterior": "arithmetic", "contrast": "cubo", "microbatch": microbatch,
+        "posterior_family": family, "importance_bound": "tight", "gradient_estimator": "stl", "clock": "cpu",
+        "quirks": "log_softmax_as_probabilities",
         "epochs": 50,  # with --steps, only the default is accepted
     }  # fmt: skip
     given, expected = [], {}
@@ -117,8 +124,24 @@ def test_an_option_of_another_data_set_is_refused(arguments, message):
         (["--private_beta=3"], "--private_beta does nothing with --private_dim=0"),
         (["--private_weights=word=5"], "--private_weights does nothing"),
         (["--warmup_steps=10"], "--warmup_steps does nothing without"),
+        (["--clock=cpu"], "--clock=cpu does nothing without --max_seconds"),
         (["--steps=10", "--epochs=3"], "--steps and --epochs both say how long"),
         (["--beta_start=0"], "--beta_start does nothing without --warmup_steps"),
+        (["--model=jmvae", "--alpha_start=0"], "--alpha_start does nothing without --warmup_steps"),
+        (["--model=mvae", "--alpha_start=0"], "--alpha_start does nothing for --model=mvae; it belongs to jmvae"),
+        (["--model=mmvae_iw", "--importance_samples=0"], "--importance_samples must be at least 1, not 0"),
+        (["--quirks=text"], "--quirks names 'text', but there are log_softmax_as_probabilities, unit_weights_of_single_bounds"),
+        (["--quirks=unit_weights_of_single_bounds"], "does nothing for --model=mmjsd; it belongs to mvae"),
+        (["--model=mmali", "--quirks=x"], "--quirks does nothing for --model=mmali"),
+        (["--importance_samples=3"], "--importance_samples does nothing for --model=mmjsd without --contrast"),
+        (["--model=mvae", "--gradient_estimator=dreg"], "--gradient_estimator does nothing for --model=mvae"),
+        (["--model=mmali", "--contrast=iwae"], "--contrast does nothing for --model=mmali; it belongs to mmjsd"),
+        (["--contrast_negatives=3"], "--contrast_negatives does nothing without --contrast"),
+        (["--contrast_gamma=3"], "--contrast_gamma does nothing without --contrast"),
+        (["--contrast=cubo", "--contrast_negatives=256"], "must come from a batch, but --batch_size is 256"),
+        (["--contrast=cubo", "--microbatch=4"], "must come from a batch, but --microbatch is 4"),
+        (["--model=mvae", "--posterior_family=laplace"], "products of experts and closed divergences are of Gaussians"),
+        (["--model=mmali", "--private_dim=2", "--microbatch=4"], "--microbatch does nothing for --model=mmali"),
     ],
 )
 def test_contradictions_are_refused(arguments, message):

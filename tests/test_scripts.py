@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mmtf.config import Config
+from mmtf.rundir import RunDirectory
+
 ROOT = Path(__file__).parents[1]
 # Appended to the README's training command, so that the test takes seconds; a later flag overrides the flag file.
 SHORTER = ["--steps=2", "--pairings=1", "--batch_size=16", "--panels_every=0"]
@@ -92,3 +95,25 @@ def test_mistakes_get_a_sentence_and_leave_nothing_behind(tmp_path, arguments, m
 def test_scripts_are_short():
     for path in (ROOT / "scripts").glob("*.py"):
         assert len(path.read_text().splitlines()) < 80, path
+
+
+def test_a_contest_goes_on_with_the_runs_that_are_there(tmp_path):
+    """Both systems were judged before: the table is made of what they have, in the order asked for."""
+    files = [str(ROOT / "configs/digits" / f"{name}.cfg") for name in ("mvae", "mmjsd")]
+    for name, steps in (("mvae", 200), ("mmjsd", 300)):
+        run = RunDirectory.claim(tmp_path / name, Config())
+        run.begin(Config(), (), {})
+        found = {"model": name, "dataset": "digits", "protocol": "corrected", "seed": 0, "probe": {"digit": steps / 1000}}
+        run.write_json("metrics.json", found | {"training": {"steps": steps, "seconds": 9.6, "steps_per_second": 31.25}})
+    table = tmp_path / "table.md"
+    done = script("contest.py", f"--systems={','.join(files)}", f"--run_dir={tmp_path}", f"--table={table}")
+    assert done.returncode == 0, done.stderr
+    rows = table.read_text().splitlines()
+    assert [row.split()[1] for row in rows[2:]] == ["mvae", "mmjsd"]
+    assert "0.300" in rows[3]
+    assert rows[3] in done.stdout
+
+
+def test_a_contest_of_what_is_not_there_is_refused(tmp_path):
+    done = script("contest.py", "--systems=nothing.cfg", f"--run_dir={tmp_path}")
+    assert (done.returncode, "not nothing.cfg" in done.stderr) == (2, True)

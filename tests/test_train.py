@@ -187,6 +187,38 @@ def test_every_catalog_entry_trains_and_does_what_models_do(tmp_path, model):
     assert list(again) == list(found.names)[1:]
 
 
+def test_a_release_s_departures_are_in_the_run_s_modalities(tmp_path):
+    quirks = "log_softmax_as_probabilities,unit_weights_of_single_bounds"
+    run = train.train(config(2, model="mvae", quirks=quirks), tmp_path / "run")
+    found, _ = evaluate.load_model(run)
+    assert [m.log_softmax_as_probabilities for m in found.modalities.values()] == [False, False, True]
+    assert found.weighed("only_word")["word"].likelihood_weight == 1.0
+    with pytest.raises(UserError, match="does nothing here: none of digit, scene is categorical"):
+        images = dataclasses.replace(DATA, modalities="digit,scene")
+        only = dataclasses.replace(config(2, quirks="log_softmax_as_probabilities"), data=images)
+        train.train(only, tmp_path / "images")
+
+
+@pytest.mark.parametrize("model", ["mmjsd", "mvae", "jmvae"])
+def test_a_contrastive_run_is_killed_and_goes_on_as_if_nothing_had_happened(tmp_path, model):
+    options = {"contrast": "iwae", "contrast_negatives": 2, "importance_samples": 2, "train_options": {"microbatch": 8}}
+    whole = train.train(config(4, model=model, **options), tmp_path / "whole")
+    train.train(config(2, model=model, **options), tmp_path / "parts")
+    parts = train.train(config(4, model=model, **options), tmp_path / "parts", resume=True)
+    assert_equal(weights(whole)[0], weights(parts)[0])
+    scalars = monitor.read_scalars(whole.logs)
+    assert {"contrast", "plain_loss"} <= set(scalars)
+
+
+def test_a_contrast_that_wins_is_warned_of(tmp_path, caplog):
+    options = {"contrast": "cubo", "contrast_gamma": 1e-3, "importance_samples": 1, "contrast_negatives": 10}
+    train.train(config(12, model="mmvae", train_options={"learning_rate": 3e-3}, **options), tmp_path / "noise")
+    assert len([r for r in caplog.records if "The contrast is winning" in r.message]) == 1
+    caplog.clear()
+    train.train(config(12, model="mmvae", train_options={"learning_rate": 3e-3}), tmp_path / "plain")
+    assert not [r for r in caplog.records if "The contrast is winning" in r.message]
+
+
 def test_every_vae_of_the_catalog_is_tested():
     assert {n: e.build for n, e in catalog.MODELS.items() if not e.adversarial} == toys.MODELS
     assert sorted(catalog.MODELS) == sorted(VAES + GAMES)
@@ -280,6 +312,13 @@ def test_image_panels_are_written(tmp_path):
         ({"private_weights": "digits=2", "private_dim": 2}, "names 'digits', but the modalities are digit, scene, word"),
         ({"train_options": {"batch_size": 2000}}, "--batch_size=2000 is more than the 1400 training examples"),
         ({"train_options": {"batch_size": 15, "strategy": "mirrored"}}, "cannot be shared evenly by 2 devices"),
+        ({"train_options": {"microbatch": 5}}, "--microbatch=5 does not divide the 16 examples"),
+        ({"train_options": {"strategy": "mirrored", "microbatch": 16}}, "--microbatch=16 does not divide the 8 examples"),
+        (
+            {"contrast": "iwae", "contrast_negatives": 8, "train_options": {"strategy": "mirrored"}},
+            "--contrast_negatives=8 other examples must be on the same device, to which --batch_size=16 gives 8",
+        ),
+        ({"model": "mmvae_plus"}, "mmvae_plus is about private codes, and digit has none; set --private_dim"),
     ],
 )
 def test_bad_configs_are_refused(tmp_path, changes, message):
@@ -300,6 +339,17 @@ def test_bad_configs_are_refused(tmp_path, changes, message):
 def test_epochs_end_where_executions_end(options, expected):
     """28,000 examples in batches of 256 are 109 steps. Keras would overrun an epoch by the rest of an execution."""
     assert train.plan(TrainConfig(batch_size=256, steps_per_execution=10, **options), 28_000) == expected
+
+
+@pytest.mark.parametrize("clock", ["wall", "cpu"])
+def test_a_run_ends_when_its_time_is_up_and_can_go_on(tmp_path, clock):
+    short = config(40, train_options={"max_seconds": 1e-3, "clock": clock})
+    run = train.train(short, tmp_path / "run")
+    assert run.read_json("training.json")["steps"] == 2, "one epoch, of two steps"
+    again = config(40, train_options={"max_seconds": 1e-3, "clock": clock})
+    assert train.train(again, tmp_path / "run", resume=True).read_json("training.json")["steps"] == 4
+    whole = train.train(config(5), tmp_path / "run", resume=True)
+    assert whole.read_json("training.json")["steps"] == 5
 
 
 @pytest.mark.parametrize("steps", [20, 23, 24])

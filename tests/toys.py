@@ -9,6 +9,7 @@ from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
 from mmtf.vae.mmvae_iw import ImportanceMMVAE
+from mmtf.vae.mmvae_plus import MMVAEPlus
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 from mmtf.vae.mvtcae import MVTCAE
@@ -19,10 +20,13 @@ MODELS = {
     "mvae": MVAE,
     "mopoe": MoPoE,
     "mmvae_iw": ImportanceMMVAE,
+    "mmvae_plus": MMVAEPlus,
     "jmvae": JMVAE,
     "mvtcae": MVTCAE,
 }
 SHARED = 3
+# Each with and without private codes, if it can be without.
+SETTINGS = [(kind, private) for kind in MODELS for private in (0, 2) if private or kind != "mmvae_plus"]
 
 
 def modalities(private=0, count=3):
@@ -97,6 +101,12 @@ class FixedNoise:
 
     def normal(self, stream, dim):
         return self._keep(stream, lambda rng: rng.normal(size=(self.n, dim)))
+
+    def laplace(self, stream, dim):
+        return self._keep(stream, lambda rng: rng.laplace(size=(self.n, dim)))
+
+    def shifts(self, stream, count):
+        return self._keep(stream, lambda rng: rng.permutation(self.n - 1)[:count] + 1).astype(np.int32)
 
     def strata(self, stream):
         return self._keep(stream, lambda rng: (rng.permutation(self.n) + rng.uniform(size=self.n)) / self.n)

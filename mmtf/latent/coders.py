@@ -11,25 +11,27 @@ import tensorflow_probability as tfp
 
 from mmtf.modality import Modality
 from mmtf.networks.heads import GaussianHead
-from mmtf.probability.gaussian import diagonal_normal
+from mmtf.probability.family import NORMAL, Family
 from mmtf.runtime import derived_seed
 
 tfd = tfp.distributions
 
 
 class Codes(NamedTuple):
-    """What the encoders say: per modality q(c|x_j), and q(s_j|x_j) for those with a private code; batch `[B]`.
+    """What the encoders say: per modality q(c|x_j), and q(s_j|x_j) for those with a private code; batch `[B]`, one family.
 
-    `joint` is q(c|X) of a model that has an encoder for it, where all modalities were given.
+    `joint` is q(c|X) of a model that has an encoder for it, where all modalities were given; `joint_features` what that encoder
+    makes of each of them, `[B, F]`, before it puts them together.
     """
 
-    shared: dict[str, tfd.MultivariateNormalDiag]
-    private: dict[str, tfd.MultivariateNormalDiag]
+    shared: dict[str, tfd.Distribution]
+    private: dict[str, tfd.Distribution]
     joint: tfd.MultivariateNormalDiag | None = None
+    joint_features: Mapping[str, tf.Tensor] | None = None
 
 
 class Coders(keras.Layer):
-    """Per modality an encoder, the head that makes its features Gaussians, and a decoder."""
+    """Per modality an encoder, the head that makes its features two experts, and a decoder."""
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Coders(keras.Layer):
         shared_dim: int,
         seed: int,
         head: Mapping[str, float] | None = None,
+        family: Family = NORMAL,
         name: str = "coders",
     ):
         """Args:
@@ -48,6 +51,7 @@ class Coders(keras.Layer):
         shared_dim: size of c.
         seed: of the heads' initial weights.
         head: further options of every `GaussianHead`.
+        family: of the codes' posteriors.
 
         Raises:
           ValueError: a modality without networks, a repeated name, a shared size below 1, or a decoder of other codes.
@@ -55,7 +59,8 @@ class Coders(keras.Layer):
         super().__init__(name=name)
         _check_parts(modalities, encoders, decoders, shared_dim)
         self._modalities = tuple(modalities)
-        self._options = {"shared_dim": shared_dim, "seed": seed, "head": dict(head or {})}
+        self.family = family
+        self._options = {"shared_dim": shared_dim, "seed": seed, "head": dict(head or {}), "family": family}
         self.private_dims = {m.name: m.private_dim for m in modalities}
         self.encoders, self.decoders = dict(encoders), dict(decoders)
         self.heads = {
@@ -71,17 +76,25 @@ class Coders(keras.Layer):
     def encode(self, inputs: Mapping[str, tf.Tensor]) -> Codes:
         """q(c|x_j) and q(s_j|x_j) of the modalities given."""
         heads = {name: self.heads[name](self.encoders[name](x)) for name, x in inputs.items()}
-        shared = {name: diagonal_normal(h[0], h[1]) for name, h in heads.items()}
-        private = {name: diagonal_normal(h[2], h[3]) for name, h in heads.items() if self.private_dims[name]}
+        shared = {name: self.family.expert(h[0], h[1]) for name, h in heads.items()}
+        private = {name: self.family.expert(h[2], h[3]) for name, h in heads.items() if self.private_dims[name]}
         return Codes(shared, private)
 
     def decode(self, name: str, shared: tf.Tensor, private: tf.Tensor | None = None) -> tf.Tensor:
-        """The decoder's answer to a shared code `[B, shared_dim]` and a private one, by default the prior's mean, 0."""
+        """The decoder's answer to a shared code `[B, shared_dim]` and a private one, by default the prior's mean, 0.
+
+        Codes of any leading axes, such as `[K, B, shared_dim]`, go through the decoder at once.
+        """
         if self.private_dims[name]:
             if private is None:
                 private = tf.zeros([*tf.unstack(tf.shape(shared))[:-1], self.private_dims[name]])
             shared = tf.concat([private, shared], axis=-1)
-        return self.decoders[name](shared)
+        if shared.shape.rank == 2:
+            return self.decoders[name](shared)
+        answer = self.decoders[name](tf.reshape(shared, [-1, shared.shape[-1]]))
+        # What is known of the axes stays known.
+        before = [known or found for known, found in zip(shared.shape, tf.unstack(tf.shape(shared)), strict=True)][:-1]
+        return tf.reshape(answer, [*before, *answer.shape[1:]])
 
     def copied(self, name: str) -> Coders:
         """The same networks with weights of their own, equal to these now."""

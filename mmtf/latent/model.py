@@ -12,8 +12,8 @@ from mmtf import runtime
 from mmtf.latent.coders import Coders, Codes
 from mmtf.latent.observed import Observed, observe
 from mmtf.modality import Modality, check_subset, subsets
-from mmtf.probability.gaussian import sample, standard_normal
 from mmtf.probability.likelihood import mean_value, shown_value
+from mmtf.probability.mixture import sample
 from mmtf.terms import TermMeans
 
 tfd = tfp.distributions
@@ -51,9 +51,9 @@ class LatentModel(keras.Model):
         return tuple(self.modalities)
 
     @property
-    def prior(self) -> tfd.MultivariateNormalDiag:
-        """p(c) = N(0, I)."""
-        return standard_normal(self.shared_dim)
+    def prior(self) -> tfd.Distribution:
+        """p(c) = N(0, I); beside Laplace posteriors the Laplace distribution of location 0 and scale 1."""
+        return self.coders.family.prior(self.shared_dim)
 
     def encode(self, values: Mapping[str, tf.Tensor], mask: Mapping[str, tf.Tensor] | None = None) -> Codes:
         """q(c|x_j) and q(s_j|x_j) of every modality given.
@@ -133,9 +133,13 @@ class LatentModel(keras.Model):
         return self._values(self.decode(shared, private, to=to), mean)
 
     def sample_private_prior(self, n: int | tf.Tensor, seed) -> dict[str, tf.Tensor]:
-        """s_j ~ p(s_j) = N(0, I), `[n, private_dim]`, for each modality that has a private code."""
-        noise = runtime.Noise(seed, n)
-        return {m.name: noise.normal(f"private/{m.name}", m.private_dim) for m in self.modalities.values() if m.private_dim}
+        """s_j ~ p(s_j), of the shared prior's family, `[n, private_dim]`, for each modality that has a private code."""
+        noise, family = runtime.Noise(seed, n), self.coders.family
+        return {
+            m.name: family.standard(noise, f"private/{m.name}", m.private_dim)
+            for m in self.modalities.values()
+            if m.private_dim
+        }
 
     # ---- what a family of models says ------------------------------------------------------------------------------
 
@@ -169,6 +173,10 @@ class LatentModel(keras.Model):
     def reported(self) -> dict[str, tuple[str, ...]]:
         """What training reports: the terms, and what else its steps find out."""
         return self.terms_about()
+
+    def warning(self, history: Sequence[Mapping[str, float]]) -> str | None:
+        """What went wrong with training, and what to change: from the means of all terms at its start and after each epoch."""
+        return None
 
     def schedule(self, step: int) -> dict[str, float]:
         """What changes with the step, for TensorBoard."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +25,10 @@ class Observed(NamedTuple):
     def masked(self, name: str, term: tf.Tensor) -> tf.Tensor:
         """The term `[B]` where the modality is there, 0 where it is missing."""
         return tf.where(self.present[name] > 0.0, term, tf.zeros_like(term))
+
+    def picked(self, picks: Mapping[str, Callable[[tf.Tensor], tf.Tensor]]) -> Observed:
+        """Per modality what its function makes of values and presence, such as those of other examples."""
+        return Observed(*({n: picks[n](x) for n, x in part.items()} for part in self))
 
     def only(self, names: Sequence[str]) -> Observed:
         """The same batch with the other modalities left out."""

@@ -12,6 +12,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from mmtf.probability import gaussian
+from mmtf.probability.family import log_density, log_share
+from mmtf.probability.mixture import mixture
 
 tfd = tfp.distributions
 
@@ -32,7 +34,18 @@ def product_of_experts(experts: Experts, present: Present, prior: tfd.Distributi
 
 def mixture_posterior(experts: Experts, present: Present) -> tfd.MixtureSameFamily:
     """(1/|K|) sum_{j in K} q(c|x_j), K the modalities that the example has [Shi 2019; S eq. 7 without the prior]."""
-    return gaussian.mixture(list(experts.values()), mixture_weights(experts, present))
+    return mixture(list(experts.values()), mixture_weights(experts, present))
+
+
+def mixture_log_density(experts: Experts, present: Present, codes: tf.Tensor) -> tf.Tensor:
+    """log of the density of `mixture_posterior` at codes `[..., B, D]`: -> `[..., B]`.
+
+    As `mixture_posterior(...).log_prob`, but codes may have any axes before the batch, and each expert may be one through whose
+    parameters no gradient goes.
+    """
+    weights = mixture_weights(experts, present)
+    terms = [log_density(q, codes) + log_share(w) for q, w in zip(experts.values(), weights, strict=True)]
+    return tf.reduce_logsumexp(tf.stack(terms), axis=0)
 
 
 def products_of_subsets(

@@ -28,10 +28,13 @@ class JointEncoder(keras.Layer):
         self.head.build((None, HIDDEN))
         self.built = True
 
-    def call(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        """Of all modalities' inputs, location and log-variance `[B, shared_dim]`."""
-        features = [encoder(inputs[name]) for name, encoder in self.encoders.items()]
-        return self.head(self.hidden(tf.concat(features, axis=-1)))[:2]
+    def features(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Of each modality's inputs, `[B, F]`."""
+        return {name: encoder(inputs[name]) for name, encoder in self.encoders.items()}
+
+    def call(self, features: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Of all modalities' features, `[..., F]` each, location and log-variance `[..., shared_dim]`."""
+        return self.head(self.hidden(tf.concat([features[name] for name in self.encoders], axis=-1)))[:2]
 
     def named_weights(self) -> dict[str, keras.Variable]:
         """Every weight under a name that depends on the modalities alone."""

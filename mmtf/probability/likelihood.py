@@ -27,11 +27,24 @@ def negative_binomial(modality: Modality, parameters: tf.Tensor) -> tfd.Negative
     return tfd.NegativeBinomial(total_count=tf.exp(log_dispersion), logits=log_mean - log_dispersion)
 
 
+# The least that a scaled log-probability is, before its logarithm is taken: PyTorch's bound for probabilities in float32.
+LEAST_PROBABILITY = 1.1920929e-07
+
+
+def categorical(modality: Modality, logits: tf.Tensor) -> tfd.Categorical:
+    """Classes, from logits on the last axis of `[B, *event_shape, num_classes]`; or as the release of [S] has them."""
+    if not modality.log_softmax_as_probabilities:
+        return tfd.Categorical(logits=logits)
+    surprise = -tf.nn.log_softmax(logits)
+    share = surprise / tf.reduce_sum(surprise, axis=-1, keepdims=True)
+    return tfd.Categorical(logits=tf.math.log(tf.maximum(share, LEAST_PROBABILITY)))
+
+
 FAMILIES: dict[str, Callable[[Modality, tf.Tensor], tfd.Distribution]] = {
     "laplace": lambda modality, loc: tfd.Laplace(from_network(modality, loc), own_scale(modality)),
     "normal": lambda modality, loc: tfd.Normal(from_network(modality, loc), own_scale(modality)),
     "bernoulli": lambda modality, logits: tfd.Bernoulli(logits=logits, dtype=tf.float32),
-    "categorical": lambda modality, logits: tfd.Categorical(logits=logits),
+    "categorical": categorical,
     "negative_binomial": negative_binomial,
 }
 

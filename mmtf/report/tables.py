@@ -104,6 +104,29 @@ def comparison_table(rows: Sequence[Mapping]) -> str:
     return "\n".join(f"### {title}\n\n{_runs(some, block)}\n" for title, some, block in tables if any(block))
 
 
+def contest_table(systems: Mapping[str, Mapping]) -> str:
+    """Systems of one data set side by side, a row each: training, probes of single modalities and of all, cross coherence.
+
+    Args: systems: by name, dicts as `metrics_table` takes them, scored by accuracy.
+    """
+    rows, header = [], ["system", "steps", "s", "steps/s"]
+    probes = {f"probe {key}": key for metrics in systems.values() for key in metrics.get("probe", ()) if "," not in key}
+    crosses = [_single_cross(metrics.get("coherence", {})) for metrics in systems.values()]
+    columns = list(dict.fromkeys(key for cross in crosses for key in cross))
+    for (name, metrics), cross in zip(systems.items(), crosses, strict=True):
+        training, probe = metrics["training"], metrics.get("probe", {})
+        everything = max(probe, key=lambda key: key.count(","), default="")
+        row = [name, training["steps"], round(training["seconds"]), training["steps_per_second"]]
+        row += [*(probe.get(key) for key in probes.values()), probe.get(everything), *(cross.get(key) for key in columns)]
+        rows.append([_number(x) for x in row])
+    return _markdown([*header, *probes, "probe all", *columns], rows)
+
+
+def _single_cross(coherence: Mapping[str, float]) -> dict[str, float]:
+    """Cross coherence from one modality, and the random one."""
+    return {key: x for key, x in _cross_generation(coherence).items() if "," not in key}
+
+
 def _coherence_title(score: str) -> str:
     return "Coherence" if score == ACCURACY else f"Coherence, {score}; random: share of attributes"
 

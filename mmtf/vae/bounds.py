@@ -10,7 +10,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.probability.gaussian import stddev
+from mmtf.probability.family import constant
 
 tfd = tfp.distributions
 
@@ -18,18 +18,25 @@ tfd = tfp.distributions
 ESTIMATORS = ("iwae", "stl", "dreg")
 
 
-def importance_bound(log_weights: tf.Tensor) -> tf.Tensor:
-    """log (1/K) sum_k w_k, in expectation a lower bound that rises with K to log p(x) [Burda 2016]: `[K, ...]` -> `[...]`."""
-    return tf.reduce_logsumexp(log_weights, axis=0) - math.log(log_weights.shape[0])
+Axes = int | tuple[int, ...]
 
 
-def chi_bound(log_weights: tf.Tensor) -> tf.Tensor:
+def importance_bound(log_weights: tf.Tensor, axis: Axes = 0) -> tf.Tensor:
+    """log (1/K) sum_k w_k, in expectation a lower bound that rises with K to log p(x) [Burda 2016]: `[K, ...]` -> `[...]`.
+
+    Args: axis: where the samples are; several axes hold samples of one bound.
+    """
+    count = math.prod(log_weights.shape[a] for a in ([axis] if isinstance(axis, int) else axis))
+    return tf.reduce_logsumexp(log_weights, axis=axis) - math.log(count)
+
+
+def chi_bound(log_weights: tf.Tensor, axis: Axes = 0) -> tf.Tensor:
     """CUBO: 1/2 log (1/K) sum_k w_k^2, which comes from above for large K [Dieng 2017]: `[K, ...]` -> `[...]`.
 
     1/2 log E[w^2] is log p(x) and half the Renyi divergence of order 2 between posterior and q. Of few samples the estimate is
     too low: the logarithm of a mean is below its expectation.
     """
-    return 0.5 * importance_bound(2.0 * log_weights)
+    return 0.5 * importance_bound(2.0 * log_weights, axis)
 
 
 class Gradient:
@@ -59,13 +66,12 @@ class Gradient:
 
         return identity(z)
 
-    def density(self, q: tfd.MultivariateNormalDiag) -> tfd.MultivariateNormalDiag:
+    def density(self, q: tfd.Distribution) -> tfd.Distribution:
         """q as it takes part in the weights: its parameters are constants, except for `iwae`."""
-        if self._estimator == "iwae":
-            return q
-        return tfd.MultivariateNormalDiag(tf.stop_gradient(q.loc), tf.stop_gradient(stddev(q)))
+        return q if self._estimator == "iwae" else constant(q)
 
-    def bound(self, log_weights: tf.Tensor) -> tf.Tensor:
+    def bound(self, log_weights: tf.Tensor, axis: Axes = 0) -> tf.Tensor:
         """`importance_bound` of the samples' log-weights `[K, ...]`, to be differentiated: -> `[...]`."""
-        self._factor = tf.stop_gradient(tf.nn.softmax(log_weights, axis=0))
-        return importance_bound(log_weights)
+        total = tf.reduce_logsumexp(log_weights, axis=axis, keepdims=True)
+        self._factor = tf.stop_gradient(tf.exp(log_weights - total))
+        return importance_bound(log_weights, axis)

@@ -9,10 +9,14 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from mmtf.modality import Modality
+from mmtf.vae.bounds import importance_bound
 
 
 class Elbo(NamedTuple):
     """The parts of one lower bound, unweighted, per example, in nats; parts of a missing modality are 0.
+
+    Where K samples make one importance-weighted bound, they are those of each sample, `[K, B]`: of a divergence
+    log q(c|X) - log p(c).
 
     Attributes:
       log_px: per modality, log p(x_j|s_j,c), `[B]`.
@@ -58,11 +62,12 @@ class Betas:
 
     def at(self, step: tf.Tensor | int) -> Weights:
         """Weights of the shared and of the private divergences at a step: beta * beta_content, beta * beta_style."""
-        beta = self._between(self.beta_start, self.beta, step)
-        private_beta = self._between(self.private_beta_start, self.private_beta, step)
+        beta = self.between(self.beta_start, self.beta, step)
+        private_beta = self.between(self.private_beta_start, self.private_beta, step)
         return Weights(beta * self.shared_beta, beta * private_beta)
 
-    def _between(self, start: float | None, end: float, step) -> tf.Tensor:
+    def between(self, start: float | None, end: float, step: tf.Tensor | int) -> tf.Tensor:
+        """What a weight is at a step that goes from its start to its end over the warm-up; without a start it stays."""
         if not self.warmup_steps:
             return tf.constant(end, tf.float32)
         start = end if start is None else start
@@ -81,3 +86,9 @@ def weighted_elbo(elbo: Elbo, modalities: Mapping[str, Modality], weights: Weigh
     kl_private = sum(modalities[name].private_weight * term for name, term in elbo.kl_private.items())
     bound = weights.likelihood * log_px - weights.shared * elbo.divergence - weights.private * kl_private
     return bound - weights.experts * sum(elbo.kl_experts.values()) if elbo.kl_experts else bound
+
+
+def lower_bound(elbo: Elbo, modalities: Mapping[str, Modality], weights: Weights) -> tf.Tensor:
+    """`weighted_elbo`, or of K samples' parts the importance-weighted bound that they make: -> `[B]`"""
+    bound = weighted_elbo(elbo, modalities, weights)
+    return importance_bound(bound) if bound.shape.rank == 2 else bound

@@ -12,10 +12,9 @@ from mmtf.latent.coders import Codes, check_shape
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import product_of_experts
 from mmtf.networks.joint import JointEncoder
-from mmtf.probability.divergence import kl
 from mmtf.probability.gaussian import diagonal_normal, stddev
 from mmtf.runtime import derived_seed
-from mmtf.vae.elbo import Elbo
+from mmtf.vae.draws import check_samples, sampled_elbo
 from mmtf.vae.model import MultimodalVAE
 
 tfd = tfp.distributions
@@ -41,9 +40,15 @@ class JMVAE(MultimodalVAE):
         *,
         joint_encoders: Mapping[str, keras.Model],
         alpha: float | None = None,
+        alpha_start: float | None = None,
+        samples: int | None = None,
         **options,
     ):
-        """Args: joint_encoders: as encoders, for the joint one. alpha: 0 or more; 0.1 by default.
+        """Args:
+        joint_encoders: as encoders, for the joint one.
+        alpha: 0 or more; 0.1 by default. alpha_start: where it starts to get there linearly, over `betas.warmup_steps` steps.
+        samples: K, which makes the bound the importance-weighted one of K samples [Burda 2016]; None takes one sample and the
+          closed divergence.
 
         Raises:
           ValueError: alpha below 0, or joint encoders that do not fit the modalities.
@@ -54,6 +59,7 @@ class JMVAE(MultimodalVAE):
             check_shape(m, "joint encoder's input", joint_encoders[m.name].input_shape[1:], m.event_shape)
         super().__init__(modalities, encoders, decoders, **options)
         self.alpha = 0.1 if alpha is None else alpha
+        self.alpha_start, self._samples = alpha_start, check_samples(samples)
         if self.alpha < 0.0:
             raise ValueError(f"alpha must be 0 or more for jmvae, not {alpha}.")
         ordered = {name: joint_encoders[name] for name in self.names}
@@ -66,25 +72,25 @@ class JMVAE(MultimodalVAE):
         product = super().posterior_of(codes, present, subset)
         if codes.joint is None or len(subset) < len(self.names):
             return product
-        whole = tf.reduce_min(tf.stack([present[name] for name in self.names]), axis=0)[:, None] > 0.0
+        whole = tf.reduce_min(tf.stack([present[name] for name in self.names]), axis=0)[..., None] > 0.0
         pairs = (codes.joint.loc, product.loc), (stddev(codes.joint), stddev(product))
         return tfd.MultivariateNormalDiag(*(tf.where(whole, joint, other) for joint, other in pairs))
 
     def weights_at(self, step, observed):
-        return super().weights_at(step, observed)._replace(experts=self.alpha)
+        return super().weights_at(step, observed)._replace(experts=self.betas.between(self.alpha_start, self.alpha, step))
+
+    def schedule(self, step):
+        return super().schedule(step) | {"alpha": float(self.betas.between(self.alpha_start, self.alpha, step))}
 
     def elbos(self, observed: Observed, codes: Codes, noise):
         posterior = self.posterior_of(codes, observed.present, tuple(observed.values))
-        shared = posterior.loc + stddev(posterior) * noise.normal("shared", self.shared_dim)
         whole = tf.reduce_min(tf.stack(list(observed.present.values())), axis=0) * float(codes.joint is not None)
         drawn = {n: tf.where(whole > 0.0, term, 0.0) for n, term in self.kl_experts(observed, posterior, codes).items()}
-        elbo = Elbo(
-            self.log_likelihood(observed, shared, self.sample_private(codes, noise)),
-            kl(posterior, self.prior),
-            self.kl_private(observed, codes),
-            drawn,
-        )
-        return {"": elbo}
+        if self._samples:
+            elbo = sampled_elbo(self, observed, codes, posterior, noise, self._samples, "shared")
+        else:
+            elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
+        return {"": elbo._replace(kl_experts=drawn)}
 
     def named_weights(self):
         return super().named_weights() | {f"joint.{key}": v for key, v in self.joint_encoder.named_weights().items()}
@@ -94,4 +100,14 @@ class JMVAE(MultimodalVAE):
         if set(observed.values) != set(self.names):
             return codes
         inputs = {n: self.network_input(self.modalities[n], x) for n, x in observed.values.items()}
-        return codes._replace(joint=diagonal_normal(*self.joint_encoder(inputs)))
+        return self._with_joint(codes, self.joint_encoder.features(inputs))
+
+    def codes_picked(self, codes, picks):
+        found = super().codes_picked(codes, picks)
+        if codes.joint is None:
+            return found
+        features = {n: picks[n](x) for n, x in codes.joint_features.items()}
+        return self._with_joint(found, features)
+
+    def _with_joint(self, codes: Codes, features: Mapping[str, tf.Tensor]) -> Codes:
+        return codes._replace(joint=diagonal_normal(*self.joint_encoder(features)), joint_features=features)

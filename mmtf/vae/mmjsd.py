@@ -6,7 +6,7 @@ from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import mixture_posterior, mixture_weights
 from mmtf.probability.divergence import jensen_shannon
-from mmtf.probability.gaussian import sample_mixture
+from mmtf.probability.mixture import sample_mixture
 from mmtf.vae.elbo import Elbo
 from mmtf.vae.model import MultimodalVAE
 
@@ -16,6 +16,8 @@ class MMJSD(MultimodalVAE):
 
     c is drawn from the mixture of the q(c|x_j), without the prior; pi weighs the M experts equally beside the prior.
     """
+
+    mixes_experts = True
 
     def __init__(self, *args, prior_weight: float | None = None, **kwargs):
         """Args: prior_weight: pi_{M+1}, the prior's share in the divergence, in (0, 1); 1/(M+1) by default ([S] C.3.2)."""

@@ -6,7 +6,7 @@ from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import mixture_posterior, mixture_weights
 from mmtf.probability.divergence import weighted_kl
-from mmtf.probability.gaussian import sample_mixture
+from mmtf.probability.mixture import sample_mixture
 from mmtf.vae.elbo import Elbo
 from mmtf.vae.model import MultimodalVAE
 
@@ -16,6 +16,8 @@ class MMVAE(MultimodalVAE):
 
     c is drawn from the mixture (1/M) sum_j q(c|x_j), whose KL the mean of the experts' KLs bounds from above ([S] eq. 6).
     """
+
+    mixes_experts = True
 
     def fuse(self, experts, present):
         return mixture_posterior(experts, present)

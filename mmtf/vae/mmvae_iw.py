@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import tensorflow as tf
 
-from mmtf import runtime
 from mmtf.latent.coders import Codes
-from mmtf.latent.observed import Observed, observe
-from mmtf.latent.posterior import mixture_posterior, mixture_weights
-from mmtf.probability.gaussian import standard_normal, stddev
-from mmtf.probability.likelihood import log_density
-from mmtf.vae.bounds import Gradient
+from mmtf.latent.observed import Observed
+from mmtf.latent.posterior import mixture_log_density, mixture_posterior, mixture_weights
+from mmtf.probability.family import log_density, log_share
+from mmtf.vae.bounds import ESTIMATORS, Gradient
+from mmtf.vae.draws import Draws, check_samples, draw_experts, log_likelihoods
 from mmtf.vae.elbo import Elbo, weighted_elbo
-from mmtf.vae.model import MultimodalVAE, named_parts
+from mmtf.vae.model import MultimodalVAE, Objective, named_parts
 
 BOUNDS = ("looser", "tight")
-LOWEST = -1e30
 
 
 class ImportanceMMVAE(MultimodalVAE):
@@ -32,86 +28,64 @@ class ImportanceMMVAE(MultimodalVAE):
     both are lower bounds on log p(X).
     """
 
-    def __init__(self, *args, samples: int = 30, bound: str = "looser", estimator: str = "dreg", **kwargs):
-        """Args: samples: K. bound: one of `BOUNDS`. estimator: of the gradient, one of `vae.bounds.ESTIMATORS`.
+    mixes_experts = True
+    families = ("normal", "laplace")
+
+    def __init__(self, *args, samples: int = 30, bound: str = "looser", estimator: str | None = None, **kwargs):
+        """Args:
+        samples: K. bound: one of `BOUNDS`.
+        estimator: of the gradient, one of `vae.bounds.ESTIMATORS`; by default dreg, or beside a contrast iwae.
 
         Raises:
-          ValueError: samples below 1, or an unknown bound or estimator.
+          ValueError: samples below 1, an unknown bound or estimator, or dreg beside a contrast.
         """
         super().__init__(*args, **kwargs)
-        if samples < 1:
-            raise ValueError(f"importance_samples must be 1 or more, not {samples}.")
         if bound not in BOUNDS:
             raise ValueError(f"importance_bound must be one of {', '.join(BOUNDS)}, not {bound!r}.")
-        Gradient(estimator)
-        self._samples, self._bound, self._estimator = samples, bound, estimator
+        self._estimator = estimator or ("iwae" if self.contrast else "dreg")
+        if self.contrast and self._estimator == "dreg":
+            others = ", ".join(e for e in ESTIMATORS if e != "dreg")
+            raise ValueError(
+                "gradient_estimator=dreg multiplies the gradient of each sample by its weight in the bound, and the contrast "
+                f"reads the same samples with other weights; beside a contrast take one of {others}."
+            )
+        Gradient(self._estimator)
+        self._samples, self._bound = check_samples(samples), bound
 
     def fuse(self, experts, present):
         return mixture_posterior(experts, present)
 
-    def terms(self, values, mask, noise: runtime.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
-        """The loss is minus the bound; the other terms are means over the samples of the log-weights' parts."""
-        observed, gradient = observe(values, mask, self.modalities), Gradient(self._estimator)
-        codes = self._encode(observed)
+    def objective(self, observed: Observed, codes: Codes, noise, weights) -> Objective:
+        """The parts are means over the samples of the log-weights' parts."""
+        gradient = Gradient(self._estimator)
         shares = tf.stack(mixture_weights(codes.shared, observed.present))
-        shared = gradient.samples(self._draw(codes.shared, "shared", noise))
-        private = {
-            n: gradient.samples(self._draw(dict.fromkeys(codes.shared, q), f"private/{n}", noise))
-            for n, q in codes.private.items()
-        }
-        parts = self._parts(observed, codes, gradient, shared, private, shares)
-        log_weights = weighted_elbo(parts, self.modalities, self.weights_at(step, observed))
-        bound = gradient.bound(log_weights + self._offset(shares))
-        # Of an example that has nothing, 0.
-        weights = tf.reduce_max(tf.sign(shares), axis=0, keepdims=True) if self._bound == "tight" else shares
-        loss = -tf.reduce_sum(weights * bound, axis=0)
-        means = {name: self._mean(x, shares) for name, x in named_parts(parts).items()}
-        return {"loss": loss} | means
+        drawn = self.draw(codes, noise, gradient)
+        parts = self._parts(observed, codes, drawn, gradient)
+        loss = -self._reduced(gradient, weighted_elbo(parts, self.modalities, weights), shares)
+        means = {name: tf.reduce_sum(shares * tf.reduce_mean(x, axis=0), axis=0) for name, x in named_parts(parts).items()}
+        return Objective(loss, means, drawn)
 
-    # ---- inside: `[K, M, B]`, or `[K M, 1, B]` for the tight bound, whose samples are all alike ----------------------
+    def draw(self, codes: Codes, noise, gradient: Gradient) -> Draws:
+        """The samples of the codes, K of each expert."""
+        return draw_experts(self, codes, noise, self._samples, gradient)
 
-    def _draw(self, experts: Mapping, stream: str, noise: runtime.Noise) -> tf.Tensor:
-        """K samples for each expert r, under noise of their own, `[K, M, B, D]` or `[K M, 1, B, D]`."""
-        found = []
-        for name, q in experts.items():
-            dim = q.event_shape[0]
-            drawn = tf.reshape(noise.normal(f"{stream}/{name}", self._samples * dim), [-1, self._samples, dim])
-            found.append(q.loc + stddev(q) * tf.transpose(drawn, [1, 0, 2]))
-        z = tf.stack(found, axis=1)
-        return z if self._bound == "looser" else tf.reshape(z, [self._samples * len(found), 1, -1, z.shape[-1]])
+    # ---- inside: everything is `[K, M, B]` --------------------------------------------------------------------------
 
-    def _offset(self, shares: tf.Tensor) -> tf.Tensor | float:
-        """What makes the mean over all samples one with the experts' shares: 0 where an example has all modalities."""
+    def _reduced(self, gradient: Gradient, log_weights: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
+        """The bound `[B]`; of an example that has nothing, 0."""
         if self._bound == "looser":
-            return 0.0
-        return tf.tile(_log(len(shares) * shares), [self._samples, 1])[:, None]
+            return tf.reduce_sum(shares * gradient.bound(log_weights), axis=0)
+        bound = gradient.bound(log_weights + log_share(len(shares) * shares), axis=(0, 1))
+        return tf.reduce_max(tf.sign(shares), axis=0) * bound
 
-    def _mean(self, x: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """Over the samples, each expert's with its share: -> `[B]`."""
-        return tf.reduce_sum(
-            shares * tf.reduce_mean(tf.reshape(x, [self._samples, *tf.unstack(tf.shape(shares))]), axis=0), axis=0
+    def _parts(self, observed: Observed, codes: Codes, drawn: Draws, gradient: Gradient) -> Elbo:
+        """Of every sample log p(x_j|s_j,c), log q(c|X) - log p(c) and log q(s_j|x_j) - log p(s_j): a bound of one sample."""
+        experts = {n: gradient.density(q) for n, q in codes.shared.items()}
+        log_q = mixture_log_density(experts, observed.present, drawn.shared)
+        log_px = log_likelihoods(self, observed, drawn)
+        return Elbo(
+            log_px, log_q - log_density(self.prior, drawn.shared), self._private_ratios(observed, codes, drawn, gradient)
         )
 
-    def _parts(self, observed: Observed, codes: Codes, gradient: Gradient, shared, private, shares) -> Elbo:
-        """Of every sample log p(x_j|s_j,c), log q(c|X) - log p(c) and log q(s_j|x_j) - log p(s_j): a bound of one sample."""
-        log_px, ratios = {}, {}
-        for name, value in observed.values.items():
-            p = self._decoded_all(name, shared, private.get(name))
-            log_px[name] = observed.masked(name, log_density(self.modalities[name], p, value))
-        densities = [gradient.density(q).log_prob(shared) for q in codes.shared.values()]
-        log_q = tf.reduce_logsumexp(tf.stack([d + _log(w) for d, w in zip(densities, tf.unstack(shares), strict=True)]), axis=0)
-        for name, q in codes.private.items():
-            ratio = gradient.density(q).log_prob(private[name]) - standard_normal(q.event_shape[0]).log_prob(private[name])
-            ratios[name] = observed.masked(name, ratio)
-        return Elbo(log_px, log_q - self.prior.log_prob(shared), ratios)
-
-    def _decoded_all(self, name: str, shared: tf.Tensor, private: tf.Tensor | None):
-        """p(x_j|s_j,c) of all samples in one pass of the decoder, batch as the samples'."""
-        rows = [None if z is None else tf.reshape(z, [-1, z.shape[-1]]) for z in (shared, private)]
-        answer = self.coders.decode(name, *rows)
-        return self.decoded(self.modalities[name], tf.reshape(answer, [*tf.unstack(tf.shape(shared))[:-1], *answer.shape[1:]]))
-
-
-def _log(share: tf.Tensor) -> tf.Tensor:
-    """log of a share; of 0 a number so low that nothing of it is left in a sum of exponentials, and no NaN in its gradient."""
-    return tf.where(share > 0.0, tf.math.log(tf.where(share > 0.0, share, 1.0)), LOWEST)
+    def _private_ratios(self, observed: Observed, codes: Codes, drawn: Draws, gradient: Gradient) -> dict[str, tf.Tensor]:
+        return {n: observed.masked(n, self.log_ratio(gradient.density(q), drawn.private[n])) for n, q in codes.private.items()}

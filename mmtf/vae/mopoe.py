@@ -12,7 +12,7 @@ from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import products_of_subsets
 from mmtf.modality import check_subset, subsets
 from mmtf.probability.divergence import kl
-from mmtf.probability.gaussian import sample_components
+from mmtf.probability.mixture import sample_components
 from mmtf.vae.elbo import Elbo
 from mmtf.vae.model import MultimodalVAE
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import tensorflow as tf
 
 from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import product_posterior
 from mmtf.modality import subsets
-from mmtf.probability.divergence import kl
-from mmtf.probability.gaussian import stddev
+from mmtf.vae.draws import check_samples, sampled_elbo
 from mmtf.vae.elbo import Elbo
 from mmtf.vae.model import MultimodalVAE
 
@@ -25,9 +26,22 @@ class MVAE(MultimodalVAE):
     the random sets are means over all examples, those whose set left the modality out included.
     """
 
-    def __init__(self, *args, random_subsets: int = 0, **kwargs):
-        """Args: random_subsets: how many further bounds each step adds, over sets of 2 to M-1 modalities drawn per example."""
-        self._drawn = random_subsets
+    def __init__(
+        self,
+        *args,
+        random_subsets: int = 0,
+        samples: int | None = None,
+        unit_weights_of_single_bounds: bool = False,
+        **kwargs,
+    ):
+        """Args:
+        random_subsets: how many further bounds each step adds, over sets of 2 to M-1 modalities drawn per example.
+        samples: K, which makes every bound the importance-weighted one of K samples [Burda 2016]; None takes one sample and the
+          closed divergence.
+        unit_weights_of_single_bounds: whether the likelihoods of single modalities' bounds have the weight 1 and not w_j, as in
+          the release of [S].
+        """
+        self._drawn, self._samples = random_subsets, check_samples(samples)
         super().__init__(*args, **kwargs)
         proper = [s for s in subsets(self.names) if 1 < len(s) < len(self.names)]
         if random_subsets < 0 or (random_subsets and not proper):
@@ -35,12 +49,18 @@ class MVAE(MultimodalVAE):
                 f"mvae_subsets is {random_subsets}, but it must be 0 or more, and more than 0 needs at least 3 modalities "
                 f"(sets of 2 to M-1 of them are drawn); this model has {len(self.names)}. Set --mvae_subsets=0."
             )
+        self._unit_weights = unit_weights_of_single_bounds
         # [number of sets, M]: 1 where the set holds the modality.
         self._indicators = [[float(name in s) for name in self.names] for s in proper]
 
     def explained(self):
         singles = {f"only_{name}": (name,) for name in self.names} if len(self.names) > 1 else {}
         return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self._drawn)}
+
+    def weighed(self, bound):
+        if not (self._unit_weights and bound.startswith("only_")):
+            return self.modalities
+        return {name: dataclasses.replace(m, likelihood_weight=1.0) for name, m in self.modalities.items()}
 
     def fuse(self, experts, present):
         return product_posterior(experts, present, self.prior)
@@ -56,12 +76,9 @@ class MVAE(MultimodalVAE):
     def _elbo(self, observed: Observed, codes: Codes, private, noise, bound: str) -> Elbo:
         experts = {name: codes.shared[name] for name in observed.values}
         posterior = self.fuse(experts, observed.present)
-        shared = posterior.loc + stddev(posterior) * noise.normal(f"shared/{bound}", self.shared_dim)
-        return Elbo(
-            self.log_likelihood(observed, shared, private),
-            kl(posterior, self.prior),
-            self.kl_private(observed, codes),
-        )
+        if self._samples:
+            return sampled_elbo(self, observed, codes, posterior, noise, self._samples, f"shared/{bound}")
+        return self.gaussian_elbo(observed, codes, posterior, private, noise, f"shared/{bound}")
 
     def _draw_subset(self, observed: Observed, noise, k: int) -> Observed:
         """The batch with modalities hidden at random: each example keeps one of the sets of 2 to M-1 modalities."""

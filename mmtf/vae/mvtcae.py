@@ -7,9 +7,6 @@ import tensorflow as tf
 from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import product_of_experts
-from mmtf.probability.divergence import kl
-from mmtf.probability.gaussian import stddev
-from mmtf.vae.elbo import Elbo
 from mmtf.vae.model import MultimodalVAE
 
 
@@ -47,11 +44,5 @@ class MVTCAE(MultimodalVAE):
 
     def elbos(self, observed: Observed, codes: Codes, noise):
         posterior = self.fuse(codes.shared, observed.present)
-        shared = posterior.loc + stddev(posterior) * noise.normal("shared", self.shared_dim)
-        elbo = Elbo(
-            self.log_likelihood(observed, shared, self.sample_private(codes, noise)),
-            kl(posterior, self.prior),
-            self.kl_private(observed, codes),
-            self.kl_experts(observed, posterior, codes),
-        )
-        return {"": elbo}
+        elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
+        return {"": elbo._replace(kl_experts=self.kl_experts(observed, posterior, codes))}

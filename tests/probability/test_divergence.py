@@ -7,7 +7,8 @@ import tensorflow_probability as tfp
 from oracles import finite_difference, jensen_shannon, kl
 
 from mmtf.probability import divergence
-from mmtf.probability.gaussian import mixture, standard_normal, weighted_product
+from mmtf.probability.gaussian import standard_normal, weighted_product
+from mmtf.probability.mixture import mixture
 
 tfd = tfp.distributions
 RNG = np.random.default_rng(1)

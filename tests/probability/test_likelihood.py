@@ -153,3 +153,20 @@ def test_missing_cells_take_no_part(family):
     np.testing.assert_allclose(log_p, expected, rtol=1e-5, atol=1e-6)
     assert np.all(np.isfinite(gradient))
     assert not gradient[~there].any()
+
+
+def test_log_softmax_taken_as_probabilities_turns_the_order_of_the_classes_round():
+    """The release of [S], by PyTorch's rule for probabilities that do not sum to 1: divided by their sum."""
+    m = Modality("x", (6,), "categorical", num_classes=5, log_softmax_as_probabilities=True)
+    logits, x = RNG.normal(size=(4, 6, 5)).astype(np.float32), RNG.integers(0, 5, (4, 6))
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    probabilities = log_softmax / log_softmax.sum(axis=-1, keepdims=True)
+    p = likelihood(m, logits)
+    chosen = np.take_along_axis(probabilities, x[..., None], axis=-1)[..., 0]
+    np.testing.assert_allclose(p.log_prob(x), np.log(chosen).sum(axis=1), rtol=1e-5)
+    np.testing.assert_array_equal(shown_value(m, p), logits.argmin(axis=-1))
+    np.testing.assert_allclose(mean_value(m, p), probabilities, rtol=1e-5)
+    certain = likelihood(m, np.float32([1e4, 0, 0, 0, 0]) * np.ones((1, 6, 1), np.float32)).log_prob(np.zeros((1, 6), np.int32))
+    assert np.isfinite(certain)
+    with pytest.raises(ValueError, match="for a categorical likelihood"):
+        Modality("x", (6,), log_softmax_as_probabilities=True)

@@ -6,7 +6,7 @@ import statistics
 import pytest
 
 from mmtf.modality import subsets
-from mmtf.report.tables import comparison_table, metrics_table
+from mmtf.report.tables import comparison_table, contest_table, metrics_table
 
 NAMES = ("digit", "scene", "word")
 
@@ -197,3 +197,20 @@ def test_tables_refuse():
         comparison_table([{"dataset": "digits", "protocol": "corrected", "seed": 0}])
     with pytest.raises(ValueError, match="no runs"):
         comparison_table([])
+
+
+def test_a_contest_has_a_row_for_each_system_and_a_dash_for_what_it_lacks():
+    pair = metrics(shift=0.05, names=NAMES[:2], model="mmali")
+    given = {"first": metrics(), "pair": pair}
+    text = contest_table(given)
+    header = columns(text, "system")
+    for name, found in given.items():
+        row = dict(zip(header, columns(text, name), strict=True))
+        assert (row["steps"], row["s"], row["steps/s"]) == ("5000", "312", "16.0")
+        assert row["probe digit"] == f"{found['probe']['digit']:.3f}"
+        everything = ",".join(NAMES if name == "first" else NAMES[:2])
+        assert row["probe all"] == f"{found['probe'][everything]:.3f}"
+        assert row["scene<-digit"] == f"{found['coherence']['scene<-digit']:.3f}"
+        assert row["random"] == f"{found['coherence']['random']:.3f}"
+    assert columns(text, "pair")[header.index("word<-digit")] == "-"
+    assert not any("digit<-digit" in title or "," in title for title in header)

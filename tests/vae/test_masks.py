@@ -19,7 +19,7 @@ FILLERS = {
     "nan": lambda x: np.full_like(x, np.nan) if x.dtype.kind == "f" else np.full_like(x, -(2**31)),
     "huge": lambda x: np.full_like(x, 1e30) if x.dtype.kind == "f" else np.full_like(x, 2**31 - 1),
 }
-SETTINGS = [(kind, private) for kind in toys.MODELS for private in (0, 2)] + [("mvae_subsets", 2)]
+SETTINGS = [*toys.SETTINGS, ("mvae_subsets", 2)]
 
 
 def make(kind, private):
@@ -133,7 +133,8 @@ def _observed(model, values, mask):
 
 def with_missing_cells(kind):
     """The toy model whose vector may lack cells; its encoder is told which, as the default networks are."""
-    parts = tuple(dataclasses.replace(m, missing_cells=True) if m.name == "vector" else m for m in toys.modalities())
+    private = 2 if kind == "mmvae_plus" else 0
+    parts = tuple(dataclasses.replace(m, missing_cells=m.name == "vector") for m in toys.modalities(private))
 
     def encoder(modality):
         if not modality.missing_cells:
@@ -146,7 +147,7 @@ def with_missing_cells(kind):
     return toys.MODELS[kind](
         parts,
         {m.name: encoder(m) for m in parts},
-        {m.name: toys.decoder(m, toys.SHARED) for m in parts},
+        {m.name: toys.decoder(m, toys.SHARED + private) for m in parts},
         shared_dim=toys.SHARED,
         seed=0,
         **toys.further(kind, encoder, parts),

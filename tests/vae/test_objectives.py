@@ -4,11 +4,16 @@ import keras
 import numpy as np
 import oracles
 import pytest
+import scipy.stats
 import tensorflow as tf
 import toys
 from toys import SHARED, FixedNoise
 
 from mmtf.modality import Modality, check_subset, subsets
+from mmtf.probability.family import LAPLACE
+from mmtf.runtime import Noise
+from mmtf.vae.bounds import Gradient
+from mmtf.vae.elbo import Betas
 from mmtf.vae.mopoe import MoPoE
 
 N = 6
@@ -56,8 +61,8 @@ def reference_loss(kind, model, values, noise):
     s = {n: m + d * noise.normal(f"private/{n}", m.shape[1]) for n, (m, d) in private.items()}
     kl_private = {n: oracles.kl(m, d, 0.0, 1.0) for n, (m, d) in private.items()}
     locs, scales = (np.stack([shared[n][i] for n in names]) for i in (0, 1))
-    if kind == "mmvae_iw":
-        return -importance_bound(model, values, locs, scales, private, noise)
+    if kind in ("mmvae_iw", "mmvae_plus"):
+        return -importance_bound(model, values, locs, scales, private, noise, plus=kind == "mmvae_plus")
     if kind in ("jmvae", "mvtcae"):
         return -drawn_experts_bound(kind, model, values, locs, scales, s, kl_private, noise)
     if kind == "mvae":
@@ -96,25 +101,32 @@ def drawn_experts_bound(kind, model, values, locs, scales, s, kl_private, noise)
     return weighted(model, log_px, (1 - model.alpha) * prior, kl_private) - shared_beta * model.alpha / count * drawn
 
 
-def importance_bound(model, values, locs, scales, private, noise, samples=30, tight=False):
-    """The bounds of [Shi 2019] by their formulas: the looser one is a mean over the experts, outside of the logarithm."""
+def importance_bound(model, values, locs, scales, private, noise, samples=30, tight=False, plus=False, family="normal"):
+    """The bounds of [Shi 2019] by their formulas: the looser one is a mean over the experts, outside of the logarithm.
+
+    With `plus` those of [Palumbo 2023]: beside another expert a private code is drawn from its auxiliary prior.
+    """
+    log_density = {"normal": oracles.log_normal, "laplace": oracles.log_laplace}[family]
     names, by_expert = list(values), []
     for r, expert in enumerate(names):
         each = []
         for k in range(samples):
-            c, s, kl = (locs[r] + scales[r] * draws(noise, f"shared/{expert}", SHARED, samples)[:, k]), {}, {}
+            c, s, kl = (locs[r] + scales[r] * draws(noise, f"shared/{expert}", SHARED, samples, family)[:, k]), {}, {}
             for n, (m, d) in private.items():
-                s[n] = m + d * draws(noise, f"private/{n}/{expert}", m.shape[1], samples)[:, k]
-                kl[n] = oracles.log_normal(s[n], m, d) - oracles.log_normal(s[n], 0.0, np.ones_like(d))
-            densities = [oracles.log_normal(c, m, d) for m, d in zip(locs, scales, strict=True)]
-            divergence = logmeanexp(densities) - oracles.log_normal(c, 0.0, np.ones_like(c))
+                s[n] = m + d * draws(noise, f"private/{n}/{expert}", m.shape[1], samples, family)[:, k]
+                kl[n] = log_density(s[n], m, d) - log_density(s[n], 0.0, np.ones_like(d))
+                if plus and n != expert:
+                    scale = np.exp(np.asarray(model.auxiliary[n], float) / 2)
+                    s[n], kl[n] = scale * draws(noise, f"auxiliary/{n}/{expert}", m.shape[1], samples)[:, k], np.zeros(N)
+            densities = [log_density(c, m, d) for m, d in zip(locs, scales, strict=True)]
+            divergence = logmeanexp(densities) - log_density(c, 0.0, np.ones_like(c))
             each.append(weighted(model, decoded_log_px(model, values, c, s, names), divergence, kl))
         by_expert.append(each)
     return logmeanexp(np.reshape(by_expert, [-1, N])) if tight else np.mean([logmeanexp(x) for x in by_expert], axis=0)
 
 
-def draws(noise, stream, dim, samples):
-    return noise.normal(stream, samples * dim).reshape(N, samples, dim).astype(float)
+def draws(noise, stream, dim, samples, family="normal"):
+    return getattr(noise, family)(stream, samples * dim).reshape(N, samples, dim).astype(float)
 
 
 def logmeanexp(x):
@@ -146,11 +158,12 @@ def mvae_elbos(model, values, locs, scales, s, kl_private, noise):
     return total
 
 
-@pytest.mark.parametrize("private", [0, 2])
+@pytest.mark.parametrize(("kind", "private"), toys.SETTINGS)
 @pytest.mark.parametrize("count", [1, 2, 3])
-@pytest.mark.parametrize("kind", list(toys.MODELS))
 def test_loss_equals_numpy(kind, count, private):
     model, values, noise = toys.model(kind, private, count), toys.values(N, count=count), FixedNoise(N)
+    for place, scale in enumerate(getattr(model, "auxiliary", {}).values()):
+        scale.assign([0.5 - place, -1.0])
     found = model.terms(values, None, noise, 0)["loss"]
     np.testing.assert_allclose(found, reference_loss(kind, model, values, noise), rtol=1e-5)
 
@@ -246,7 +259,7 @@ def test_prior_weight_is_refused_outside_0_to_1():
 def test_gradient_of_the_loss_equals_finite_differences(kind):
     """Through encoder head, sampling, decoder and divergence, for one bias vector of the fused head."""
     # The other estimators are unbiased at best: they are no derivatives of this one sample of the loss.
-    options = {"estimator": "iwae"} if kind == "mmvae_iw" else {}
+    options = {"estimator": "iwae"} if kind in ("mmvae_iw", "mmvae_plus") else {}
     model, values, noise = toys.model(kind, **options), toys.values(2), FixedNoise(2)
     bias = model.coders.heads["vector"].bias
 
@@ -415,3 +428,118 @@ def test_mvtcae_without_alpha_is_the_plain_bound_of_a_product():
     model = toys.model("mvtcae", 0)
     log_px = {n: terms[f"log_likelihood/{n}"] for n in values}
     np.testing.assert_allclose(terms["loss"], -weighted(model, log_px, terms["divergence"], {}), rtol=1e-6)
+
+
+# ---- importance samples of other posteriors, and other families ------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["mvae", "jmvae"])
+def test_one_importance_sample_has_the_expectation_of_the_plain_bound(kind):
+    n = 40_000
+    values = {name: np.repeat(x, n, axis=0) for name, x in toys.values(1).items()}
+    noise = Noise(tf.constant([0, 1]), n)
+
+    def losses(samples):
+        return np.asarray(toys.model(kind, 2, samples=samples).terms(values, None, noise, 0)["loss"], float)
+
+    plain, sampled, more = (losses(k) for k in (None, 1, 8))
+    error = np.hypot(plain.std(), sampled.std()) / np.sqrt(n)
+    assert abs(plain.mean() - sampled.mean()) < 4 * error
+    assert more.mean() < plain.mean() - 10 * error
+
+
+def test_mvae_s_importance_weighted_bounds_equal_numpy():
+    values, noise, samples, total = toys.values(N), FixedNoise(N), 3, 0.0
+    model = toys.model("mvae", 2, samples=samples)
+    shared, private = experts(model, values)
+    for bound, members in {"joint": list(values), **{f"only_{n}": [n] for n in values}}.items():
+        precision = 1.0 + sum(shared[n][1] ** -2.0 for n in members)
+        mean, deviation = sum(shared[n][0] * shared[n][1] ** -2.0 for n in members) / precision, precision**-0.5
+        log_weights = []
+        for k in range(samples):
+            stream = f"shared/{bound}"
+            c, s, kl = mean + deviation * draws(noise, stream, SHARED, samples)[:, k], {}, {}
+            for n in members:
+                m, d = private[n]
+                s[n] = m + d * draws(noise, f"{stream}/private/{n}", 2, samples)[:, k]
+                kl[n] = oracles.log_normal(s[n], m, d) - oracles.log_normal(s[n], 0.0, np.ones_like(d))
+            divergence = oracles.log_normal(c, mean, deviation) - oracles.log_normal(c, 0.0, np.ones_like(c))
+            log_weights.append(weighted(model, decoded_log_px(model, values, c, s, members), divergence, kl))
+        total = total + logmeanexp(log_weights)
+    np.testing.assert_allclose(model.terms(values, None, noise, 0)["loss"], -total, rtol=1e-5)
+
+
+@pytest.mark.parametrize("private", [0, 2])
+def test_laplace_posteriors_and_priors_equal_numpy(private):
+    values, noise = toys.values(N), FixedNoise(N)
+    model = toys.model("mmvae_iw", private, samples=4, family=LAPLACE)
+    codes = model.encode(values)
+    for n, q in codes.shared.items():
+        features = model.coders.encoders[n](values[n])
+        raw = np.asarray(model.coders.heads[n](features)[1], float)
+        softmax = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(q.distribution.scale, softmax * SHARED + 1e-6, rtol=1e-5)
+    shared, private_codes = (
+        {n: (np.float64(q.distribution.loc), np.float64(q.distribution.scale)) for n, q in part.items()} for part in codes[:2]
+    )
+    locs, scales = (np.stack([shared[n][i] for n in values]) for i in (0, 1))
+    wanted = importance_bound(model, values, locs, scales, private_codes, noise, 4, family="laplace")
+    np.testing.assert_allclose(model.terms(values, None, noise, 0)["loss"], -wanted, rtol=1e-5)
+    for subset in subsets(model.names):
+        q = model.posterior(values, subset)
+        np.testing.assert_allclose(q.mean(), np.mean([shared[n][0] for n in subset], axis=0), rtol=1e-4, atol=1e-5)
+    samples = model.generate(4)
+    assert all(np.all(np.isfinite(x)) for x in samples.values())
+    assert all(np.all(np.isfinite(x)) for x in model.translate({"image": values["image"]}, seed=(1, 2)).values())
+
+
+def test_laplace_draws_have_the_laplace_distribution():
+    drawn = np.asarray(Noise(tf.constant([0, 1]), 100_000).laplace("x", 2))
+    for x in drawn.T:
+        assert scipy.stats.kstest(x, "laplace").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["mvae", "mmjsd", "mopoe", "jmvae", "mvtcae", "mmvae"])
+def test_a_laplace_posterior_of_a_model_of_gaussians_is_refused(kind):
+    with pytest.raises(ValueError, match="normal posteriors alone, not of laplace ones"):
+        toys.model(kind, family=LAPLACE)
+
+
+def test_unit_weights_of_single_bounds_leave_the_joint_bound():
+    values, noise = toys.values(N), FixedNoise(N)
+    plain, unit = (toys.model("mvae", unit_weights_of_single_bounds=u).terms(values, None, noise, 0) for u in (False, True))
+    added = sum((m.likelihood_weight - 1.0) * plain[f"only_{m.name}/log_likelihood/{m.name}"] for m in toys.modalities(2))
+    np.testing.assert_allclose(unit["loss"], plain["loss"] + added, rtol=1e-5)
+    for name in plain.keys() - {"loss"}:
+        np.testing.assert_array_equal(plain[name], unit[name])
+
+
+def test_mmvae_plus_needs_private_codes():
+    with pytest.raises(ValueError, match="vector has none; set --private_dim"):
+        toys.model("mmvae_plus", 0)
+
+
+def test_mmvae_plus_draws_another_modality_s_private_code_apart_from_its_value():
+    """What x_vector is told by its private encoder changes its own reconstruction from its own expert, and no other one."""
+    model, values, noise = toys.model("mmvae_plus", samples=2), toys.values(N), FixedNoise(N)
+    codes = model.encode(values)
+    head = model.coders.heads["vector"]
+    shift = np.zeros(head.bias.shape[0], np.float32)
+    shift[2 * SHARED : 2 * SHARED + 2] = 1.0
+    before = model.draw(codes, noise, Gradient("iwae")).private["vector"]
+    head.bias.assign_add(shift)
+    after = model.draw(model.encode(values), noise, Gradient("iwae")).private["vector"]
+    np.testing.assert_allclose(after[:, 0], before[:, 0] + 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(after[:, 1:], before[:, 1:])
+
+
+def test_jmvae_s_alpha_warms_up():
+    betas = Betas(beta=2.0, warmup_steps=10)
+    model = toys.model("jmvae", 0, alpha=0.5, alpha_start=0.1, betas=betas)
+    values, plain = toys.values(N), toys.model("jmvae", 0, alpha=0.0, betas=betas)
+    found = [model.terms(values, None, FixedNoise(N), step) for step in (0, 5, 10, 20)]
+    drawn = sum(x for name, x in found[0].items() if name.startswith("kl_experts"))
+    rest = plain.terms(values, None, FixedNoise(N), 0)["loss"]
+    for terms, alpha in zip(found, (0.1, 0.3, 0.5, 0.5), strict=True):
+        np.testing.assert_allclose(terms["loss"], rest + alpha * drawn, rtol=1e-5)
+    assert model.schedule(5)["alpha"] == pytest.approx(0.3)

@@ -7,16 +7,17 @@ import tensorflow as tf
 import toys
 
 from mmtf import runtime
+from mmtf.vae.contrast import Contrast
 
 N = 12
 MASK = {n: np.random.default_rng(k).uniform(size=N) > 0.3 for k, n in enumerate(("vector", "image", "text"))}
 
 
-def train(kind, strategy_name, steps=3, optimizer="sgd", mask=None, per_execution=1, steps_per_epoch=None):
+def train(kind, strategy_name, steps=3, optimizer="sgd", mask=None, per_execution=1, **options):
     """The toy model after some steps of fit on the same batches, and the terms that fit reported."""
     strategy = runtime.make_strategy(strategy_name)
     with strategy.scope():
-        model = toys.model(kind, 2)
+        model = toys.model(kind, 2, **options)
         # SGD shows a wrong scale of the gradient; Adam would hide it.
         chosen = keras.optimizers.SGD(0.01) if optimizer == "sgd" else keras.optimizers.Adam(0.01)
         model.compile(optimizer=chosen, jit_compile=False, steps_per_execution=per_execution)
@@ -40,6 +41,30 @@ def test_two_replicas_update_as_one(kind, masked):
         np.testing.assert_allclose(two[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
     for name, term in one[1].items():
         np.testing.assert_allclose(two[1][name], term, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kind", ["mmjsd", "mvae", "mmvae_iw", "jmvae"])
+@pytest.mark.parametrize("strategy", ["one", "mirrored"])
+def test_microbatches_update_as_the_whole_batch(kind, masked, strategy):
+    whole, parts = (train(kind, strategy, mask=MASK if masked else None, microbatch=m) for m in (0, 3))
+    for name, weight in whole[0].items():
+        np.testing.assert_allclose(parts[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
+    for name, term in whole[1].items():
+        np.testing.assert_allclose(parts[1][name], term, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("kind", ["mmjsd", "mvae"])
+def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind):
+    """In a loop inside of a graph, where TensorFlow's optimizer has changed sums of terms that are broadcast."""
+    model = toys.model(kind, 0, contrast=Contrast("iwae", 2.0, 2, 2), microbatch=6)
+    model.compile(keras.optimizers.SGD(0.01))
+    data, noise = tf.nest.map_structure(tf.convert_to_tensor, toys.values(N)), runtime.Noise(tf.constant([0, 1]), N)
+    found, _ = tf.function(lambda x: model._in_parts(x, None, noise, 0, N))(data)
+    for first in (0, 6):
+        part = {name: x[first : first + 6] for name, x in data.items()}
+        for name, term in model.terms(part, None, noise.part(first, 6), 0).items():
+            np.testing.assert_allclose(found[name][first : first + 6], term, rtol=1e-5, atol=1e-5)
 
 
 def test_several_steps_per_execution_change_nothing():
