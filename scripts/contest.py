@@ -1,0 +1,73 @@
+"""Trains systems for the same time each and tells what they came to: python scripts/contest.py --max_seconds=300
+
+Every system is a flag file; all get as much time, at constant learning rates, in epochs of 50 steps. A run that
+is there already and was judged is taken as it is, so that a contest that was stopped goes on where it was.
+"""
+
+import concurrent.futures
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from mmtf import console
+from mmtf.errors import UserError
+from mmtf.report import tables
+from mmtf.rundir import RunDirectory, write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+
+SYSTEMS = flags.DEFINE_list("systems", None, "Flag files; by default all of configs/digits.")
+MAX_SECONDS = flags.DEFINE_float("max_seconds", 300.0, "Seconds of training that each system gets.", lower_bound=1)
+CLOCK = flags.DEFINE_enum("clock", "wall", ["wall", "cpu"], "Which seconds; cpu ones where other work shares the machine.")
+JOBS = flags.DEFINE_integer("jobs", 1, "Systems at once; with more than one each has one thread.", lower_bound=1)
+SEED = flags.DEFINE_integer("seed", 0, "Seed of all of them.", lower_bound=0)
+RUN_DIR = flags.DEFINE_string("run_dir", "runs/contest", "Directory of the runs.")
+TABLE = flags.DEFINE_string("table", "", "Markdown file for the table, which is printed too.")
+
+MOST_STEPS = 10_000_000
+ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+def main(argv):
+    console.refuse_arguments(argv)
+    files = [Path(f) for f in SYSTEMS.value or sorted((ROOT / "configs/digits").glob("*.cfg"))]
+    missing = [str(f) for f in files if not f.is_file()]
+    if missing or len({f.stem for f in files}) < len(files):
+        raise UserError(
+            f"--systems wants flag files of different names that are there, not {', '.join(missing or map(str, files))}."
+        )
+    with concurrent.futures.ThreadPoolExecutor(JOBS.value) as pool:
+        rows = list(pool.map(_compete, files))
+    table = tables.contest_table({f.stem: row for f, row in zip(files, rows, strict=True)})
+    print(table)
+    if TABLE.value:
+        write_atomically(Path(TABLE.value), (table + "\n").encode())
+
+
+def _compete(file: Path) -> dict:
+    """metrics.json of one system, trained and judged unless it is there."""
+    run = Path(RUN_DIR.value) / file.stem
+    if not (run / "metrics.json").is_file():
+        print(f"{file.stem}: training", flush=True)
+        train = [f"--flagfile={file}", f"--max_seconds={MAX_SECONDS.value}", f"--clock={CLOCK.value}", f"--seed={SEED.value}"]
+        train += [f"--steps={MOST_STEPS}", "--steps_per_epoch=50", "--learning_rate_schedule=constant", "--panels_every=0"]
+        _call("train.py", run, [*train, "--overwrite"] if run.exists() else train)
+        _call("evaluate.py", run, [])
+    found = RunDirectory.open(run).read_json("metrics.json")
+    print(f"{file.stem}: {found['training']['steps']} steps in {found['training']['seconds']:.0f} s", flush=True)
+    return found
+
+
+def _call(script: str, run: Path, arguments: list[str]) -> None:
+    environment = os.environ | (ONE_THREAD if JOBS.value > 1 else {})
+    command = [sys.executable, str(ROOT / "scripts" / script), f"--run_dir={run}", *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+
+
+if __name__ == "__main__":
+    console.run(main)
