@@ -73,6 +73,10 @@ class JMVAE(MultimodalVAE):
     def weights_at(self, step, observed):
         return super().weights_at(step, observed)._replace(experts=self.alpha)
 
+    def terms_about(self):
+        # Only a whole example has the joint encoder's posterior, to which experts are drawn.
+        return {name: self.names if name.startswith("kl_experts/") else about for name, about in super().terms_about().items()}
+
     def elbos(self, observed: Observed, codes: Codes, noise):
         posterior = self.posterior_of(codes, observed.present, tuple(observed.values))
         shared = posterior.loc + stddev(posterior) * noise.normal("shared", self.shared_dim)

@@ -79,6 +79,16 @@ def test_a_missing_modality_leaves_every_term(kind):
 
 
 @pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_a_term_is_there_for_whom_it_is_about(kind):
+    """So that its mean is over those. (Of one modality alone the experts are the posterior, at no distance from it.)"""
+    model, several = toys.model(kind), sum(m.astype(int) for m in MASK.values()) > 1
+    terms = model.terms(toys.values(N), MASK, FixedNoise(N), 0)
+    for name, about in model.terms_about().items():
+        has = np.all([several, *(MASK[n] for n in about)], axis=0)
+        np.testing.assert_array_equal((np.asarray(terms[name]) != 0.0)[several], has[several], err_msg=name)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
 def test_posterior_of_a_masked_batch_is_that_of_each_example_s_own_subset(kind):
     model, values = toys.model(kind), toys.values(N)
     batch = model.posterior(filled(values, "nan"), mask=MASK)
