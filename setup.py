@@ -33,7 +33,7 @@ REQUIRED = [
 ]
 
 # pandas: tables of a user's own are tested with it; nothing else needs it.
-TEST = ["pytest>=8", "pytest-xdist", "ruff>=0.8", "pandas"]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis>=6", "ruff>=0.8", "pandas"]
 BENCH = ["torch==2.13.0"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
 

@@ -86,7 +86,8 @@ def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConf
     each modality with a private code, `probe_private` is of the mean of q(s_j|x_j), `probe_both` of both codes ([C] Table 3).
 
     Args:
-      test: the test examples to score, each with a label. A subset that no example has whole is left out.
+      test: the test examples to score, each with a label. A subset that no example has whole is left out, and so is one that
+        the training examples of one class alone have.
     """
     chosen = np.random.default_rng(config.evaluation_seed).permutation(len(data.train))[: config.probe_examples]
     fit = data.train.at(chosen)
@@ -99,6 +100,9 @@ def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConf
             given, labels = codes[subset][there], fit.label[there]
             counts = {PROBES[kind]: len(given)} | ({"probe_one_batch": PAPERS_BATCH} if kind == "shared" else {})
             for name, count in counts.items():
+                if not data.multi_label and len(np.unique(labels[:count])) < 2:
+                    log.warning("%s leaves out %s, which training examples of one class alone have.", name, ", ".join(subset))
+                    continue
                 found.setdefault(name, {})[subset_key(subset, model.names)] = score(
                     given[:count], labels[:count], test_codes[kind][subset][test_there], test.label[test_there]
                 )
@@ -245,10 +249,12 @@ def classifier_scores(data: MultimodalData, classifiers: Mapping[str, keras.Mode
     """Score of each coherence classifier on its modality's test values: the ceiling of what coherence can be.
 
     Returns:
-      `classifier_accuracy`; or `classifier_average_precision`, with `classifier_by_label`.
+      `classifier_accuracy`; or `classifier_average_precision`, with `classifier_by_label`. A modality that no test example has
+      is left out.
     """
     score = classifier.precisions if data.multi_label else classifier.accuracy
-    found = {name: score(model, *unimodal(data.test, name)) for name, model in classifiers.items()}
+    shown = {name: model for name, model in classifiers.items() if data.test.has([name]).any()}
+    found = {name: score(model, *unimodal(data.test, name)) for name, model in shown.items()}
     means = _means({f"classifier_{score_name(data)}": found})
     return means | ({"classifier_by_label": _by_label(found, data.class_names)} if data.multi_label else {})
 
@@ -276,7 +282,7 @@ def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str,
             key_parts={"dataset": data.name, "modality": m.name},
             seed=seed,
             epochs=catalog.classifier_epochs(data.name, m.name),
-            test=unimodal(data.test, m.name),
+            test=unimodal(data.test, m.name) if data.test.has([m.name]).any() else None,
         )
     return found
 

@@ -32,7 +32,8 @@ class TermMeans(keras.metrics.Metric):
     def update_state(self, terms: Mapping[str, tf.Tensor], mask: Mapping[str, tf.Tensor] | None, step: tf.Tensor):
         """Args:
         terms: `[B]` each, "loss" among them; the mean of one that is not there stays as it is.
-        mask: `[B]` booleans per modality, or None. step: of the optimizer, for the report.
+        mask: `[B]` booleans per modality; None, or a modality left out, means that nothing is missing. step: of the optimizer,
+          for the report.
         """
         nothing = tf.zeros_like(terms["loss"])
         values = tf.stack([terms.get(name, nothing) for name in self.about])
@@ -62,7 +63,8 @@ class TermMeans(keras.metrics.Metric):
     @staticmethod
     def _weight(modalities: Sequence[str], mask, like: tf.Tensor) -> tf.Tensor:
         weight = tf.ones_like(like)
-        for name in modalities if mask is not None else ():
+        # A modality without a mask is there everywhere, as `observe` has it.
+        for name in (n for n in modalities if n in (mask or ())):
             weight *= tf.cast(mask[name], like.dtype)
         return weight
 

@@ -10,7 +10,7 @@ import toys
 
 from mmtf import catalog, evaluate, judge, monitor, train
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
-from mmtf.data import digits, record
+from mmtf.data import digits, from_arrays, record
 from mmtf.data.dataset import Split
 from mmtf.errors import UserError
 from mmtf.modality import subsets
@@ -205,6 +205,54 @@ def test_without_labels_the_objective_is_judged(run, trained_on, monkeypatch):
         *("model", "dataset", "protocol", "seed", "step", "test_terms", "training", "data", "evaluation"),
     }
     assert "loss" in tables.metrics_table(metrics)
+
+
+def incomplete(labels):
+    """Three views of three classes, and which of them each of 180 examples has.
+
+    In training, only class 0 has a and b together. Of the 60 test examples some have a, some b, none both, and none has c.
+    """
+    rng, label, place = np.random.default_rng(0), np.arange(180) % 3, np.arange(180)
+    test = place >= 120
+    there = {
+        "a": np.where(test, place % 2 == 0, (label == 0) | (place % 2 == 0)),
+        "b": np.where(test, place % 2 == 1, (label == 0) | (place % 2 == 1)),
+        "c": ~test,
+    }
+    views = {name: rng.normal(size=(3, 4))[label] + 0.3 * rng.normal(size=(180, 4)) for name in there}
+    hidden = {name: np.where(there[name][:, None], x, 1e30) for name, x in views.items()}
+    return from_arrays(hidden, labels(label), there, test=test)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_examples_are_judged_by_the_modalities_that_they_have(tmp_path, multi_label):
+    data = incomplete(lambda c: np.stack([c == 0, c == 1], axis=1).astype(np.int64) if multi_label else c)
+    config = Config(
+        DataConfig(dataset="arrays"),
+        ModelConfig(shared_dim=3, private_dim=2),
+        TrainConfig(batch_size=30, steps=2, panels_every=0, strategy="one"),
+    )
+    path = train.train(config, tmp_path / "run", data=data).path
+    metrics = evaluate.evaluate(path, dataclasses.replace(HOW, cache_dir=str(tmp_path)), data=data)
+    assert set(metrics["probe"]) == set(metrics["probe_one_batch"]) == {"a", "b"}
+    assert set(metrics["coherence"]) == {"random"} | {f"{name}<-{given}" for name in "abc" for given in "ab"}
+    assert set(metrics["coherence_own_private"]) == {"a<-a", "b<-b"}
+    assert set(metrics[f"classifier_{metrics['score']}"]) == {"a", "b"}
+    terms = metrics["test_terms"]
+    assert {name for name in terms if "/" in name} == {f"{kind}/{n}" for kind in ("log_likelihood", "kl_private") for n in "ab"}
+    assert np.all(np.isfinite(list(terms.values())))
+    assert (path / "figures" / "coherence.png").exists()
+    assert "| b " in tables.metrics_table(metrics)
+
+
+def test_a_probe_of_one_class_is_left_out(caplog):
+    data = incomplete(lambda c: c)
+    # With test examples that have a and b, as the training examples of class 0 do.
+    data = dataclasses.replace(data, test=data.train)
+    model = catalog.build_model(Config(DataConfig(dataset="arrays"), ModelConfig(shared_dim=3)), data.modalities)
+    found = judge.latent_probes(model, data, data.test, HOW)
+    assert set(found["probe"]) == {"a", "b", "c", "a,c", "b,c"}
+    assert "probe leaves out a, b, which training examples of one class alone have" in caplog.text
 
 
 def test_coherence_during_training_needs_labels(tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 
+import games
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -228,13 +229,19 @@ MASK["text"] = np.random.default_rng(9).uniform(size=11) > 0.4
 MASK["text"] |= ~(MASK["vector"] | MASK["image"])
 
 
+def with_holes(values, mask):
+    """NaN or -1 in the gaps."""
+    there = {n: (mask or {}).get(n, np.ones(len(x), bool)).reshape(-1, *[1] * (x.ndim - 1)) for n, x in values.items()}
+    return {n: np.where(there[n], x, np.asarray(np.nan if x.dtype.kind == "f" else -1, x.dtype)) for n, x in values.items()}
+
+
 @pytest.mark.parametrize("kind", toys.MODELS)
 @pytest.mark.parametrize("mask", [None, MASK])
 def test_terms_are_means_over_the_examples_that_have_what_they_are_about(kind, mask, monkeypatch):
     """Over batches of 4, 4 and 3 examples, each with noise of its own; weighted by examples and not by batches."""
     monkeypatch.setattr(judge, "BATCH", 4)
     model, values = toys.model(kind, 2), toys.values(11)
-    split = Split(values, {n: np.arange(11) for n in values}, None, mask)
+    split = Split(with_holes(values, mask), {n: np.arange(11) for n in values}, None, mask)
     found = judge.objective_terms(model, split, 7, EvaluateConfig(evaluation_seed=5))
     totals, counts = dict.fromkeys(found, 0.0), dict.fromkeys(found, 0)
     for number, rows in enumerate((slice(0, 4), slice(4, 8), slice(8, 11))):
@@ -249,6 +256,38 @@ def test_terms_are_means_over_the_examples_that_have_what_they_are_about(kind, m
     assert list(found) == list(model.terms_about())
     assert found == pytest.approx({name: totals[name] / counts[name] for name in found}, rel=1e-5, abs=1e-4)
     assert found == {name: round(value, 4) for name, value in found.items()}
+
+
+@pytest.mark.parametrize("make", [lambda: toys.model("mmvae", 2, 2), lambda: games.model(count=2)], ids=["mmvae", "game"])
+def test_what_is_judged_of_an_example_is_its_own(make, monkeypatch):
+    """Neither what fills its gaps nor which modalities other examples have, in its batch or in others, changes it."""
+    monkeypatch.setattr(judge, "BATCH", 4)
+    # As many scores from each modality.
+    told = staticmethod(lambda classifier, values: values.reshape(len(values), -1)[:, :3])
+    monkeypatch.setattr(Told, "predict_scores", told)
+    monkeypatch.setattr(judge, "classifier", Told)
+    model, values, label = make(), toys.values(11, count=2), np.arange(11) % 3
+    rows = {n: np.arange(11) for n in values}
+    there = {"vector": np.arange(11) % 3 > 0, "image": np.arange(11) % 3 < 2}
+    # Every second example has everything there.
+    company = {n: m | (np.arange(11) % 2 == 1) for n, m in there.items()}
+    splits = Split(with_holes(values, there), rows, label, there), Split(values, rows, label, company)
+    for measure in (judge.code_means, _logits):
+        found, wanted = (tf.nest.flatten(measure(model, split)) for split in splits)
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one[::2], other[::2], rtol=1e-5, atol=1e-6)
+
+
+def _logits(model, split):
+    """By `Y<-K` what `Coherence` judges, `[N, 3]`: NaN of examples that do not have all of K."""
+    found = judge.Coherence(model, split, dict.fromkeys(model.names), HOW)._conditional_logits()["coherence"]
+    return {key: _spread(x, split.has(key.split("<-")[1].split(","))) for key, x in found.items()}
+
+
+def _spread(logits, there):
+    found = np.full((len(there), logits.shape[1]), np.nan)
+    found[there] = logits
+    return found
 
 
 def test_a_term_about_a_modality_that_no_example_has_is_left_out():

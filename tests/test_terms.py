@@ -27,6 +27,13 @@ def test_a_term_is_averaged_over_the_examples_that_have_its_modality():
     np.testing.assert_allclose(metric.result()["loss"], 3.0)
 
 
+def test_a_modality_without_a_mask_is_there_everywhere():
+    metric, mask = TermMeans({"loss": (), "both": ("a", "b"), "b": ("b",)}), {"a": tf.constant([True, False])}
+    terms = {"loss": [1.0, 1.0], "both": [2.0, 0.0], "b": [3.0, 5.0]}
+    metric.update_state({name: tf.constant(term) for name, term in terms.items()}, mask, 0)
+    assert {name: float(x) for name, x in metric.result().items()} == {"loss": 1.0, "both": 2.0, "b": 4.0}
+
+
 def test_the_first_step_that_is_no_number_is_kept():
     metric, good = make(), {"loss": tf.constant([1.0]), "log_likelihood/a": tf.constant([1.0])}
     metric.update_state(good, None, 5)

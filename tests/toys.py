@@ -30,11 +30,12 @@ SETTINGS = [(kind, private) for kind in MODELS for private in (0, 2) if private 
 
 
 def modalities(private=0, count=3):
-    """A vector, a small image and a text, each with its own likelihood and weights."""
+    """A vector, a small image and a text, each with its own likelihood and weights. private: size of all, or of each."""
+    sizes = private if isinstance(private, tuple) else (private,) * 3
     return (
-        Modality("vector", (4,), "normal", 1.5, private, 2.0, scale=0.5),
-        Modality("image", (2, 2, 1), "laplace", 1.0, private),
-        Modality("text", (3,), "categorical", 2.0, private, 0.5, num_classes=5),
+        Modality("vector", (4,), "normal", 1.5, sizes[0], 2.0, scale=0.5),
+        Modality("image", (2, 2, 1), "laplace", 1.0, sizes[1]),
+        Modality("text", (3,), "categorical", 2.0, sizes[2], 0.5, num_classes=5),
     )[:count]
 
 
@@ -110,6 +111,12 @@ class FixedNoise:
 
     def strata(self, stream):
         return self._keep(stream, lambda rng: (rng.permutation(self.n) + rng.uniform(size=self.n)) / self.n)
+
+    def at(self, rows):
+        """What was drawn until now, for some rows of the batch."""
+        found = FixedNoise(len(rows), self.seed)
+        found.drawn = {stream: draws[rows] for stream, draws in self.drawn.items()}
+        return found
 
     def _keep(self, stream, draw):
         if stream not in self.drawn:

@@ -12,6 +12,7 @@ from mmtf import runtime
 from mmtf.latent.coders import Coders, Codes
 from mmtf.latent.observed import Observed, observe
 from mmtf.modality import Modality, check_subset, subsets
+from mmtf.probability.family import family_of, parameters
 from mmtf.probability.likelihood import mean_value, shown_value
 from mmtf.probability.mixture import sample
 from mmtf.terms import TermMeans
@@ -91,7 +92,7 @@ class LatentModel(keras.Model):
         return {name: self._decode(name, shared, (private or {}).get(name)) for name in names}
 
     def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
-        """Every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j).
+        """Every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j); where it is missing, from p(s_j).
 
         Args:
           seed: `[2]` integers to sample the codes; None takes the means.
@@ -101,7 +102,7 @@ class LatentModel(keras.Model):
         _check_something_is_there(observed)
         codes = self._encode(observed)
         shared = _draw(self.posterior_of(codes, observed.present, tuple(observed.values)), seed, "shared")
-        private = {name: _draw(q, seed, f"private/{name}") for name, q in codes.private.items()}
+        private = {n: _draw(_or_prior(q, observed.present[n]), seed, f"private/{n}") for n, q in codes.private.items()}
         return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
 
     def generate(self, n: int | tf.Tensor, seed=(0, 0), mean: bool = False) -> dict[str, tf.Tensor]:
@@ -236,6 +237,12 @@ def _check_something_is_there(observed: Observed) -> None:
     there = sum(observed.present.values())
     if tf.executing_eagerly() and not tf.reduce_all(there > 0.0):
         raise ValueError(f"The mask says that example {int(tf.argmin(there))} has none of the modalities given; leave it out.")
+
+
+def _or_prior(q: tfd.Distribution, present: tf.Tensor) -> tfd.Distribution:
+    """q where the value is there, `[B]`; the prior, of location 0 and scale 1, where its encoder saw nothing."""
+    there, (loc, scale) = present[:, None] > 0.0, parameters(q)
+    return family_of(q).make(tf.where(there, loc, 0.0), tf.where(there, scale, 1.0))
 
 
 def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor | None = None) -> tf.Tensor:

@@ -198,7 +198,7 @@ def label_bars(
             _mark(
                 axes,
                 places,
-                [ceilings[title].get(label, np.nan) for label in rows],
+                [ceilings.get(title, {}).get(label, np.nan) for label in rows],
                 "red",
                 "dotted",
                 "classifier, on test data",

@@ -82,6 +82,10 @@ class JMVAE(MultimodalVAE):
     def schedule(self, step):
         return super().schedule(step) | {"alpha": float(self.betas.between(self.alpha_start, self.alpha, step))}
 
+    def terms_about(self):
+        # Only a whole example has the joint encoder's posterior, to which experts are drawn.
+        return {name: self.names if name.startswith("kl_experts/") else about for name, about in super().terms_about().items()}
+
     def elbos(self, observed: Observed, codes: Codes, noise):
         posterior = self.posterior_of(codes, observed.present, tuple(observed.values))
         whole = tf.reduce_min(tf.stack(list(observed.present.values())), axis=0) * float(codes.joint is not None)

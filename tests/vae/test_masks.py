@@ -19,11 +19,20 @@ FILLERS = {
     "nan": lambda x: np.full_like(x, np.nan) if x.dtype.kind == "f" else np.full_like(x, -(2**31)),
     "huge": lambda x: np.full_like(x, 1e30) if x.dtype.kind == "f" else np.full_like(x, 2**31 - 1),
 }
-SETTINGS = [*toys.SETTINGS, ("mvae_subsets", 2)]
+# Objectives that the models have besides.
+VARIANTS = {
+    "mvae_subsets": ("mvae", {"random_subsets": 2}),
+    "mmvae_iw_tight": ("mmvae_iw", {"bound": "tight"}),
+    "mmvae_iw_tight_iwae": ("mmvae_iw", {"bound": "tight", "estimator": "iwae"}),
+    "mmvae_iw_tight_stl": ("mmvae_iw", {"bound": "tight", "estimator": "stl"}),
+}
+KINDS = [*toys.MODELS, *VARIANTS]
+SETTINGS = [*toys.SETTINGS, *((kind, 2) for kind in VARIANTS)]
 
 
-def make(kind, private):
-    return toys.model("mvae", private, random_subsets=2) if kind == "mvae_subsets" else toys.model(kind, private)
+def make(kind, private=2):
+    name, options = VARIANTS.get(kind, (kind, {}))
+    return toys.model(name, private, **options)
 
 
 def filled(values, filler):
@@ -32,11 +41,11 @@ def filled(values, filler):
 
 def loss_and_gradients(model, values, mask):
     with tf.GradientTape() as tape:
-        terms = model.terms(values, mask, FixedNoise(len(values["text"])), 0)
+        terms = model.terms(values, mask, FixedNoise(len(values["vector"])), 0)
         loss = tf.reduce_mean(terms["loss"])
-    return terms, [
-        np.asarray(tf.convert_to_tensor(g)) for g in tape.gradient(loss, [v.value for v in model.trainable_variables])
-    ]
+    # Of a modality that is not given at all, zeros.
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables], unconnected_gradients="zero")
+    return terms, [np.asarray(tf.convert_to_tensor(g)) for g in gradients]
 
 
 @pytest.mark.parametrize(("kind", "private"), SETTINGS)
@@ -63,19 +72,30 @@ def test_fillers_influence_nothing(kind, private, filler):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("kind", list(toys.MODELS))
-def test_a_missing_modality_leaves_every_term(kind):
-    """With the text missing from all, likelihood, divergence and posterior are those of a model without text."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_modality_leaves_every_term_and_gradient(kind):
+    """With the text missing from all, likelihood, divergence and gradients are those of a model without text."""
     values, without = toys.values(N), toys.values(N, count=2)
     mask = {"vector": np.ones(N, bool), "image": np.ones(N, bool), "text": np.zeros(N, bool)}
-    model = toys.model(kind, 2)
-    masked = model.terms(values, mask, FixedNoise(N), 0)
-    fewer = model.terms(without, None, FixedNoise(N), 0)
-    for name, term in masked.items():
+    model = make(kind)
+    masked, fewer = loss_and_gradients(model, values, mask), loss_and_gradients(model, without, None)
+    for name, term in masked[0].items():
         if name.endswith("/text") or name.startswith("only_text"):
             np.testing.assert_array_equal(term, 0.0)
         else:
-            np.testing.assert_allclose(term, fewer[name], rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(term, fewer[0][name], rtol=1e-5, atol=1e-6)
+    for a, b in zip(masked[1], fewer[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", list(toys.MODELS))
+def test_a_term_is_there_for_whom_it_is_about(kind):
+    """So that its mean is over those. (Of one modality alone the experts are the posterior, at no distance from it.)"""
+    model, several = toys.model(kind), sum(m.astype(int) for m in MASK.values()) > 1
+    terms = model.terms(toys.values(N), MASK, FixedNoise(N), 0)
+    for name, about in model.terms_about().items():
+        has = np.all([several, *(MASK[n] for n in about)], axis=0)
+        np.testing.assert_array_equal((np.asarray(terms[name]) != 0.0)[several], has[several], err_msg=name)
 
 
 @pytest.mark.parametrize("kind", list(toys.MODELS))
@@ -90,9 +110,9 @@ def test_posterior_of_a_masked_batch_is_that_of_each_example_s_own_subset(kind):
         np.testing.assert_allclose(batch.log_prob(np.zeros([N, 3], np.float32))[i], alone.log_prob(point)[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", list(toys.MODELS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_example_does_not_depend_on_its_neighbours(kind):
-    model, noise = toys.model(kind), FixedNoise(N)
+    model, noise = make(kind), FixedNoise(N)
     values, others = toys.values(N), toys.values(N, seed=9)
     mixed = {n: np.concatenate([values[n][:3], others[n][3:]]) for n in values}
     mask = {n: np.concatenate([MASK[n][:3], ~MASK[n][3:]]) for n in MASK}
@@ -101,8 +121,9 @@ def test_an_example_does_not_depend_on_its_neighbours(kind):
         np.testing.assert_allclose(first[name][:3], second[name][:3], rtol=1e-6, err_msg=name)
 
 
-def test_an_example_without_any_modality_contributes_nothing():
-    model, values = toys.model("mmjsd"), toys.values(N)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_example_without_any_modality_contributes_nothing(kind):
+    model, values = make(kind), toys.values(N)
     mask = {n: np.arange(N) > 0 for n in values}
     terms, gradients = loss_and_gradients(model, values, mask)
     assert all(np.all(np.isfinite(g)) for g in gradients)

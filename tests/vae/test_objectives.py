@@ -204,27 +204,6 @@ def test_the_terms_add_up_to_the_loss():
     assert list(terms) == list(model.terms_about())
 
 
-@pytest.mark.parametrize("kind", list(toys.MODELS))
-def test_order_of_the_modalities_does_not_matter_to_the_divergence(kind):
-    """The same networks in a model that lists its modalities backwards; only the mixture's draw depends on the order."""
-    model, values, noise = toys.model(kind), toys.values(N), FixedNoise(N)
-    backwards = toys.MODELS[kind](
-        list(model.modalities.values())[::-1],
-        model.coders.encoders,
-        model.coders.decoders,
-        shared_dim=SHARED,
-        betas=model.betas,
-        **toys.further(kind, toys.encoder, toys.modalities(2)),
-    )
-    backwards.coders.heads = model.coders.heads
-    if kind == "jmvae":
-        backwards.joint_encoder = model.joint_encoder
-    key = "joint/divergence" if kind == "mvae" else "divergence"
-    assert list(backwards.names) == list(model.names)[::-1]
-    first, second = (m.terms(values, None, noise, 0)[key] for m in (model, backwards))
-    np.testing.assert_allclose(first, second, rtol=1e-5)
-
-
 def test_random_subsets_add_bounds_of_two_modalities():
     model = toys.model("mvae", random_subsets=2)
     terms = model.terms(toys.values(60), None, FixedNoise(60), 0)

@@ -38,6 +38,22 @@ def test_reconstruct_takes_the_joint_posterior_and_each_one_s_own_private_code(m
         np.testing.assert_allclose(private, codes.private[name].loc, rtol=1e-5, atol=1e-6)
 
 
+def test_reconstruct_fills_a_gap_as_translate_does(model, monkeypatch):
+    """No encoder has seen the value: its private code is the prior's mean, or a draw from the prior."""
+    values, mask = toys.values(2000), {"image": np.arange(2000) % 2 == 0}
+    gaps = ~mask["image"]
+    found = model.reconstruct(values, mask)["image"]
+    others = {name: values[name][gaps] for name in ("vector", "text")}
+    np.testing.assert_allclose(found[gaps], model.translate(others)["image"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found[~gaps], model.reconstruct(values)["image"][~gaps])
+    seen = record_codes(model, monkeypatch)
+    model.reconstruct(values, mask, seed=(0, 1))
+    drawn, q = seen["image"][1], model.encode(values).private["image"]
+    np.testing.assert_allclose(drawn[gaps].mean(axis=0), 0.0, atol=4 / np.sqrt(1000))
+    np.testing.assert_allclose(drawn[gaps].std(axis=0), 1.0, atol=0.1)
+    np.testing.assert_allclose(np.std((drawn - q.loc)[~gaps] / q.stddev()[~gaps], axis=0), 1.0, atol=0.1)
+
+
 def test_translate_takes_the_source_s_posterior_and_private_codes_from_the_prior(model, monkeypatch):
     values, seen = toys.values(2000), record_codes(model, monkeypatch)
     given = {"image": values["image"]}
