@@ -34,7 +34,8 @@ REQUIRED = [
 
 # pandas: tables of a user's own are tested with it; nothing else needs it.
 TEST = ["pytest>=8", "pytest-xdist", "ruff>=0.8", "pandas"]
-BENCH = ["torch==2.13.0"]
+# torch is pinned: alone, multivae would bring the newest.
+BENCH = ["torch==2.13.0", "multivae==1.0.3"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
 
 setup(
