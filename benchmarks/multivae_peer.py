@@ -194,11 +194,13 @@ def optimizer(model: BaseMultiVAE, config: Config) -> torch.optim.Optimizer:
     return torch.optim.Adam(model.parameters(), lr=config.train.learning_rate, **ADAM)
 
 
-def step(model: BaseMultiVAE, adam: torch.optim.Optimizer, data: DatasetOutput) -> None:
-    """One update, and nothing else."""
+def step(model: BaseMultiVAE, adam: torch.optim.Optimizer, data: DatasetOutput) -> torch.Tensor:
+    """One update, and nothing else; returns the loss."""
     adam.zero_grad()
-    model(data).loss.backward()
+    loss = model(data).loss
+    loss.backward()
     adam.step()
+    return loss
 
 
 def mean_loss(model: BaseMultiVAE, data: DatasetOutput) -> torch.Tensor:

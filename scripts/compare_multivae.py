@@ -64,9 +64,9 @@ def _bounds(machine: dict) -> None:
     for model in MODELS.value:
         found[model] = multivae_bounds.compare(model, BATCH_SIZE.value, range(SEEDS.value), EPOCHS.value)
         _keep("bounds", model, found[model], machine, (BATCH_SIZE, SEEDS, EPOCHS))
-    far, terms = multivae_bounds.far_apart(found)
+    rare, terms = multivae_bounds.rare(found)
     print(f"\nTerms on the test split after training, batch {BATCH_SIZE.value}\n\n{multivae_bounds.table(found)}\n")
-    print(f"{far} of all {terms} terms are further apart than {multivae_bounds.FAR} standard errors.")
+    print(f"{rare} of all {terms} terms have p < {multivae_bounds.RARE}.")
     print(f"\nLoss at the weights of multivae\n\n{multivae_bounds.table_of_losses(found)}", flush=True)
 
 

@@ -14,13 +14,24 @@ multivae_peer = pytest.importorskip("multivae_peer")
 multivae_bounds = pytest.importorskip("multivae_bounds")
 
 
-def test_distances_are_in_standard_errors():
-    difference, errors = multivae_bounds.distance([1.0, 2.0, 3.0], [2.0, 4.0, 6.0])
-    assert difference == pytest.approx(2.0)
-    assert errors == pytest.approx(2.0 / np.sqrt((1.0 + 4.0) / 3))
-    found = {"mvae": {"mmtf": {"loss": [1.0, 2.0, 3.0]}, "multivae": {"loss": [11.0, 12.0, 13.0]}, "multivae_itself": [1.0]}}
-    assert multivae_bounds.far_apart(found) == (1, 1)
-    assert "| mvae | loss | 2.00 ± 1.00 | 12.00 ± 1.00 | +10.00 | +12.2 |" in multivae_bounds.table(found)
+def test_distances_come_with_their_probability():
+    # 4 degrees of freedom: |t| is 2.776 in 5 of 100.
+    difference, p = multivae_bounds.distance([-1.0, 0.0, 1.0], [2.776 * np.sqrt(2 / 3) + x for x in (-1.0, 0.0, 1.0)])
+    assert difference == pytest.approx(2.2666, abs=1e-3)
+    assert p == pytest.approx(0.05, abs=1e-4)
+
+
+def test_the_table_counts_what_is_rare():
+    found = {
+        "mvae": {
+            "mmtf": {"loss": [1.0, 2.0, 3.0], "only_digit/divergence": [1.0, 2.0, 3.0]},
+            "multivae": {"loss": [11.0, 12.0, 13.0], "only_digit/divergence": [1.0, 2.0, 3.0]},
+            "multivae_itself": [1.0],
+        }
+    }
+    assert multivae_bounds.rare(found) == (1, 2)
+    lines = multivae_bounds.table(found).splitlines()
+    assert lines[2:] == ["| mvae | loss | 2.00 ± 1.00 | 12.00 ± 1.00 | +10.00 | 0.00 |"]
 
 
 def test_at_the_same_weights_the_library_agrees_with_our_evaluator():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import catalog
+from mmtf import catalog, train
 from mmtf.data import digits
 from mmtf.modality import subsets
 
@@ -57,16 +57,22 @@ def both_models(model, **own):
     return ours, peer, data.train.take(np.arange(BATCH) * 7)
 
 
-def losses_and_gradients(model, monkeypatch, **own):
-    """Our mean loss and the library's, and for each weight both gradients in our layout."""
-    ours, peer, values = both_models(model, **own)
-    drawn, rng = [], np.random.default_rng(0)
+@pytest.fixture
+def drawn(monkeypatch):
+    """What the library has drawn, in order."""
+    found, rng = [], np.random.default_rng(0)
 
     def standard_normal(shape, dtype, device):
-        drawn.append(rng.standard_normal(tuple(shape), np.float32))
-        return torch.from_numpy(drawn[-1])
+        found.append(rng.standard_normal(tuple(shape), np.float32))
+        return torch.from_numpy(found[-1])
 
     monkeypatch.setattr(torch.distributions.normal, "_standard_normal", standard_normal)
+    return found
+
+
+def losses_and_gradients(model, drawn, **own):
+    """Our mean loss and the library's, and for each weight both gradients in our layout."""
+    ours, peer, values = both_models(model, **own)
     peer_loss = multivae_peer.mean_loss(peer, multivae_peer.batch(values))
     peer_loss.backward()
     with tf.GradientTape() as tape:
@@ -95,17 +101,38 @@ def check_gradients(gradients):
     ],
     ids=list(multivae_experiments.MODELS),
 )
-def test_same_loss_and_gradients(model, own, monkeypatch):
-    loss, peer_loss, gradients = losses_and_gradients(model, monkeypatch, **own)
+def test_same_loss_and_gradients(model, own, drawn):
+    loss, peer_loss, gradients = losses_and_gradients(model, drawn, **own)
     assert peer_loss == pytest.approx(loss, rel=1e-6)
     check_gradients(gradients)
 
 
-def test_same_gradients_of_the_dreg_estimator(monkeypatch):
+def test_same_gradients_of_the_dreg_estimator(drawn):
     """Its loss is another: sum_k w_k log w_k with constant shares w_k in front, which is no bound."""
-    loss, peer_loss, gradients = losses_and_gradients("mmvae_iw", monkeypatch, gradient_estimator="dreg", **EQUAL_WEIGHTS)
+    loss, peer_loss, gradients = losses_and_gradients("mmvae_iw", drawn, gradient_estimator="dreg", **EQUAL_WEIGHTS)
     assert peer_loss < loss
     check_gradients(gradients)
+
+
+@pytest.mark.parametrize("model", ["mvae", "mopoe", "jmvae", "mvtcae"])
+def test_the_same_steps_lead_to_the_same_losses(model, drawn):
+    """Ten updates under the same batches and noise: the optimizers, too, do the same."""
+    ours, peer, _ = both_models(model)
+    config = multivae_experiments.experiment(model, BATCH)
+    train.compile_model(ours, config.train, 10, 10, tf.distribute.get_strategy())
+    adam, split, losses = multivae_peer.optimizer(peer, config), digits.load(1, scenes_per_digit=1).train, []
+    for step in range(10):
+        values = split.take(np.arange(step * BATCH, (step + 1) * BATCH))
+        drawn.clear()
+        peer_loss = multivae_peer.step(peer, adam, multivae_peer.batch(values))
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(ours.terms(values, None, Recorded(model, drawn), 0)["loss"])
+        ours.optimizer.apply(tape.gradient(loss, ours.trainable_variables), ours.trainable_variables)
+        losses.append((float(loss), peer_loss.item()))
+    # Rounding grows from step to step.
+    for loss, peer_loss in losses:
+        assert peer_loss == pytest.approx(loss, rel=2e-3)
+    assert losses[-1][0] < 0.9 * losses[0][0]
 
 
 @pytest.mark.parametrize("model", multivae_experiments.MODELS)
