@@ -81,7 +81,7 @@ def judge_itself(peer, split: Split) -> float:
         peer.model_config.loss = "iwae_looser"
     with torch.no_grad():
         losses = [len(batch["digit"]) * multivae_peer.mean_loss(peer, multivae_peer.batch(batch)) for batch in _batches(split)]
-    return float(sum(losses)) / len(split)
+    return round(float(sum(losses)) / len(split), 3)
 
 
 def _batches(split: Split) -> Iterable[dict[str, np.ndarray]]:
@@ -96,6 +96,12 @@ def distance(ours: Sequence[float], peers: Sequence[float]) -> tuple[float, floa
     """Difference of two means, the peer's less ours, and the p-value of Welch's test that there is none."""
     test = scipy.stats.ttest_ind(peers, ours, equal_var=False)
     return statistics.mean(peers) - statistics.mean(ours), float(test.pvalue)
+
+
+def report(found: Mapping[str, Mapping]) -> str:
+    """Markdown of all that `compare` found, by model."""
+    count = "{} of all {} terms have p < {}.".format(*rare(found), RARE)
+    return f"{table(found)}\n\n{count}\n\nLoss at the weights of multivae\n\n{table_of_losses(found)}"
 
 
 def table(found: Mapping[str, Mapping]) -> str:

@@ -1,9 +1,5 @@
-"""Compares our models with those of the library `multivae`, what they find and how fast: python scripts/compare_multivae.py
+"""Compares our models with those of the library `multivae`, what they find and how fast: python scripts/compare_multivae.py"""
 
-Both libraries train the same networks from the same weights on the same data with the same objective; see benchmarks/README.md.
-"""
-
-import json
 import os
 import sys
 from pathlib import Path
@@ -12,7 +8,6 @@ from absl import flags
 
 from mmtf import console
 from mmtf.errors import UserError
-from mmtf.rundir import write_atomically
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -21,11 +16,8 @@ import interleaved  # noqa: E402
 import multivae_experiments  # noqa: E402
 import multivae_speed  # noqa: E402
 
-RESULTS = BENCHMARKS / "multivae.json"
-
-MODELS = flags.DEFINE_multi_enum(
-    "model", [*multivae_experiments.MODELS], [*multivae_experiments.MODELS], "Models; by default all."
-)
+ALL = list(multivae_experiments.MODELS)
+MODELS = flags.DEFINE_multi_enum("model", ALL, ALL, "Models; by default all.")
 BATCH_SIZE = flags.DEFINE_integer("batch_size", 128, "Examples per step.", lower_bound=1)
 SEEDS = flags.DEFINE_integer("seeds", 3, "Seeds that both libraries train with, two or more; 0 for no training.", lower_bound=0)
 EPOCHS = flags.DEFINE_integer("epochs", 2, "Passes over the 28,000 training examples for each seed.", lower_bound=1)
@@ -64,10 +56,7 @@ def _bounds(machine: dict) -> None:
     for model in MODELS.value:
         found[model] = multivae_bounds.compare(model, BATCH_SIZE.value, range(SEEDS.value), EPOCHS.value)
         _keep("bounds", model, found[model], machine, (BATCH_SIZE, SEEDS, EPOCHS))
-    rare, terms = multivae_bounds.rare(found)
-    print(f"\nTerms on the test split after training, batch {BATCH_SIZE.value}\n\n{multivae_bounds.table(found)}\n")
-    print(f"{rare} of all {terms} terms have p < {multivae_bounds.RARE}.")
-    print(f"\nLoss at the weights of multivae\n\n{multivae_bounds.table_of_losses(found)}", flush=True)
+    print(f"\nTerms on the test split after training, batch {BATCH_SIZE.value}\n\n{multivae_bounds.report(found)}", flush=True)
 
 
 def _speed(machine: dict) -> None:
@@ -81,13 +70,9 @@ def _speed(machine: dict) -> None:
 
 
 def _keep(part: str, model: str, found: dict, machine: dict, settings: tuple) -> None:
-    """Puts a model's figures into the file, with their conditions; those of other models stay."""
-    if not WRITE.value:
-        return
-    results = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-    conditions = {"machine": machine, "settings": {flag.name: flag.value for flag in settings}}
-    results.setdefault(part, {})[model] = {"conditions": conditions, "found": found}
-    write_atomically(RESULTS, (json.dumps(results, indent=2) + "\n").encode())
+    if WRITE.value:
+        conditions = {"machine": machine, "settings": {flag.name: flag.value for flag in settings}}
+        comparisons.keep(BENCHMARKS / "multivae.json", part, model, {"conditions": conditions, "found": found})
 
 
 if __name__ == "__main__":

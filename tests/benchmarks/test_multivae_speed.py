@@ -1,5 +1,8 @@
 """The comparison of speed with `multivae`: who is compared, and which way its ratios go."""
 
+import json
+
+import comparisons
 import contenders
 import interleaved
 import multivae_experiments
@@ -21,6 +24,19 @@ def test_ratios_are_our_rate_over_theirs():
     rows = interleaved.summary(turns, "mmtf_mvae")
     named = {"mmtf": rows["mmtf_mvae"], "trainer": rows["multivae_mvae"], "loop": rows["multivae_mvae_gathered"]}
     assert "| mvae | 10.0 | 5.0 | 6.7 | 2.00 [2.00, 2.00] | 1.50 [1.50, 1.50] |" in multivae_speed.table({"mvae": named})
+
+
+def test_kept_rows_leave_the_others(tmp_path):
+    path = tmp_path / "results.json"
+    for part, name, row in [
+        ("speed", "a", {"x": 1}),
+        ("bounds", "a", {"x": 2}),
+        ("speed", "b", {"x": 3}),
+        ("speed", "a", {"x": 4}),
+    ]:
+        comparisons.keep(path, part, name, row)
+    assert json.loads(path.read_text()) == {"speed": {"a": {"x": 4}, "b": {"x": 3}}, "bounds": {"a": {"x": 2}}}
+    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("name", ["multivae_mopoe", "multivae_mopoe_gathered"])
