@@ -34,7 +34,8 @@ REQUIRED = [
 
 # pandas: tables of a user's own are tested with it; nothing else needs it.
 TEST = ["pytest>=8", "pytest-xdist", "hypothesis>=6", "ruff>=0.8", "pandas"]
-BENCH = ["torch==2.13.0"]
+# multivae wants a torchvision: pip takes that of the torch pinned here, and without the pin the newest of both.
+BENCH = ["torch==2.13.0", "multivae==1.0.3"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
 
 setup(

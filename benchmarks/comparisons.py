@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import interleaved
+
+from mmtf.rundir import write_atomically
 
 
 class Length(NamedTuple):
@@ -33,3 +37,10 @@ def paper_input(batch_size: int, length: Length) -> dict[str, float]:
         turns = interleaved.race([contender], length.rounds, 20 * length.steps, length.warm_up)
         rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
         return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
+
+
+def keep(path: Path, part: str, name: str, row: dict) -> None:
+    """Puts one row of a part into a file of results; what else stands there stays."""
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results.setdefault(part, {})[name] = row
+    write_atomically(path, (json.dumps(results, indent=2) + "\n").encode())

@@ -13,9 +13,11 @@ import json
 import os
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 
+import multivae_experiments
 import numpy as np
 
 from mmtf import console
@@ -70,14 +72,12 @@ class Turns:
 
 def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
     """Our mmJSD."""
-    console.load_tensorflow()
-    from mmtf import catalog
-    from mmtf.data import pipeline
+    _vae(experiment(batch_size), turns, xla)
 
-    config = experiment(batch_size)
-    data = catalog.load_data(config.data)
-    batches = pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
-    _fit(config, data.modalities, batches, turns, xla)
+
+def mmtf_beside_multivae(batch_size: int, turns: Turns, *, model: str) -> None:
+    """Ours of a model that `multivae` has too."""
+    _vae(multivae_experiments.experiment(model, batch_size), turns)
 
 
 def mmali(batch_size: int, turns: Turns) -> None:
@@ -88,6 +88,16 @@ def mmali(batch_size: int, turns: Turns) -> None:
     config = game()
     batches = pipeline.turns(game_sized_split(), batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS, single=True)
     _fit(config, (mnist_svhn.MNIST, mnist_svhn.SVHN), batches, turns)
+
+
+def _vae(config: Config, turns: Turns, xla: bool = False) -> None:
+    console.load_tensorflow()
+    from mmtf import catalog
+    from mmtf.data import pipeline
+
+    data = catalog.load_data(config.data)
+    batches = pipeline.batches(data.train, config.train.batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
+    _fit(config, data.modalities, batches, turns, xla)
 
 
 def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -> None:
@@ -189,6 +199,28 @@ def torch_mmali(batch_size: int, turns: Turns, *, cached: bool = False) -> None:
         turns.done(1)
 
 
+def multivae(batch_size: int, turns: Turns, *, model: str, gathered: bool = False) -> None:
+    """The model of `multivae` under its own trainer; with `gathered` in the plainest loop, whole batches gathered at once."""
+    import multivae_peer
+
+    from mmtf.data import digits
+
+    config = multivae_experiments.experiment(model, batch_size)
+    split = digits.load(pairings=config.data.pairings, seed=config.data.data_seed).train
+    peer = multivae_peer.build(config, digits.MODALITIES)
+    if gathered:
+        optimizer = multivae_peer.optimizer(peer, config)
+        turns.done()
+        for batch in multivae_peer.gathered(split, config):
+            multivae_peer.step(peer, optimizer, batch)
+            turns.done(1)
+    data, each_step = multivae_peer.dataset(split), functools.partial(turns.done, 1)
+    with tempfile.TemporaryDirectory() as folder:  # only the end of training would write to it, and there is none
+        trainer = multivae_peer.trainer(peer, data, config, MAX_STEPS, folder, each_step)
+    turns.done()
+    trainer.train()
+
+
 def peer_input(batch_size: int, turns: Turns) -> None:
     """The peer's input pipeline alone."""
     turns.done()
@@ -218,6 +250,12 @@ CONTENDERS: dict[str, Callable] = {
     "torch_mmali": torch_mmali,
     "torch_mmali_cached": functools.partial(torch_mmali, cached=True),
 }
+for _model in multivae_experiments.MODELS:
+    CONTENDERS |= {
+        f"mmtf_{_model}": functools.partial(mmtf_beside_multivae, model=_model),
+        f"multivae_{_model}": functools.partial(multivae, model=_model),
+        f"multivae_{_model}_gathered": functools.partial(multivae, model=_model, gathered=True),
+    }
 
 
 def main() -> None:
