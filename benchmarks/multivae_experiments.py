@@ -7,7 +7,7 @@ from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 # Their own settings where both libraries know them, otherwise ours. `multivae` has a beta for its MMVAE and does not use it.
 MODELS = {
     "mvae": {"beta": 5.0},
-    "mmvae_iw": {"beta": 1.0, "importance_samples": 3},
+    "mmvae_iw": {"beta": 1.0, "importance_samples": 3, "gradient_estimator": "dreg"},
     "mopoe": {"beta": 5.0},
     "jmvae": {"beta": 5.0, "alpha": 0.1},
     "mvtcae": {"beta": 2.5, "alpha": 0.1},

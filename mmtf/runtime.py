@@ -125,6 +125,15 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
+def leave_sums_as_they_are() -> None:
+    """Keeps TensorFlow's optimizer of graphs from rearranging arithmetic, for this process.
+
+    In a loop inside of a step it adds the parts of a loss up in another order each time that the graph is built, so that a
+    resumed run differs in the last digit; and it has taken terms that are broadcast for terms of the others' shape.
+    """
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+
+
 def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:
     """Whether XLA pays: on an accelerator. On CPU it makes these convolutions slower, and under several replicas it fails."""
     return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync == 1

@@ -56,6 +56,8 @@ def train(
         # What a mask hides may be anything, in the pool too.
         used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
         checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
+    if config.train.microbatch:
+        runtime.leave_sums_as_they_are()
     strategy = runtime.make_strategy(config.train.strategy)
     _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
     with strategy.scope():
