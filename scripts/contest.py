@@ -41,32 +41,35 @@ def main(argv):
         )
     with concurrent.futures.ThreadPoolExecutor(JOBS.value) as pool:
         rows = list(pool.map(_compete, files))
-    table = tables.contest_table({f.stem: row for f, row in zip(files, rows, strict=True)})
+    table = tables.contest_table({f.stem: row for f, row in zip(files, rows, strict=True) if row})
+    lost = [f.stem for f, row in zip(files, rows, strict=True) if not row]
+    table += f"\n\nNot to the end: {', '.join(lost)}." if lost else ""
     print(table)
     if TABLE.value:
         write_atomically(Path(TABLE.value), (table + "\n").encode())
 
 
-def _compete(file: Path) -> dict:
-    """metrics.json of one system, trained and judged unless it is there."""
+def _compete(file: Path) -> dict | None:
+    """metrics.json of one system, trained and judged unless it is there; None if that failed, with the reason printed."""
     run = Path(RUN_DIR.value) / file.stem
     if not (run / "metrics.json").is_file():
         print(f"{file.stem}: training", flush=True)
         train = [f"--flagfile={file}", f"--max_seconds={MAX_SECONDS.value}", f"--clock={CLOCK.value}", f"--seed={SEED.value}"]
         train += [f"--steps={MOST_STEPS}", "--steps_per_epoch=50", "--learning_rate_schedule=constant", "--panels_every=0"]
-        _call("train.py", run, [*train, "--overwrite"] if run.exists() else train)
-        _call("evaluate.py", run, [])
+        if not (_call("train.py", run, [*train, "--overwrite"] if run.exists() else train) and _call("evaluate.py", run, [])):
+            return None
     found = RunDirectory.open(run).read_json("metrics.json")
     print(f"{file.stem}: {found['training']['steps']} steps in {found['training']['seconds']:.0f} s", flush=True)
     return found
 
 
-def _call(script: str, run: Path, arguments: list[str]) -> None:
+def _call(script: str, run: Path, arguments: list[str]) -> bool:
     environment = os.environ | (ONE_THREAD if JOBS.value > 1 else {})
     command = [sys.executable, str(ROOT / "scripts" / script), f"--run_dir={run}", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        print(f"{run.name}: {script} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+    return done.returncode == 0
 
 
 if __name__ == "__main__":
