@@ -1,7 +1,7 @@
 """Trains systems for the same time each and tells what they came to: python scripts/contest.py --max_seconds=300
 
-Every system is a flag file; all get as much time, at constant learning rates, in epochs of 50 steps. A run that
-is there already and was judged is taken as it is, so that a contest that was stopped goes on where it was.
+Every system is a flag file; all get as much time, at constant learning rates, in epochs of 50 steps. A run that is there
+and was judged is taken as it is, so that a contest that was stopped goes on; one that was not is left alone, and named.
 """
 
 import concurrent.futures
@@ -56,7 +56,7 @@ def _compete(file: Path) -> dict | None:
         print(f"{file.stem}: training", flush=True)
         train = [f"--flagfile={file}", f"--max_seconds={MAX_SECONDS.value}", f"--clock={CLOCK.value}", f"--seed={SEED.value}"]
         train += [f"--steps={MOST_STEPS}", "--steps_per_epoch=50", "--learning_rate_schedule=constant", "--panels_every=0"]
-        if not (_call("train.py", run, [*train, "--overwrite"] if run.exists() else train) and _call("evaluate.py", run, [])):
+        if not (_call("train.py", run, train) and _call("evaluate.py", run, [])):
             return None
     found = RunDirectory.open(run).read_json("metrics.json")
     print(f"{file.stem}: {found['training']['steps']} steps in {found['training']['seconds']:.0f} s", flush=True)

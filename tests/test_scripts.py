@@ -117,3 +117,12 @@ def test_a_contest_goes_on_with_the_runs_that_are_there(tmp_path):
 def test_a_contest_of_what_is_not_there_is_refused(tmp_path):
     done = script("contest.py", "--systems=nothing.cfg", f"--run_dir={tmp_path}")
     assert (done.returncode, "not nothing.cfg" in done.stderr) == (2, True)
+
+
+def test_a_contest_leaves_a_run_that_was_not_judged_as_it_is(tmp_path):
+    run = RunDirectory.claim(tmp_path / "mvae", Config())
+    run.begin(Config(), (), {})
+    done = script("contest.py", f"--systems={ROOT / 'configs/digits/mvae.cfg'}", f"--run_dir={tmp_path}")
+    assert "mvae: train.py ended with 2" in done.stdout
+    assert "Not to the end: mvae." in done.stdout
+    assert RunDirectory.open(run.path).config() == Config()

@@ -98,8 +98,7 @@ def constant(q: tfd.Distribution) -> tfd.Distribution:
 def log_density(q: tfd.Distribution, code: tf.Tensor) -> tf.Tensor:
     """log q at codes `[..., B, D]`: -> `[..., B]`, of an expert, a prior or a mixture of experts.
 
-    What `log_prob` says. TFP's goes through general linear operators, and fails for parameters of more axes than the codes have
-    where sizes are not known before the step.
+    What `log_prob` says, which of a Gaussian goes through general linear operators.
     """
     if isinstance(q, tfd.MixtureSameFamily):
         each = log_density(q.components_distribution, code[..., None, :])

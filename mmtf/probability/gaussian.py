@@ -16,17 +16,6 @@ tfd = tfp.distributions
 Weight = float | tf.Tensor
 
 
-def diagonal_normal(loc: tf.Tensor, log_variance: tf.Tensor) -> tfd.MultivariateNormalDiag:
-    """N(loc, exp(log_variance) I), from two `[B, D]` outputs of an encoder; always float32."""
-    loc, log_variance = tf.cast(loc, tf.float32), tf.cast(log_variance, tf.float32)
-    return tfd.MultivariateNormalDiag(loc, tf.exp(0.5 * log_variance))
-
-
-def standard_normal(dim: int) -> tfd.MultivariateNormalDiag:
-    """The prior N(0, I) over `[dim]`."""
-    return tfd.MultivariateNormalDiag(tf.zeros([dim]), tf.ones([dim]))
-
-
 def weighted_product(experts: Sequence[tfd.MultivariateNormalDiag], weights: Sequence[Weight]):
     """The Gaussian proportional to prod_k q_k^{w_k}: precisions and precision-weighted means add up.
 

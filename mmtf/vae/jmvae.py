@@ -12,7 +12,8 @@ from mmtf.latent.coders import Codes, check_shape
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import product_of_experts
 from mmtf.networks.joint import JointEncoder
-from mmtf.probability.gaussian import diagonal_normal, stddev
+from mmtf.probability.family import NORMAL
+from mmtf.probability.gaussian import stddev
 from mmtf.runtime import derived_seed
 from mmtf.vae.draws import check_samples, sampled_elbo
 from mmtf.vae.model import MultimodalVAE
@@ -114,4 +115,4 @@ class JMVAE(MultimodalVAE):
         return self._with_joint(found, features)
 
     def _with_joint(self, codes: Codes, features: Mapping[str, tf.Tensor]) -> Codes:
-        return codes._replace(joint=diagonal_normal(*self.joint_encoder(features)), joint_features=features)
+        return codes._replace(joint=NORMAL.expert(*self.joint_encoder(features)), joint_features=features)

@@ -7,7 +7,8 @@ import tensorflow_probability as tfp
 from oracles import finite_difference, jensen_shannon, kl
 
 from mmtf.probability import divergence
-from mmtf.probability.gaussian import standard_normal, weighted_product
+from mmtf.probability.family import NORMAL
+from mmtf.probability.gaussian import weighted_product
 from mmtf.probability.mixture import mixture
 
 tfd = tfp.distributions
@@ -25,7 +26,7 @@ def test_kl_equals_numpy_and_tfp():
 
 
 def test_kl_to_an_unbatched_prior():
-    found = divergence.kl(EXPERTS[0], standard_normal(3))
+    found = divergence.kl(EXPERTS[0], NORMAL.prior(3))
     np.testing.assert_allclose(found, kl(LOCS[0], SCALES[0], 0.0, 1.0), rtol=1e-5)
 
 
@@ -69,7 +70,7 @@ def test_jensen_shannon_ignores_experts_of_weight_zero():
 
 def test_weighted_kl_bounds_the_kl_of_the_mixture():
     """[S] eq. 6 (Lemma 1), the left side by Monte-Carlo."""
-    n, weights, prior = 50_000, [0.3, 0.7], standard_normal(3)
+    n, weights, prior = 50_000, [0.3, 0.7], NORMAL.prior(3)
     q = mixture(EXPERTS[:2], weights)
     samples = q.sample(n, seed=5)
     ratios = (q.log_prob(samples) - prior.log_prob(samples)).numpy()

@@ -6,6 +6,7 @@ import tensorflow_probability as tfp
 from oracles import log_normal
 
 from mmtf.probability import gaussian
+from mmtf.probability.family import NORMAL
 
 tfd = tfp.distributions
 RNG = np.random.default_rng(0)
@@ -24,17 +25,17 @@ def normalised_on_grid(log_density):
 
 
 def test_diagonal_normal_takes_log_variances():
-    q = gaussian.diagonal_normal(tf.zeros([1, 2]), tf.constant([[0.0, np.log(9.0)]]))
+    q = NORMAL.expert(tf.zeros([1, 2]), tf.constant([[0.0, np.log(9.0)]]))
     np.testing.assert_allclose(q.stddev(), [[1.0, 3.0]], rtol=1e-6)
 
 
 def test_half_precision_outputs_become_float32():
-    q = gaussian.diagonal_normal(tf.zeros([1, 2], tf.float16), tf.zeros([1, 2], tf.float16))
+    q = NORMAL.expert(tf.zeros([1, 2], tf.float16), tf.zeros([1, 2], tf.float16))
     assert q.dtype == tf.float32
 
 
 def test_product_of_experts_is_the_normalised_product_of_densities():
-    product = gaussian.weighted_product([*EXPERTS, gaussian.standard_normal(2)], [1.0] * 4)
+    product = gaussian.weighted_product([*EXPERTS, NORMAL.prior(2)], [1.0] * 4)
     for b in range(5):
         for d in range(2):
             mean, deviation = normalised_on_grid(
