@@ -111,7 +111,7 @@ def _contrast(config: Config) -> Contrast | None:
     if model.contrast == "none":
         return None
     samples = model.importance_samples or SAMPLES
-    return Contrast(model.contrast, model.contrast_gamma, model.contrast_negatives, samples)
+    return Contrast(model.contrast, model.contrast_gamma, model.contrast_negatives, samples, model.contrast_trains)
 
 
 def _coders(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict[str, dict[str, keras.Model]]:

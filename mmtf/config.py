@@ -8,28 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import types
-import typing
 from collections.abc import Callable, Mapping, Sequence
 
 from absl import flags
 
+from mmtf import options
 from mmtf.errors import UserError
-
-
-def option(default, help: str, *, choices=None, low=None, above=None, high=None, models=None, datasets=None, may_change=False):
-    """A field with its flag's help and its limits.
-
-    Args:
-      choices: the values allowed. low, high: inclusive limits. above: an exclusive lower limit.
-      models, datasets: those that use the field; setting it for another one is refused, since it would do nothing.
-      may_change: whether a resumed run may give another value.
-    """
-    metadata = {"help": help, "choices": choices, "low": low, "above": above, "high": high}
-    return dataclasses.field(
-        default=default, metadata=metadata | {"models": models, "datasets": datasets, "may_change": may_change}
-    )
-
+from mmtf.options import check_limits, option, read_flags
 
 # Data sets whose examples are made by pairing single values of one class.
 PAIRED = ("digits", "mnist_svhn_text", "mnist_svhn", "multimnist")
@@ -158,6 +143,13 @@ class ModelConfig:
     contrast_gamma: float = option(2.0, "Weight of the plain loss in a contrastive one.", above=0, models=VAES)
     contrast_negatives: int = option(
         5, "Other examples N whose modalities each example gets in turn in a contrastive loss.", low=0, models=VAES
+    )
+    contrast_trains: str = option(
+        "all",
+        "What the second term of a contrastive loss trains: all, as published, or the decoders alone, which keeps encoders "
+        "from making bad posteriors of what does not belong together.",
+        choices=("all", "decoders"),
+        models=VAES,
     )
     quirks: str = option(
         "",
@@ -291,11 +283,8 @@ TRAINING = (DataConfig, ModelConfig, TrainConfig)
 
 
 def define_flags(concerns: Sequence[type] = TRAINING, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Makes one absl flag per field of each dataclass."""
-    for concern in concerns:
-        hints = typing.get_type_hints(concern)
-        for field in dataclasses.fields(concern):
-            _define_flag(field, _plain_type(hints[field.name]), flag_values)
+    """One absl flag for each field of each dataclass."""
+    options.define_flags(concerns, flag_values)
 
 
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
@@ -305,11 +294,6 @@ def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
       UserError: a value out of its limits, or flags that contradict one another.
     """
     return Config(*(read_flags(concern, flag_values) for concern in TRAINING))
-
-
-def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):
-    """One dataclass, from its flags."""
-    return concern(**{field.name: flag_values[field.name].value for field in dataclasses.fields(concern)})
 
 
 def differences(old: Config, new: Config, include: Callable[[dataclasses.Field], bool] = lambda field: True) -> list[str]:
@@ -360,58 +344,6 @@ def named_numbers(text: str, flag: str, names: tuple[str, ...]) -> dict[str, flo
     return numbers
 
 
-def _plain_type(hint) -> type:
-    """`float` of `float | None`."""
-    if isinstance(hint, types.UnionType):
-        return next(t for t in typing.get_args(hint) if t is not type(None))
-    return hint
-
-
-def _define_flag(field: dataclasses.Field, kind: type, flag_values: flags.FlagValues) -> None:
-    help = field.metadata["help"]
-    if field.metadata["choices"]:
-        flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], help, flag_values=flag_values)
-    else:
-        define = {
-            int: flags.DEFINE_integer,
-            float: flags.DEFINE_float,
-            str: flags.DEFINE_string,
-            bool: flags.DEFINE_bool,
-        }[kind]
-        define(field.name, field.default, help, flag_values=flag_values)
-
-
-def check_limits(concern) -> None:
-    """Raises UserError for the first field of a dataclass that is out of its declared limits."""
-    hints = typing.get_type_hints(type(concern))
-    for field in dataclasses.fields(concern):
-        value = getattr(concern, field.name)
-        _check_type(field, value, _plain_type(hints[field.name]))
-        _check_value(field, value)
-
-
-def _check_type(field: dataclasses.Field, value, kind: type) -> None:
-    accepted = (int, float) if kind is float else (kind,)
-    if value is not field.default and (isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted)):
-        raise UserError(f"{field.name} must be of type {kind.__name__}, not {value!r}.")
-
-
-def _check_value(field: dataclasses.Field, value) -> None:
-    limits = field.metadata
-    if value is None:
-        return
-    if isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"--{field.name} must be a finite number, not {value}.")
-    if limits["choices"] and value not in limits["choices"]:
-        raise UserError(f"--{field.name} must be one of {', '.join(limits['choices'])}, not {value!r}.")
-    if limits["low"] is not None and value < limits["low"]:
-        raise UserError(f"--{field.name} must be at least {limits['low']}, not {value}.")
-    if limits["above"] is not None and value <= limits["above"]:
-        raise UserError(f"--{field.name} must be greater than {limits['above']}, not {value}.")
-    if limits["high"] is not None and value > limits["high"]:
-        raise UserError(f"--{field.name} must be at most {limits['high']}, not {value}.")
-
-
 def _check_contradictions(config: Config) -> None:
     model = config.model
     if config.train.clock != "wall" and not config.train.max_seconds:
@@ -448,7 +380,7 @@ def _check_contradictions(config: Config) -> None:
 def _check_contrast(config: Config) -> None:
     model = config.model
     if model.contrast == "none":
-        for name in ("contrast_gamma", "contrast_negatives"):
+        for name in ("contrast_gamma", "contrast_negatives", "contrast_trains"):
             if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
                 raise UserError(f"--{name} does nothing without --contrast; set --contrast=iwae, or remove --{name}.")
         if model.importance_samples and model.model not in WEIGHTED:

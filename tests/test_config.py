@@ -44,7 +44,7 @@ def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
         "prior_weight": 0.5, "mvae_subsets": 1, "average_decay": 0.5, "joint_reconstruction": True,
         "alignment_form": "binary", "subset_posterior": "arithmetic", "contrast": "cubo", "microbatch": microbatch,
         "posterior_family": family, "importance_bound": "tight", "gradient_estimator": "stl", "clock": "cpu",
-        "quirks": "log_softmax_as_probabilities",
+        "quirks": "log_softmax_as_probabilities", "contrast_trains": "decoders",
         "epochs": 50,  # with --steps, only the default is accepted
     }  # fmt: skip
     given, expected = [], {}
@@ -138,6 +138,7 @@ def test_an_option_of_another_data_set_is_refused(arguments, message):
         (["--model=mmali", "--contrast=iwae"], "--contrast does nothing for --model=mmali; it belongs to mmjsd"),
         (["--contrast_negatives=3"], "--contrast_negatives does nothing without --contrast"),
         (["--contrast_gamma=3"], "--contrast_gamma does nothing without --contrast"),
+        (["--contrast_trains=decoders"], "--contrast_trains does nothing without --contrast"),
         (["--contrast=cubo", "--contrast_negatives=256"], "must come from a batch, but --batch_size is 256"),
         (["--contrast=cubo", "--microbatch=4"], "must come from a batch, but --microbatch is 4"),
         (["--model=mvae", "--posterior_family=laplace"], "products of experts and closed divergences are of Gaussians"),

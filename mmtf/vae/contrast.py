@@ -13,7 +13,7 @@ from mmtf import runtime
 from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed
 from mmtf.latent.posterior import mixture_log_density, mixture_weights
-from mmtf.probability.family import LOWEST, log_share
+from mmtf.probability.family import LOWEST, constant, log_share
 from mmtf.probability.family import log_density as code_density
 from mmtf.probability.likelihood import log_density
 from mmtf.vae.bounds import chi_bound, importance_bound
@@ -24,7 +24,8 @@ Pick = Callable[[tf.Tensor], tf.Tensor]
 
 # How the likelihood of what does not belong together is estimated: the bound, and the power of the weights that it averages.
 ESTIMATES = {"iwae": (importance_bound, 1), "cubo": (chi_bound, 2)}
-
+# What the second term trains.
+TRAINED = ("all", "decoders")
 
 # The second term is said to win where the likelihood has lost more than this share of what it had gained, and of itself.
 SHARE_LOST, LEAST_LOST = 0.1, 0.02
@@ -85,16 +86,21 @@ class Contrast:
     Attributes:
       estimate: one of `ESTIMATES`. gamma: weight of the first term. negatives: N. samples: K, of each expert where the
         posterior is a mixture of experts and there are no private codes.
+      trained: one of `TRAINED`. The published form trains all. But a lower bound is made small by a bad posterior too, and
+        encoders that see to that have no end to reach; `decoders` takes the posteriors as they are.
     """
 
     estimate: str = "iwae"
     gamma: float = 2.0
     negatives: int = 5
     samples: int = 30
+    trained: str = "all"
 
     def __post_init__(self):
         if self.estimate not in ESTIMATES:
             raise ValueError(f"contrast must be one of {', '.join(ESTIMATES)}, not {self.estimate!r}.")
+        if self.trained not in TRAINED:
+            raise ValueError(f"contrast_trains must be one of {', '.join(TRAINED)}, not {self.trained!r}.")
         if self.gamma <= 0.0 or self.negatives < 0 or self.samples < 1:
             raise ValueError(
                 "contrast_gamma must be positive, contrast_negatives 0 or more and importance_samples 1 or more, not "
@@ -139,6 +145,9 @@ class Contrast:
                 f"contrast_negatives={self.negatives} asks for as many other examples, and a batch (or its part on one device, "
                 f"or of one microbatch) has {size}: lower the one or raise the other."
             )
+        if self.trained == "decoders":
+            # Samples that the model drew itself bring gradients to the encoders.
+            codes, drawn = _constant(codes), None
         if model.mixes_experts and not codes.private:
             same = drawn is not None and drawn.shared.shape[0] == self.samples
             drawn = drawn if same else draw_experts(model, codes, noise, self.samples)
@@ -165,6 +174,9 @@ class Contrast:
         """By samples of the exchanged examples' own posteriors, all of which are decoded; the encoders are not asked again."""
         picks = {name: exchange.picks(name) for name in observed.values}
         observed, codes = observed.picked(picks), model.codes_picked(codes, picks)
+        if self.trained == "decoders":
+            # A joint encoder has answered just now.
+            codes = _constant(codes)
         posterior = model.posterior_of(codes, observed.present, tuple(picks))
         parts = sampled_elbo(model, observed, codes, posterior, noise, self.samples, f"contrast/{exchange.modality}")
         bound, _ = ESTIMATES[self.estimate]
@@ -200,6 +212,12 @@ class Contrast:
         there = {name: exchange.picks(name)(observed.present[name]) for name in names}
         shares = tf.stack(mixture_weights(codes.shared, there))
         return bound(tf.stack(log_weights, axis=1) + log_share(len(names) * shares) / power, (0, 1))
+
+
+def _constant(codes: Codes) -> Codes:
+    """Codes through which no gradient reaches the encoders."""
+    shared, private = ({name: constant(q) for name, q in part.items()} for part in (codes.shared, codes.private))
+    return codes._replace(shared=shared, private=private, joint=None if codes.joint is None else constant(codes.joint))
 
 
 def _n_times(x: tf.Tensor, exchange: Exchange) -> tf.Tensor:

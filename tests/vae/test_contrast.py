@@ -163,6 +163,24 @@ def test_weights_get_a_finite_gradient_of_the_contrast(kind, private):
     assert {n.split(".")[0] for n in gradients} >= {"decoder", "joint" if kind == "jmvae" else "encoder"}
 
 
+@pytest.mark.parametrize(("kind", "private"), toys.SETTINGS)
+def test_the_decoders_alone_can_be_trained_by_it(kind, private):
+    """The same number, whose gradient reaches every decoder as before and nothing else."""
+    found = {}
+    for trained in ("all", "decoders"):
+        model = model_of(kind, private=private, contrast=Contrast("iwae", 2.0, OTHERS, K, trained))
+        weights = {n: v.value for n, v in model.named_weights().items()}
+        with tf.GradientTape() as tape:
+            term = model.terms(toys.values(N), None, FixedNoise(N), 0)["contrast"]
+        found[trained] = term, {n: g for n, g in tape.gradient(term, weights).items() if g is not None}
+    np.testing.assert_allclose(found["all"][0], found["decoders"][0], rtol=1e-6)
+    decoders = {n for n in found["all"][1] if n.startswith("decoder.")}
+    assert decoders
+    assert set(found["decoders"][1]) == decoders < set(found["all"][1])
+    for name in decoders:
+        np.testing.assert_allclose(*(tf.convert_to_tensor(found[t][1][name]) for t in found), rtol=1e-4, atol=1e-5)
+
+
 SIZE, DIM, SCALE = 3, 2, 0.7
 
 
@@ -257,6 +275,7 @@ def test_masks_leave_what_is_there(kind, private):
         ({"gamma": 0.0}, "contrast_gamma must be positive"),
         ({"negatives": -1}, "contrast_negatives 0 or more"),
         ({"samples": 0}, "importance_samples 1 or more"),
+        ({"trained": "encoders"}, "all, decoders, not 'encoders'"),
     ],
 )
 def test_what_cannot_be_is_refused(options, message):

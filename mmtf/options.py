@@ -1,0 +1,95 @@
+"""How options are declared: fields of frozen dataclasses that carry their default, their limits and the help of their flag.
+
+`option` declares a field, `define_flags` makes the absl flags of a dataclass, `read_flags` makes the dataclass of the flags.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Sequence
+
+from absl import flags
+
+from mmtf.errors import UserError
+
+
+def option(default, help: str, *, choices=None, low=None, above=None, high=None, models=None, datasets=None, may_change=False):
+    """A field with its flag's help and its limits.
+
+    Args:
+      choices: the values allowed. low, high: inclusive limits. above: an exclusive lower limit.
+      models, datasets: those that use the field; setting it for another one is refused, since it would do nothing.
+      may_change: whether a resumed run may give another value.
+    """
+    metadata = {"help": help, "choices": choices, "low": low, "above": above, "high": high}
+    return dataclasses.field(
+        default=default, metadata=metadata | {"models": models, "datasets": datasets, "may_change": may_change}
+    )
+
+
+def define_flags(concerns: Sequence[type], flag_values: flags.FlagValues = flags.FLAGS) -> None:
+    """Makes one absl flag per field of each dataclass."""
+    for concern in concerns:
+        hints = typing.get_type_hints(concern)
+        for field in dataclasses.fields(concern):
+            _define_flag(field, _plain_type(hints[field.name]), flag_values)
+
+
+def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):
+    """One dataclass, from its flags."""
+    return concern(**{field.name: flag_values[field.name].value for field in dataclasses.fields(concern)})
+
+
+def check_limits(concern) -> None:
+    """Raises UserError for the first field of a dataclass that is out of its declared limits."""
+    hints = typing.get_type_hints(type(concern))
+    for field in dataclasses.fields(concern):
+        value = getattr(concern, field.name)
+        _check_type(field, value, _plain_type(hints[field.name]))
+        _check_value(field, value)
+
+
+def _plain_type(hint) -> type:
+    """`float` of `float | None`."""
+    if isinstance(hint, types.UnionType):
+        return next(t for t in typing.get_args(hint) if t is not type(None))
+    return hint
+
+
+def _define_flag(field: dataclasses.Field, kind: type, flag_values: flags.FlagValues) -> None:
+    help = field.metadata["help"]
+    if field.metadata["choices"]:
+        flags.DEFINE_enum(field.name, field.default, field.metadata["choices"], help, flag_values=flag_values)
+    else:
+        define = {
+            int: flags.DEFINE_integer,
+            float: flags.DEFINE_float,
+            str: flags.DEFINE_string,
+            bool: flags.DEFINE_bool,
+        }[kind]
+        define(field.name, field.default, help, flag_values=flag_values)
+
+
+def _check_type(field: dataclasses.Field, value, kind: type) -> None:
+    accepted = (int, float) if kind is float else (kind,)
+    if value is not field.default and (isinstance(value, bool) != (kind is bool) or not isinstance(value, accepted)):
+        raise UserError(f"{field.name} must be of type {kind.__name__}, not {value!r}.")
+
+
+def _check_value(field: dataclasses.Field, value) -> None:
+    limits = field.metadata
+    if value is None:
+        return
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"--{field.name} must be a finite number, not {value}.")
+    if limits["choices"] and value not in limits["choices"]:
+        raise UserError(f"--{field.name} must be one of {', '.join(limits['choices'])}, not {value!r}.")
+    if limits["low"] is not None and value < limits["low"]:
+        raise UserError(f"--{field.name} must be at least {limits['low']}, not {value}.")
+    if limits["above"] is not None and value <= limits["above"]:
+        raise UserError(f"--{field.name} must be greater than {limits['above']}, not {value}.")
+    if limits["high"] is not None and value > limits["high"]:
+        raise UserError(f"--{field.name} must be at most {limits['high']}, not {value}.")
