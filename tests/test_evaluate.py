@@ -57,7 +57,7 @@ def split():
 
 
 def test_coherence_of_a_model_that_knows(split, monkeypatch):
-    monkeypatch.setattr(judge, "classifier", Told)
+    monkeypatch.setattr(judge.coherence, "classifier", Told)
     found = judge.Coherence(Oracle(("b",)), split, {"a": None, "b": None}, EvaluateConfig(random_samples=4000)).measure()
     shares = found["coherence"]
     assert set(found) == {"coherence"}
@@ -199,7 +199,7 @@ def test_many_labels_are_judged_one_by_one(run, quick_classifiers, trained_on):
 def test_without_labels_the_objective_is_judged(run, trained_on, monkeypatch):
     trained_on(lambda c: None, ())
     # Nobody asks for a classifier.
-    monkeypatch.setattr(judge.classifier, "cached", None)
+    monkeypatch.setattr(judge.labels.classifier, "cached", None)
     metrics = evaluate.evaluate(run.path, HOW)
     assert set(metrics) == {
         *("model", "dataset", "protocol", "seed", "step", "test_terms", "training", "data", "evaluation"),

@@ -61,7 +61,7 @@ def data_of(train, test, names=ATTRIBUTES):
 
 @pytest.fixture
 def told(monkeypatch):
-    monkeypatch.setattr(judge, "classifier", Told)
+    monkeypatch.setattr(judge.coherence, "classifier", Told)
 
 
 def test_coherence_of_attributes_is_their_mean_average_precision(told, caplog):
@@ -139,7 +139,7 @@ def test_probes_of_attributes_are_their_mean_average_precision(caplog):
 
 
 def test_attributes_that_one_batch_lacks_are_named(monkeypatch):
-    monkeypatch.setattr(judge, "PAPERS_BATCH", 8)
+    monkeypatch.setattr(judge.probes, "PAPERS_BATCH", 8)
     names = ("half", "rare")
     train, test = attributes(400, 1)[:, :2], attributes(400, 2)[:, :2]
     chosen = np.random.default_rng(HOW.evaluation_seed).permutation(400)[:8]
@@ -191,7 +191,7 @@ def test_classifiers_are_those_of_the_catalog_with_its_epochs(monkeypatch, tmp_p
         asked.append((build(), len(values), labels.shape, how["epochs"], how["test"][1].shape))
         return asked[-1][0]
 
-    monkeypatch.setattr(judge.classifier, "cached", cached)
+    monkeypatch.setattr(judge.labels.classifier, "cached", cached)
     monkeypatch.setattr(catalog, "classifier_of", lambda dataset, m: lambda *args, seed: (dataset, *args, seed))
     monkeypatch.setattr(catalog, "classifier_epochs", lambda dataset, name: {"a": 40}.get(name))
     data = data_of(split(attributes(30)), split(attributes(20)))
@@ -202,7 +202,7 @@ def test_classifiers_are_those_of_the_catalog_with_its_epochs(monkeypatch, tmp_p
 
 
 def test_classifiers_on_test_data_are_the_ceiling_of_each_attribute(monkeypatch):
-    monkeypatch.setattr(judge.classifier, "predict_scores", lambda model, values: model(values))
+    monkeypatch.setattr(judge.labels.classifier, "predict_scores", lambda model, values: model(values))
 
     class Model:
         output_shape = (None, 4)
@@ -239,7 +239,7 @@ def with_holes(values, mask):
 @pytest.mark.parametrize("mask", [None, MASK])
 def test_terms_are_means_over_the_examples_that_have_what_they_are_about(kind, mask, monkeypatch):
     """Over batches of 4, 4 and 3 examples, each with noise of its own; weighted by examples and not by batches."""
-    monkeypatch.setattr(judge, "BATCH", 4)
+    monkeypatch.setattr(judge.batches, "BATCH", 4)
     model, values = toys.model(kind, 2), toys.values(11)
     split = Split(with_holes(values, mask), {n: np.arange(11) for n in values}, None, mask)
     found = judge.objective_terms(model, split, 7, EvaluateConfig(evaluation_seed=5))
@@ -261,11 +261,11 @@ def test_terms_are_means_over_the_examples_that_have_what_they_are_about(kind, m
 @pytest.mark.parametrize("make", [lambda: toys.model("mmvae", 2, 2), lambda: games.model(count=2)], ids=["mmvae", "game"])
 def test_what_is_judged_of_an_example_is_its_own(make, monkeypatch):
     """Neither what fills its gaps nor which modalities other examples have, in its batch or in others, changes it."""
-    monkeypatch.setattr(judge, "BATCH", 4)
+    monkeypatch.setattr(judge.batches, "BATCH", 4)
     # As many scores from each modality.
     told = staticmethod(lambda classifier, values: values.reshape(len(values), -1)[:, :3])
     monkeypatch.setattr(Told, "predict_scores", told)
-    monkeypatch.setattr(judge, "classifier", Told)
+    monkeypatch.setattr(judge.coherence, "classifier", Told)
     model, values, label = make(), toys.values(11, count=2), np.arange(11) % 3
     rows = {n: np.arange(11) for n in values}
     there = {"vector": np.arange(11) % 3 > 0, "image": np.arange(11) % 3 < 2}

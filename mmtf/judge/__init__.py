@@ -1,0 +1,25 @@
+"""What models are worth: arrays from a model's verbs, numbers from `mmtf.metrics`. Used by evaluate.py and during training.
+
+Where each example has one class, probes and coherence are accuracies; where it has any number of attributes, they are average
+precisions, their means over attributes ([S] C.4.3). An attribute that all or none of the examples in question have is left out
+of them, and named beside them.
+"""
+
+from mmtf.judge.coherence import Coherence, standard_errors
+from mmtf.judge.labels import check_labels, classifier_scores, prevalence, score_name, train_classifiers, unimodal
+from mmtf.judge.probes import code_means, latent_probes
+from mmtf.judge.terms import objective_terms
+
+__all__ = [
+    "Coherence",
+    "check_labels",
+    "classifier_scores",
+    "code_means",
+    "latent_probes",
+    "objective_terms",
+    "prevalence",
+    "score_name",
+    "standard_errors",
+    "train_classifiers",
+    "unimodal",
+]

@@ -1,0 +1,29 @@
+"""The objective on new examples."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import runtime
+from mmtf.config import EvaluateConfig
+from mmtf.data.dataset import Split
+from mmtf.judge.batches import batch_seed, in_batches, rounded
+
+
+def objective_terms(model, test: Split, step: int, config: EvaluateConfig) -> dict[str, float]:
+    """Mean per example of every term of the objective, with the divergences' weights of a step.
+
+    Codes are drawn as in training, under the evaluation's seed and the batch's number. A term about modalities is averaged
+    over the examples that have them, and left out where none does.
+    """
+
+    @tf.function(reduce_retracing=True)
+    def terms(values, mask, seed, step):
+        return model.terms(values, mask, runtime.Noise(seed, runtime.batch_size(values)), step)
+
+    at = tf.constant(step, tf.int32)
+    found = in_batches(test, lambda batch, number: terms(*batch, batch_seed(config, number), at))
+    there = {name: test.has(names) for name, names in model.terms_about().items()}
+    # In double precision: over thousands of examples a sum in single precision loses the last digits of a mean.
+    return {name: rounded(found[name][t].mean(dtype=np.float64)) for name, t in there.items() if t.any()}
