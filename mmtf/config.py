@@ -233,6 +233,11 @@ class EvaluateConfig:
     test_examples: int = option(10_000, "Test examples used, from the start of the split.", low=20)
     probe_examples: int = option(5_000, "Training examples whose codes the linear probe is fitted on.", low=20)
     random_samples: int = option(10_000, "Samples from the prior for the random coherence.", low=1)
+    likelihood_samples: int = option(
+        12, "Importance samples K of the log-likelihoods of all test examples; as many as the papers' releases take.", low=1
+    )
+    likelihood_samples_many: int = option(1000, "The same for the first --likelihood_examples_many of them.", low=1)
+    likelihood_examples_many: int = option(100, "Test examples whose log-likelihoods take many samples; 0 for none.", low=0)
     evaluation_seed: int = option(0, "Seed of sampled codes and of the coherence classifiers.", low=0)
     data_dir: str = option("", "Folder with the data, where it has moved since training; else the run's own --data_dir.")
     cache_dir: str = option("", "Where trained classifiers are kept; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")

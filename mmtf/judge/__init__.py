@@ -7,6 +7,7 @@ of them, and named beside them.
 
 from mmtf.judge.coherence import Coherence, standard_errors
 from mmtf.judge.labels import check_labels, classifier_scores, prevalence, score_name, train_classifiers, unimodal
+from mmtf.judge.likelihood import log_likelihoods
 from mmtf.judge.probes import code_means, latent_probes
 from mmtf.judge.terms import objective_terms
 
@@ -16,6 +17,7 @@ __all__ = [
     "classifier_scores",
     "code_means",
     "latent_probes",
+    "log_likelihoods",
     "objective_terms",
     "prevalence",
     "score_name",

@@ -30,6 +30,8 @@ class LatentModel(keras.Model):
 
     # Batches that a training step takes.
     turns = 1
+    # Whether p(x_j|s_j,c) has a density: `log_likelihood`.
+    has_likelihood = False
 
     def __init__(self, modalities: Sequence[Modality], coders: Coders, *, shared_dim: int, seed: int, name: str | None = None):
         """Args:

@@ -16,7 +16,7 @@ from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed
 from mmtf.probability.family import moved
 from mmtf.probability.likelihood import log_density
-from mmtf.probability.mixture import sample_components
+from mmtf.probability.mixture import component_at, sample_components
 from mmtf.runtime import LARGEST_STRATUM
 from mmtf.vae.bounds import Gradient
 from mmtf.vae.elbo import Elbo
@@ -82,11 +82,32 @@ def sampled_elbo(
     The posterior may have a batch of several axes; the last one is that of the noise.
     """
     before = [samples, *posterior.batch_shape[:-1]]
-    shared = _of_posterior(model, posterior, noise, before, stream)
+    shared, _ = of_posterior(model, posterior, noise, before, stream)
     own = {n: q for n, q in codes.private.items() if n in observed.values}
-    private = {n: moved(q, _standard(model, noise, f"{stream}/private/{n}", q.event_shape[0], before)) for n, q in own.items()}
+    private = {n: of_posterior(model, q, noise, before, f"{stream}/private/{n}")[0] for n, q in own.items()}
     ratios = {n: observed.masked(n, model.log_ratio(q, private[n])) for n, q in own.items()}
     return Elbo(model.log_likelihood(observed, shared, private), model.log_ratio(posterior, shared), ratios)
+
+
+def of_posterior(
+    model, posterior: tfd.Distribution, noise, before: Sequence[int], stream: str
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Samples `[*before, B, D]`; and of a mixture the component that each is of, `[*before, B]`.
+
+    Components are served by strata within an example's samples, in ascending order.
+    """
+    standard = _standard(model, noise, stream, posterior.event_shape[0], before)
+    if not isinstance(posterior, tfd.MixtureSameFamily):
+        return moved(posterior, standard), None
+    strata = tf.convert_to_tensor(noise.strata(f"{stream}/component"))
+    for size in reversed(before[1:]):
+        # Places of a batch axis get strata of their own, apart by the golden ratio: no two of them agree.
+        strata = tf.math.floormod(strata + GOLDEN * _column(size, strata), 1.0)
+    strata = (strata + _column(before[0], strata)) / before[0]
+    weights = posterior.mixture_distribution.probs_parameter()
+    strata = tf.minimum(strata, LARGEST_STRATUM)
+    codes = sample_components(posterior.components_distribution, weights, strata, standard)
+    return codes, component_at(tf.unstack(weights, axis=-1), strata)
 
 
 def check_samples(samples: int | None) -> int | None:
@@ -94,20 +115,6 @@ def check_samples(samples: int | None) -> int | None:
     if samples is not None and samples < 1:
         raise ValueError(f"importance_samples must be 1 or more, not {samples}.")
     return samples
-
-
-def _of_posterior(model, posterior: tfd.Distribution, noise, before: Sequence[int], stream: str) -> tf.Tensor:
-    """Samples `[*before, B, D]`; of a mixture, the components are served by strata within an example's samples."""
-    standard = _standard(model, noise, stream, posterior.event_shape[0], before)
-    if not isinstance(posterior, tfd.MixtureSameFamily):
-        return moved(posterior, standard)
-    strata = tf.convert_to_tensor(noise.strata(f"{stream}/component"))
-    for size in reversed(before[1:]):
-        # Places of a batch axis get strata of their own, apart by the golden ratio: no two of them agree.
-        strata = tf.math.floormod(strata + GOLDEN * _column(size, strata), 1.0)
-    strata = (strata + _column(before[0], strata)) / before[0]
-    weights = posterior.mixture_distribution.probs_parameter()
-    return sample_components(posterior.components_distribution, weights, tf.minimum(strata, LARGEST_STRATUM), standard)
 
 
 def _standard(model, noise, stream: str, dim: int, before: Sequence[int]) -> tf.Tensor:

@@ -50,6 +50,7 @@ class MultimodalVAE(LatentModel):
     (`elbos`).
     """
 
+    has_likelihood = True
     # Whether its lower bounds have `Elbo.kl_experts`.
     draws_experts = False
     # Whether the posterior of all modalities is the mixture of the single ones' experts.

@@ -1,0 +1,221 @@
+"""Log-likelihoods of test examples by importance sampling from the model's own posteriors ([S] Table 11).
+
+Of each set K of modalities K samples are drawn from q(c|X_K) prod_j q(s_j|x_j) and weighed by p(c) prod_j p(s_j) over it, the
+density of a mixture being the mixture's. Likelihoods are those of the model, without the weights of its objective.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import progress, runtime
+from mmtf.config import EvaluateConfig
+from mmtf.data import pipeline
+from mmtf.data.dataset import Split
+from mmtf.judge.batches import ARROW, rounded
+from mmtf.latent.observed import Observed, observe
+from mmtf.metrics import likelihood
+from mmtf.modality import subset_key, subsets
+from mmtf.probability import likelihood as densities
+from mmtf.probability.family import family_of, log_density, parameters
+from mmtf.vae import draws
+
+Subset = tuple[str, ...]
+
+# Codes that are decoded at once: enough to keep the cores busy, and megabytes rather than gigabytes.
+DECODED = 1500
+SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
+# How many samples the curve over K shows.
+CURVE = (1, 12, 100, 1000, 10_000)
+
+
+def log_likelihoods(model, test: Split, config: EvaluateConfig) -> dict[str, dict]:
+    """What `docs/metrics.md` says of `likelihood`, `likelihood_many` and `likelihood_published`; nothing without a density."""
+    if not model.has_likelihood:
+        return {}
+    found = log_weights(model, test, config.likelihood_samples, config.evaluation_seed)
+    summaries = {"likelihood": _summary(found, test, model.names), "likelihood_published": _published(found, test, model.names)}
+    many = test.first(config.likelihood_examples_many) if config.likelihood_examples_many else None
+    if many is not None:
+        # Another seed, so that the two say something about one another.
+        more = log_weights(model, many, config.likelihood_samples_many, config.evaluation_seed + 1)
+        summaries["likelihood_many"] = _summary(more, many, model.names) | {"by_samples": _curve(more, many, model.names)}
+    return {name: part for name, part in summaries.items() if part}
+
+
+@dataclasses.dataclass(frozen=True)
+class LogWeights:
+    """Log-weights `[K, N]` by the set whose posterior the samples are of; meaningless where an example lacks a modality of it.
+
+    Attributes:
+      marginal: of log p(x_K), the set's own likelihood. joint: of log p(X) of all modalities.
+      published: of log p(X) as the releases of [S] weigh a sample: by the density of the mixture's component that it is of, and
+        texts by log-probabilities taken as probabilities.
+    """
+
+    marginal: Mapping[Subset, np.ndarray]
+    joint: Mapping[Subset, np.ndarray]
+    published: Mapping[Subset, np.ndarray]
+
+
+def log_weights(model, test: Split, samples: int, seed: int) -> LogWeights:
+    """Log-weights of all test examples, in bounded memory: a few codes are decoded at a time.
+
+    Args: samples: K; rounded up where they are more than are decoded at once.
+    """
+    calls = -(-samples // DECODED)
+    each, at_once = -(-samples // calls), max(1, DECODED // samples)
+
+    @tf.function(reduce_retracing=True)
+    def drawn(values, mask, seed):
+        return _drawn(model, observe(values, mask, model.modalities), seed, each)
+
+    parts, batches = [], -(-len(test) // at_once)
+    with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
+        for number, batch in enumerate(pipeline.in_order(test, at_once)):
+            arguments = {n: tf.constant(x) for n, x in batch["values"].items()}, batch.get("mask")
+            found = []
+            for call in range(calls):
+                found.append(drawn(*arguments, tf.constant([seed, number * calls + call])))
+                bar.update(1)
+            parts.append(tf.nest.map_structure(lambda *x: np.concatenate(x), *found) if calls > 1 else found[0])
+    return LogWeights(**tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1), *parts))
+
+
+def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int) -> dict[str, dict[Subset, tf.Tensor]]:
+    """As `LogWeights`, of one batch."""
+    codes, noise = model.encode(observed.values, observed.present), runtime.Noise(seed, runtime.batch_size(observed.values))
+    quirky = _quirky(model)
+    found = {"marginal": {}, "joint": {}, "published": {}}
+    for subset in subsets(model.names):
+        key = subset_key(subset, model.names)
+        posterior = model.posterior_of(codes, observed.present, subset)
+        shared, component = draws.of_posterior(model, posterior, noise, [samples], f"{key}/shared")
+        private, ratios = {}, {}
+        for name, q in codes.private.items():
+            private[name], _ = draws.of_posterior(model, q, noise, [samples], f"{key}/private/{name}")
+            ratios[name] = model.log_ratio(q, private[name])
+        answers = {n: model.coders.decode(n, shared, private.get(n)) for n in model.names}
+        ratio = model.log_ratio(posterior, shared)
+
+        def log_weight(names: Sequence[str], ratio: tf.Tensor, modalities, answers=answers, ratios=ratios):
+            log_px = [_log_density(modalities[n], answers[n], observed.values[n]) for n in names]
+            return sum(log_px) - sum(ratios[n] for n in names if n in ratios) - ratio
+
+        found["marginal"][subset] = log_weight(subset, ratio, model.modalities)
+        found["joint"][subset] = log_weight(model.names, ratio, model.modalities)
+        if component is not None:
+            ratio = log_density(_component(posterior, component), shared) - log_density(model.prior, shared)
+        found["published"][subset] = log_weight(model.names, ratio, quirky)
+    return found
+
+
+def _summary(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
+    """Estimates by what they are of: `marginal` and `joint` by set, `conditional` by `Y<-K`; of whole examples alone."""
+    everything = test.has(names)
+    marginal = {k: lw[:, test.has(k)] for k, lw in found.marginal.items() if test.has(k).any()}
+    joint = {k: lw[:, everything] for k, lw in found.joint.items()} if everything.any() else {}
+    summary = {
+        "marginal": {subset_key(k, names): _estimate(lw) for k, lw in marginal.items()},
+        "joint": {subset_key(k, names): _estimate(lw) for k, lw in joint.items()},
+        "conditional": {},
+    }
+    for given in marginal:
+        for name in (n for n in names if n not in given):
+            both = tuple(n for n in names if n in (*given, name))
+            if both in marginal:
+                there = test.has(both)
+                pair = found.marginal[both][:, there], found.marginal[given][:, there]
+                summary["conditional"][f"{name}{ARROW}{subset_key(given, names)}"] = _difference(*pair)
+    return {kind: part for kind, part in summary.items() if part}
+
+
+def _estimate(log_weights: np.ndarray) -> dict[str, float]:
+    """Of log-weights `[K, N]`: mean over the examples, its errors, and how far the samples can be trusted."""
+    return _of_examples(
+        likelihood.log_mean_exp(log_weights), likelihood.sampling_variance(log_weights), len(log_weights)
+    ) | _health(log_weights)
+
+
+def _difference(of: np.ndarray, given: np.ndarray) -> dict[str, float]:
+    """log p(x_j|x_K) = log p(x_K, x_j) - log p(x_K), by samples that are independent of one another."""
+    values = likelihood.log_mean_exp(of) - likelihood.log_mean_exp(given)
+    return _of_examples(values, likelihood.sampling_variance(of) + likelihood.sampling_variance(given), len(of))
+
+
+def _of_examples(values: np.ndarray, variances: np.ndarray, samples: int) -> dict[str, float]:
+    count = len(values)
+    error = values.std(ddof=1) / math.sqrt(count) if count > 1 else float("nan")
+    found = {"value": values.mean(), "standard_error": error, "sampling_error": math.sqrt(variances.sum()) / count}
+    return {n: rounded(x) for n, x in found.items() if not math.isnan(x)} | {"samples": samples, "examples": count}
+
+
+def _health(log_weights: np.ndarray) -> dict[str, float]:
+    """Effective sample size, and Pareto k-hat where there are samples enough for one."""
+    found = {"effective_sample_size": rounded(np.median(likelihood.effective_sample_size(log_weights)))}
+    k = likelihood.pareto_k(log_weights)
+    k = k[~np.isnan(k)]
+    if not k.size:
+        return found
+    return found | {"pareto_k": rounded(np.median(k)), "pareto_k_too_high": rounded(np.mean(k > likelihood.PARETO_LIMIT))}
+
+
+def _curve(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, float]:
+    """Mean estimate of log p(X) by its number of samples: it rises to what is sought."""
+    everything = test.has(names)
+    if not everything.any():
+        return {}
+    log_weights = found.joint[tuple(names)][:, everything]
+    return {str(k): rounded(_mean_of_groups(log_weights, k)) for k in CURVE if k <= len(log_weights)}
+
+
+def _mean_of_groups(log_weights: np.ndarray, samples: int) -> float:
+    """Mean over the examples and over as many groups of so many samples as there are.
+
+    Each group takes samples from all over: those of a mixture are in the order of its components.
+    """
+    groups = len(log_weights) // samples
+    return float(np.mean([likelihood.log_mean_exp(log_weights[g::groups][:samples]).mean() for g in range(groups)]))
+
+
+def _published(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
+    """The means that the releases of [S] print, whose samples are of other examples than they say.
+
+    They tile a batch sample by sample and read it example by example, so that each mean of weights is over single samples of K
+    neighbouring examples.
+    """
+    everything = test.has(names)
+    if not everything.any():
+        return {}
+    return {
+        "joint": {subset_key(k, names): {"value": rounded(_mixed_up(lw[:, everything]))} for k, lw in found.published.items()}
+    }
+
+
+def _mixed_up(log_weights: np.ndarray) -> float:
+    count, examples = log_weights.shape
+    return float(likelihood.log_mean_exp(log_weights.reshape(examples, count), axis=1).mean())
+
+
+def _log_density(modality, answer: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    return densities.log_density(modality, densities.likelihood(modality, answer), value)
+
+
+def _quirky(model) -> dict:
+    """The modalities with texts weighed as in the releases of [S]."""
+    return {
+        n: dataclasses.replace(m, log_softmax_as_probabilities=True) if m.likelihood == "categorical" else m
+        for n, m in model.modalities.items()
+    }
+
+
+def _component(posterior, component: tf.Tensor):
+    """The expert that each sample `[K, B, D]` is of, from its index `[K, B]`."""
+    parts = posterior.components_distribution
+    chosen = tf.one_hot(component, parts.batch_shape[-1])[..., None]
+    return family_of(parts).make(*(tf.reduce_sum(chosen * x, axis=-2) for x in parameters(parts)))
