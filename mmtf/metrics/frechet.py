@@ -40,7 +40,7 @@ def frechet_estimate(real, generated, *, groups: int = GROUPS, level: float = LE
 
     The bias is nearly proportional to 1 / N, and shows in how the distance rises when one of the groups is left out of both
     sets. What is left is of the order of 1 / N^2, of either sign: of equal distributions the value varies about 0, and the
-    standard error is some 30 to 50 % too large. Low and high are Student's, from 0 on.
+    standard error is 25 to 55 % too large (2 to 50 dimensions, 200 to 1,000 samples). Low and high are Student's, from 0 on.
 
     Args:
       real, generated: as in `frechet_distance`.
