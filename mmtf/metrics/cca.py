@@ -57,24 +57,18 @@ def fit(x, y, dimensions: int = DIMENSIONS, *, ridge: float = 0.0) -> CCA:
       ValueError: features are not `[N, D]`, NaN or infinite; the numbers of rows differ; there are not more examples than
         dimensions, fewer columns than dimensions, a negative ridge, or features that are the same in all examples.
     """
-    accuracy = [_accuracy(x), _accuracy(y)]
+    x_accuracy, y_accuracy = _accuracy(x), _accuracy(y)
     x, y = pair(x, y, ("x", "y"))
     _check_dimensions(x, y, dimensions, ridge)
-    whitening = [_whitening(f, *rest, ridge) for f, *rest in ((x, "x", accuracy[0]), (y, "y", accuracy[1]))]
-    means = [_mean(x), _mean(y)]
-    white = [(f - mean) @ matrix for f, mean, matrix in zip((x, y), means, whitening, strict=True)]
-    left, correlations, right = np.linalg.svd(white[0].T @ white[1] / (len(x) - 1), full_matrices=False)
+    x_mean, y_mean = _mean(x), _mean(y)
+    x_white, y_white = _whitening(x, "x", x_accuracy, ridge), _whitening(y, "y", y_accuracy, ridge)
+    cross = ((x - x_mean) @ x_white).T @ ((y - y_mean) @ y_white) / (len(x) - 1)
+    left, correlations, right = np.linalg.svd(cross, full_matrices=False)
     k = min(dimensions, len(correlations))
     if k < dimensions:
-        log.warning(
-            "The features have %d and %d dimensions that vary: CCA takes %d, not %d.", *map(len, (left, right.T)), k, dimensions
-        )
-    return CCA(
-        *means,
-        whitening[0] @ left[:, :k],
-        whitening[1] @ right[:k].T,
-        np.minimum(correlations[:k], 1.0),  # above 1 by rounding only
-    )
+        log.warning("The features have %d and %d dimensions that vary: CCA takes %d, not %d.", *cross.shape, k, dimensions)
+    # Above 1 by rounding only.
+    return CCA(x_mean, y_mean, x_white @ left[:, :k], y_white @ right[:k].T, np.minimum(correlations[:k], 1.0))
 
 
 def project(cca: CCA, x, y) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +119,7 @@ def _whitening(features: np.ndarray, name: str, accuracy: float, ridge: float) -
     varies = spread > 10 * rounding
     if not varies.any():
         raise ValueError(f"{name}: the features are the same in all {count} examples.")
-    # R has the singular values and directions of the columns, in a fifth of the time (2,500 x 512).
+    # R has the singular values and directions of the columns, in less time: of 2,500 x 512 in a fifth or less.
     r = np.linalg.qr(centred[:, varies] / spread[varies], mode="r")
     _, singular, directions = np.linalg.svd(r, full_matrices=False)
     # Rounding of the features alone gives a matrix of lower rank singular values up to the first; the second is the SVD's own.
