@@ -154,6 +154,18 @@ def test_statistics_do_not_depend_on_their_scale():
     np.testing.assert_allclose(np.exp([in_logs.low, in_logs.high]), [plain.low, plain.high], rtol=0.01)
 
 
+def test_statistics_have_the_bca_interval_of_scipy():
+    x = np.random.default_rng(1).exponential(size=30) ** 2
+    found = intervals.statistic(lambda rows: x[rows].mean(), 30, resamples=20_000)
+    ends = {}
+    for method in ("BCa", "percentile"):
+        theirs = stats.bootstrap((x,), np.mean, n_resamples=20_000, method=method, rng=np.random.default_rng(0))
+        ends[method] = np.array(theirs.confidence_interval)
+    np.testing.assert_allclose([found.low, found.high], ends["BCa"], atol=0.05 * found.standard_error)
+    assert (ends["BCa"] > ends["percentile"] + 0.1 * found.standard_error).all()
+    assert found.standard_error == pytest.approx(theirs.standard_error, rel=0.03)
+
+
 def test_estimates_can_be_written_as_json():
     assert intervals.share([1, 0]).as_dict().keys() == {"value", "standard_error", "low", "high"}
     assert all(type(x) is float for x in intervals.mean(np.arange(9, dtype=np.float32)).as_dict().values())
