@@ -73,7 +73,7 @@ def state(job: Job) -> tuple[str, str]:
         config = run.config()
         training = run.read_json("training.json") if (job.path / "training.json").exists() else None
         metrics = run.read_json("metrics.json") if (job.path / "metrics.json").exists() else None
-        done = training["steps"] if training else 0
+        done = 0 if training is None else training["steps"]
         planned = flagfile.planned_steps(job.config, run.read_json("data.json")["examples"]["train"])
         judged = metrics is not None and metrics["step"] >= done
     except (UserError, OSError, KeyError, TypeError) as error:
