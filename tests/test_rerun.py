@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import absl.flags
 import pytest
 from judged import CONFIGS, config_of, judged, started, trained
 
-from mmtf import rerun
+from mmtf import config, rerun
 from mmtf.errors import UserError
 from mmtf.report import published
 
@@ -53,8 +56,8 @@ def test_all_runs_are_trained_and_judged_and_taken_the_next_time(tmp_path):
     assert carried_out(tmp_path, scripts)[0] == []
     runs = [(model, f"seed_{seed}") for model in ("mvae", "mmjsd_ms") for seed in (0, 1)]
     assert scripts.calls == [(name, *run, False) for run in runs for name in ("train.py", "evaluate.py")]
-    config = json.loads((tmp_path / "mnist_svhn_text/mmjsd_ms/seed_1/config.json").read_text())
-    assert (config["train"]["seed"], config["train"]["epochs"], config["model"]["private_dim"]) == (1, 100, 4)
+    left = json.loads((tmp_path / "mnist_svhn_text/mmjsd_ms/seed_1/config.json").read_text())
+    assert (left["train"]["seed"], left["train"]["epochs"], left["model"]["private_dim"]) == (1, 100, 4)
     again = Scripts()
     lost, said = carried_out(tmp_path, again)
     assert (lost, again.calls) == ([], [])
@@ -201,6 +204,38 @@ def test_mistakes_get_a_sentence(tmp_path, arguments, message):
     done = reproduce(*arguments, cwd=tmp_path)
     assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
     assert message in done.stderr
+
+
+def documented():
+    """The arguments of every command in the documentation."""
+    text = (ROOT / "docs/reproduce.md").read_text().replace("\\\n", " ")
+    return [shlex.split(line)[2:] for line in re.findall(r"^    python scripts/reproduce.py.*", text, re.M)]
+
+
+def test_the_documentation_s_commands_run(tmp_path):
+    """Those that train are read as far as the jobs that they describe."""
+    judged(tmp_path / "runs/a", "mnist_svhn_text/mmjsd.cfg", coherence={"random": 0.25})
+    assert len(documented()) == 5
+    for arguments in documented():
+        if "--run" not in arguments:
+            done = reproduce(*arguments, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            continue
+        flags = dict(argument.removeprefix("--").split("=", 1) for argument in arguments if "=" in argument)
+        table = published.table(flags["table"])
+        rows = table.only(flags["rows"].split(",")) if "rows" in flags else table
+        seeds = [int(seed) for seed in flags["seeds"].split(",")]
+        found = rerun.jobs(rows, tmp_path, seeds, shlex.split(flags.get("train_flags", "")), CONFIGS)
+        assert len(found) == len(rows.rows) * len(seeds)
+        config.read_flags(config.EvaluateConfig, _evaluation(flags.get("evaluate_flags", "")))
+    assert "0.250" in (tmp_path / "tables/mmjsd_10_corrected.md").read_text()
+
+
+def _evaluation(text):
+    values = absl.flags.FlagValues()
+    config.define_flags([config.EvaluateConfig], values)
+    assert values(["program", *shlex.split(text)]) == ["program"]
+    return values
 
 
 def test_train_py_does_what_it_is_called_for(tmp_path, monkeypatch):

@@ -265,9 +265,10 @@ def _departures(file: str, wanted: Config, runs: Sequence[Run]) -> list[str]:
     if changed:
         notes.append(f"From configs/{file} to these runs: {'; '.join(changed)}.")
     steps = flagfile.planned_steps(wanted, run.examples)
-    if steps and steps != run.step:
-        share = f" ({run.step / steps:.2g} of them)" if run.step < steps else ""
-        notes.append(f"Trained for {run.step:,} steps; configs/{file} comes to {steps:,} on this data{share}.")
+    if steps and steps > run.step:
+        notes.append(f"Trained for {run.step:,} of the {steps:,} steps that configs/{file} comes to on this data.")
+    elif steps and steps < run.step:
+        notes.append(f"Trained for {run.step:,} steps, more than the {steps:,} that configs/{file} comes to on this data.")
     return notes
 
 

@@ -59,7 +59,7 @@ def test_a_row_of_a_shorter_run_has_its_footnote(comparison):
     table = rows(formats.markdown(comparison))
     (line,) = [row for row in table if row[1].startswith("ours (n = 1)")]
     assert line[1] == "ours (n = 1) [3]"
-    assert "[3] Trained for 20 steps" in formats.markdown(comparison)
+    assert "[3] Trained for 20 of the 468,700 steps" in formats.markdown(comparison)
 
 
 @pytest.mark.parametrize("name", published.tables())
@@ -118,7 +118,7 @@ def test_csv_reads_back(comparison):
     assert float(found["ours_deviation"]) == pytest.approx(0.0556776436)
     assert (found["unit"], found["flag_file"]) == ("accuracy", "mnist_svhn_text/mmjsd.cfg")
     (short,) = [r for r in records if (r["row"], r["column"]) == ("mmjsd_ms", "random")]
-    assert "Trained for 20 steps" in short["notes"]
+    assert "Trained for 20 of the 468,700 steps" in short["notes"]
     for record in records:
         if record["row"] == "mmvae":
             assert record["published"]

@@ -127,7 +127,14 @@ def test_other_settings_are_a_line_of_their_own_and_are_named(tmp_path):
         assert f"--{change}" in second.notes[0]
     assert "--private_dim was 4 and is 8" in second.notes[0]
     assert "epochs" not in second.notes[0]
-    assert f"Trained for 20 steps; configs/{WITH_PRIVATE} comes to 468,700 on this data" in second.notes[1]
+    assert second.notes[1] == f"Trained for 20 of the 468,700 steps that configs/{WITH_PRIVATE} comes to on this data."
+
+
+def test_a_longer_run_is_told_too(tmp_path):
+    judged(tmp_path, "cub/mvae.cfg", "--steps=300000", cca={"joint": 0.1})
+    assert one_line("mmali/4", "mvae", tmp_path).notes == (
+        "Trained for 300,000 steps, more than the 250,000 that configs/cub/mvae.cfg comes to on this data.",
+    )
 
 
 def test_what_does_not_change_the_numbers_is_not_named(tmp_path):
