@@ -16,7 +16,7 @@ from mmtf.config import Config, TrainConfig, differences
 from mmtf.errors import UserError
 from mmtf.report import flagfile
 from mmtf.report.published import Table
-from mmtf.report.reproduce import settings
+from mmtf.report.runs import settings
 from mmtf.rundir import RunDirectory
 
 TRAIN, RESUME, JUDGE, TAKEN, DAMAGED, OTHER = "train", "resume", "judge", "taken", "damaged", "other"

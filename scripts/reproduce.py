@@ -11,7 +11,7 @@ from absl import flags
 
 from mmtf import console, rerun
 from mmtf.errors import UserError
-from mmtf.report import formats, published, reproduce
+from mmtf.report import formats, published, reproduce, runs
 from mmtf.report.protocols import PROTOCOLS
 from mmtf.rundir import write_atomically
 
@@ -42,10 +42,10 @@ def main(argv):
     tables = [published.table(name) for name in TABLE.value]
     tables = [table.only(ROWS.value) if ROWS.value else table for table in tables]
     lost = [sentence for table in tables for sentence in _run(table)] if RUN.value else []
-    runs, problems = reproduce.find_runs(RUNS.value) if RUNS.present or Path(RUNS.value[0]).exists() else ([], [])
+    found, problems = runs.find_runs(RUNS.value) if RUNS.present or Path(RUNS.value[0]).exists() else ([], [])
     for table in tables:
         for protocol in PROTOCOLS if PROTOCOL.value == "both" else [PROTOCOL.value]:
-            _show(reproduce.compare(table, runs, protocol, CONFIGS, problems))
+            _show(reproduce.compare(table, found, protocol, CONFIGS, problems))
     if lost:
         sys.exit("Not to the end:\n" + "\n".join(dict.fromkeys(lost)))
 

@@ -8,7 +8,8 @@ import pytest
 from judged import CONFIGS, judged
 
 from mmtf.report import formats, published
-from mmtf.report.reproduce import compare, find_runs
+from mmtf.report.reproduce import compare
+from mmtf.report.runs import find_runs
 
 VALUES = [0.36, 0.40, 0.47]
 

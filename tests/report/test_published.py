@@ -15,7 +15,7 @@ from mmtf.modality import subsets
 from mmtf.report import flagfile, published
 from mmtf.report.protocols import PROTOCOLS
 from mmtf.report.published import Printed
-from mmtf.report.reproduce import defining
+from mmtf.report.runs import defining
 
 PAPERS = {"mmjsd": "S", "mmali": "C"}
 ALL = [(table, row, file) for table in published.tables().values() for row in table.rows for file in table.flag_files(row)]

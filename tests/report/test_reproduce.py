@@ -8,7 +8,8 @@ from judged import CONFIGS, EXAMPLES, judged, started
 
 from mmtf.errors import UserError
 from mmtf.report import published
-from mmtf.report.reproduce import compare, find_runs, settings
+from mmtf.report.reproduce import compare
+from mmtf.report.runs import find_runs, settings
 
 MMJSD, WITH_PRIVATE = "mnist_svhn_text/mmjsd.cfg", "mnist_svhn_text/mmjsd_ms.cfg"
 
@@ -208,6 +209,8 @@ def test_runs_that_cannot_be_used_are_named_and_left_out(tmp_path):
     judged(tmp_path / "list", MMJSD).write_json("metrics.json", [])
     (judged(tmp_path / "torn", MMJSD).path / "metrics.json").write_text("{")
     judged(tmp_path / "moved", MMJSD, model="mvae")
+    judged(tmp_path / "odd", MMJSD, data=None)
+    judged(tmp_path / "odder", MMJSD, step="20")
     judged(tmp_path / "newer", MMJSD).write_json("config.json", {"model": {"flow": 3}})
     judged(tmp_path / "digits", "digits/mmjsd.cfg")
     comparison = compared("mmjsd/9", tmp_path)
@@ -219,6 +222,8 @@ def test_runs_that_cannot_be_used_are_named_and_left_out(tmp_path):
         f"{tmp_path / 'old/metrics.json'} lacks dataset, seed, step: another version wrote it",
         f"{tmp_path / 'list/metrics.json'} lacks model",
         f"{tmp_path / 'torn/metrics.json'} is damaged",
+        f"{tmp_path / 'odd/metrics.json'} has a data that evaluate.py did not write",
+        f"{tmp_path / 'odder/metrics.json'} has a step that",
         f"{tmp_path / 'moved/metrics.json'} is of mvae on mnist_svhn_text",
         "config.json has 'model.flow'",
         f"{tmp_path / 'digits'} belongs to no row: dataset digits",
