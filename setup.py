@@ -46,6 +46,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["mmtf", "mmtf.*"]),
+    package_data={"mmtf.report": ["paper_tables.json"]},
     python_requires=">=3.10",
     install_requires=REQUIRED,
     extras_require={"test": TEST, "bench": BENCH, "docs": DOCS},

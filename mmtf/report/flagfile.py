@@ -1,0 +1,71 @@
+"""Flag files read without running anything: the config that one describes, how long it trains, and what its head says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import flags
+
+from mmtf import config
+from mmtf.config import Config
+from mmtf.errors import UserError
+
+
+def read(path: Path, further: Sequence[str] = ()) -> Config:
+    """The config of a flag file and of further flags, which override it as on the command line.
+
+    Raises:
+      UserError: there is no such file, a flag that train.py does not have, or a value that is refused.
+    """
+    if not path.is_file():
+        raise UserError(f"There is no flag file {path}.")
+    return config.from_flags(parsed([f"--flagfile={path}", *further], str(path)))
+
+
+def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:
+    """The flags of training as these arguments set them.
+
+    Args: where: what the message of an error names.
+
+    Raises:
+      UserError: an unknown flag, a value that cannot be read, or a word that is no flag.
+    """
+    values = flags.FlagValues()
+    config.define_flags(flag_values=values)
+    # absl defines it in the program's own flags alone.
+    flags.DEFINE_string("flagfile", "", "", flag_values=values)
+    try:
+        rest = values(["program", *arguments])[1:]
+    except flags.Error as error:
+        raise UserError(f"{where}: {error}") from error
+    if rest:
+        raise UserError(f"{where}: {rest[0]!r} is not a flag; flags start with --, as in --steps=20.")
+    return values
+
+
+def planned_steps(config: Config, examples: int | None) -> int | None:
+    """How many steps a VAE's config trains for on so many training examples; None where they decide and are not known."""
+    if config.train.steps or examples is None:
+        return config.train.steps or None
+    return config.train.epochs * (examples // config.train.batch_size)
+
+
+def header(path: Path) -> str:
+    """The comment at the start of a flag file, on one line.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise UserError(f"Cannot read the flag file {path}: {error.strerror}.") from error
+    return " ".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def cost(path: Path) -> str:
+    """What the flag file's head says that training costs, up to the end of the sentence; `not estimated` if it says nothing."""
+    found = re.search(r"Cost: (.+?)\.(?: |$)", header(path))
+    return found[1] if found else "not estimated"

@@ -1,0 +1,129 @@
+"""Judged runs as the papers' tables take them: where they are, what makes a run one of a row, and what changes its numbers."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mmtf.config import Config, TrainConfig
+from mmtf.errors import UserError
+from mmtf.rundir import RunDirectory
+
+IDENTITY = ("model", "dataset", "seed", "step")
+PARTS = ("data", "evaluation", "classifier_accuracy")
+# What does not change the numbers: where files are, what is shown, how the work is cut up. How long was trained is told by the
+# step, and seeds are what is averaged over.
+PLACES = {"data_dir": "", "download": False, "features_dir": "", "data_seed": 0}
+CONDUCT = (
+    "seed",
+    "steps_per_epoch",
+    "panels_every",
+    "coherence_every",
+    "keep_checkpoints",
+    "steps_per_execution",
+    "strategy",
+    "max_seconds",
+    "clock",
+)
+LENGTH = ("steps", "epochs")
+# Of a batch, which decides who the other examples of a contrastive loss are.
+WORK = "microbatch"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A judged run."""
+
+    path: Path
+    config: Config
+    metrics: Mapping
+
+    @property
+    def step(self) -> int:
+        return self.metrics["step"]
+
+    @property
+    def examples(self) -> int | None:
+        """Training examples, where metrics.json says how many."""
+        return self.metrics.get("data", {}).get("training_examples")
+
+
+def find_runs(places: Iterable[str]) -> tuple[list[Run], list[str]]:
+    """The judged runs at these places, and a sentence on each run that cannot be used.
+
+    Args:
+      places: runs, folders that hold runs at any depth, or patterns of them such as `runs/*/seed_*`.
+
+    Raises:
+      UserError: a place holds no run.
+    """
+    paths = []
+    for place in places:
+        found = [path for start in _expanded(place) for path in _runs_below(start)]
+        if not found:
+            raise UserError(f"--runs={place} names no run and no folder of runs; a run is a directory with a config.json.")
+        paths += found
+    runs, problems = [], []
+    for path in {path.resolve(): path for path in paths}.values():
+        try:
+            runs.append(_read(path))
+        except UserError as error:
+            problems.append(f"Left out: {error}")
+    return runs, problems
+
+
+def defining(config: Config) -> dict:
+    """What makes a run one of a row, whatever its sizes, weights and length."""
+    return {
+        "dataset": config.data.dataset,
+        "modalities": config.data.modalities,
+        "num_modalities": config.data.num_modalities,
+        "data_fraction": config.data.data_fraction,
+        "model": config.model.model,
+        "private codes": config.model.private_dim > 0,
+        "contrast": config.model.contrast,
+    }
+
+
+def settings(config: Config) -> Config:
+    """The config without what does not change the numbers, and without seeds and the length of training."""
+    default = TrainConfig()
+    left_out = (*CONDUCT, *(() if config.train.learning_rate_schedule == "cosine" else LENGTH))
+    left_out += (WORK,) if config.model.contrast == "none" else ()
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, **PLACES),
+        train=dataclasses.replace(config.train, **{name: getattr(default, name) for name in left_out}),
+    )
+
+
+def _expanded(place: str) -> list[Path]:
+    return [Path(place)] if Path(place).exists() else [Path(path) for path in sorted(glob.glob(place, recursive=True))]
+
+
+def _runs_below(start: Path) -> list[Path]:
+    if (start / "config.json").is_file():
+        return [start]
+    return sorted(path.parent for path in start.rglob("config.json"))
+
+
+def _read(path: Path) -> Run:
+    run = RunDirectory.open(path)
+    if not (path / "metrics.json").is_file():
+        raise UserError(f"{path} was not judged yet; run python scripts/evaluate.py --run_dir={path}.")
+    config, metrics = run.config(), run.read_json("metrics.json")
+    missing = [key for key in IDENTITY if not isinstance(metrics, Mapping) or key not in metrics]
+    if missing:
+        raise UserError(f"{path / 'metrics.json'} lacks {', '.join(missing)}: another version wrote it. Judge the run again.")
+    wrong = [key for key in PARTS if not isinstance(metrics.get(key, {}), Mapping)]
+    wrong += [] if isinstance(metrics["step"], int) else ["step"]
+    if wrong:
+        raise UserError(f"{path / 'metrics.json'} has a {wrong[0]} that evaluate.py did not write. Judge the run again.")
+    if (metrics["model"], metrics["dataset"]) != (config.model.model, config.data.dataset):
+        raise UserError(
+            f"{path / 'metrics.json'} is of {metrics['model']} on {metrics['dataset']}, and config.json of "
+            f"{config.model.model} on {config.data.dataset}. Judge the run again."
+        )
+    return Run(path, config, metrics)

@@ -1,0 +1,73 @@
+"""Holds runs beside the papers' tables: python scripts/reproduce.py --table=mmjsd/10 --runs=runs/first,runs/second
+
+With --run it trains and judges first what the table lacks, below the folder of --runs; stopped, it goes on where it was.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from mmtf import console, rerun
+from mmtf.errors import UserError
+from mmtf.report import formats, published, reproduce, runs
+from mmtf.report.protocols import PROTOCOLS
+from mmtf.rundir import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / "configs"
+
+LIST = flags.DEFINE_bool("list", False, "Print all tables with their rows, flag files and costs.")
+TABLE = flags.DEFINE_list("table", [], "Tables, such as mmjsd/9,mmjsd/10; --list shows them all.")
+ROWS = flags.DEFINE_list("rows", [], "Rows of the tables; by default all.")
+RUNS = flags.DEFINE_list(
+    "runs", ["runs/reproduce"], "Judged runs, folders of runs or patterns; with --run the folder for runs."
+)
+PROTOCOL = flags.DEFINE_enum("protocol", "corrected", [*PROTOCOLS, "both"], "How ours are measured; see docs/metrics.md.")
+OUTPUT = flags.DEFINE_string("output", "", "Folder that gets each table as Markdown, LaTeX and CSV.")
+RUN = flags.DEFINE_bool("run", False, "Train and judge what is missing first.")
+SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "With --run: seeds of every row.")
+TRAIN_FLAGS = flags.DEFINE_string("train_flags", "", "With --run: further flags of train.py, as '--steps=20 --batch_size=16'.")
+EVALUATE_FLAGS = flags.DEFINE_string("evaluate_flags", "", "With --run: further flags of evaluate.py.")
+
+
+def main(argv):
+    console.refuse_arguments(argv)
+    if LIST.value:
+        print(published.listing(CONFIGS))
+        return
+    if not TABLE.value:
+        raise UserError(f"Name a table in --table, of {', '.join(published.tables())}; --list shows their rows.")
+    tables = [published.table(name) for name in TABLE.value]
+    tables = [table.only(ROWS.value) if ROWS.value else table for table in tables]
+    lost = [sentence for table in tables for sentence in _run(table)] if RUN.value else []
+    found, problems = runs.find_runs(RUNS.value) if RUNS.present or Path(RUNS.value[0]).exists() else ([], [])
+    for table in tables:
+        for protocol in PROTOCOLS if PROTOCOL.value == "both" else [PROTOCOL.value]:
+            _show(reproduce.compare(table, found, protocol, CONFIGS, problems))
+    if lost:
+        sys.exit("Not to the end:\n" + "\n".join(dict.fromkeys(lost)))
+
+
+def _run(table: published.Table) -> list[str]:
+    if len(RUNS.value) != 1:
+        raise UserError(f"With --run, --runs names the one folder that runs are made in, not {','.join(RUNS.value)}.")
+    if not all(seed.isdecimal() for seed in SEEDS.value) or not SEEDS.value:
+        raise UserError(f"--seeds wants numbers such as 0,1,2, not {','.join(SEEDS.value)!r}.")
+    todo = rerun.jobs(table, Path(RUNS.value[0]), [int(s) for s in SEEDS.value], shlex.split(TRAIN_FLAGS.value), CONFIGS)
+    return rerun.carry_out(
+        todo, rerun.script(ROOT / "scripts"), lambda text: print(text, flush=True), shlex.split(EVALUATE_FLAGS.value)
+    )
+
+
+def _show(comparison: reproduce.Comparison) -> None:
+    print(formats.markdown(comparison))
+    for suffix, form in formats.FORMATS.items() if OUTPUT.value else ():
+        path = Path(OUTPUT.value) / f"{formats.file_stem(comparison)}.{suffix}"
+        write_atomically(path, form(comparison).encode())
+        print(f"Written: {path}")
+
+
+if __name__ == "__main__":
+    console.run(main)
