@@ -18,14 +18,15 @@ LETTERS, LETTERS_OF_MARK = 13, 7  # of the legend: in an inch, and as wide as a 
 ACROSS = 4
 MOST_COLOURS = 20  # classes that can be told apart; of more, the most frequent
 POINT = 9.0
-GREY = "0.75"
+GREY, FAINT = "0.7", "0.9"
 
 
 def latent_map(codes: Mapping[str, np.ndarray], label=None, class_names: Sequence[str] = (), *, seed: int = 0) -> Figure:
     """t-SNE (van der Maaten, Hinton 2008) of posterior means, a panel for each set of modalities that they come from.
 
-    All panels are one map: where a class has the same codes from two modalities, it lies at the same place of both panels.
-    How far apart distant clusters lie, and how large they are, means nothing in such a map.
+    All panels are one map, with the codes of the other panels in faint grey: where a class has the same codes from two
+    modalities, it lies at the same place of both panels. How far apart distant clusters lie, and how large they are,
+    means nothing in such a map.
 
     Args:
       codes: per panel, such as `digit` or `digit,word`, means of q(c|X_K) of the same N examples, `[N, D]`.
@@ -51,6 +52,8 @@ def latent_map(codes: Mapping[str, np.ndarray], label=None, class_names: Sequenc
     for axes, name, points in zip(figure.axes, codes, places, strict=False):
         axes.set_title(name, fontsize=FONT, parse_math=False)
         axes.set(xticks=(), yticks=())
+        if len(codes) > 1:
+            axes.scatter(*places.reshape(-1, 2).T, s=POINT / 2, color=FAINT, linewidths=0, label="_all")
         for title, colour, chosen in classes:
             axes.scatter(*points[chosen].T, s=POINT, color=colour, linewidths=0, label=title)
     if label is not None:

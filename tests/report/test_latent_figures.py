@@ -18,7 +18,7 @@ def clusters(count=40, apart=8.0, seed=0):
 
 def points(axes):
     """(places [N, 2], class names [N]) of a panel's points."""
-    parts = [(c.get_offsets().data, c.get_label()) for c in axes.collections]
+    parts = [(c.get_offsets().data, c.get_label()) for c in axes.collections if not c.get_label().startswith("_")]
     return np.concatenate([xy for xy, _ in parts]), np.concatenate([[name] * len(xy) for xy, name in parts])
 
 
@@ -31,6 +31,9 @@ def test_clusters_that_are_apart_stay_apart_in_every_panel_and_lie_at_one_place(
         assert KNeighborsClassifier(3).fit(xy, names).score(other, expected) == 1.0
     assert {axes.get_title() for axes in figure.axes} == {"a", "a,b"}
     assert [t.get_text() for t in figure.legends[0].get_texts()] == list(NAMES)
+    # Behind them lie the codes of all panels.
+    behind = figure.axes[0].collections[0].get_offsets().data
+    np.testing.assert_array_equal(np.sort(behind, axis=0), np.sort(np.concatenate([first[0], second[0]]), axis=0))
     # Each class as often as it is there.
     assert {n: int((first[1] == n).sum()) for n in NAMES} == dict.fromkeys(NAMES, 40)
 
