@@ -28,18 +28,24 @@ def main(argv):
     console.refuse_arguments(argv)
     if (RUN_DIR.value is None) == (RUNS.value is None):
         raise UserError("Give --run_dir for the page of one run, or --runs for curves over several.")
-    if RUN_DIR.value:
-        print(f"Page: {page.write(RunDirectory.open(RUN_DIR.value))}")
+    if RUNS.value:
+        _draw_curves()
         return
+    for flag in (OVER, ENTRIES, OUTPUT):
+        if flag.present:
+            raise UserError(f"--{flag.name} does nothing with --run_dir; it belongs to --runs. Remove it.")
+    print(f"Page: {page.write(RunDirectory.open(RUN_DIR.value))}")
+
+
+def _draw_curves() -> None:
+    if Path(OUTPUT.value).suffix != ".png":
+        raise UserError(f"--output={OUTPUT.value} must end in .png.")
     opened = [RunDirectory.open(path) for path in RUNS.value]
+    runs = [(run.config(), run.read_json("metrics.json")) for run in opened]
     try:
-        figure = curves.sweep_curves(
-            [(run.config(), run.read_json("metrics.json")) for run in opened], OVER.value, ENTRIES.value
-        )
+        figures.save(curves.sweep_curves(runs, OVER.value, ENTRIES.value), OUTPUT.value)
     except ValueError as error:
         raise UserError(f"--runs, --over={OVER.value}: {error}") from error
-    try:
-        figures.save(figure, Path(OUTPUT.value))
     except OSError as error:
         raise UserError(f"Cannot write --output={OUTPUT.value}: {error.strerror}.") from error
     print(f"Curves: {OUTPUT.value}")

@@ -172,14 +172,16 @@ def _entries(entries: Mapping, footers: Mapping, meaning: Mapping[str, str]) -> 
     """Each table under the names of what it shows, and what these mean."""
     parts = []
     for names, html in entries_tables(entries, footers):
-        shown = [name for name in names if not (name.endswith(ERROR) and name.removesuffix(ERROR) in names)]
+        beside = [name for name in names if name.endswith(ERROR) and name.removesuffix(ERROR) in names]
+        shown = [name for name in names if name not in beside]
         parts.append(f"<h3>{', '.join(f'<code>{escape(name)}</code>' for name in shown)}</h3>")
         told = [name for name in shown if name in meaning]
         for name in told:
             title = f"<code>{escape(name)}</code>: " if len(shown) > 1 else ""
             parts.append(f'<p class="note meaning">{title}{escape(meaning[name])}</p>')
-        if len(shown) < len(names):
-            parts.append('<p class="note">± is one standard error.</p>')
+        if beside:
+            errors = ", ".join(f"<code>{escape(name)}</code>" for name in beside)
+            parts.append(f'<p class="note">± is one standard error ({errors}).</p>')
         parts.append(html)
     return "\n".join(parts)
 

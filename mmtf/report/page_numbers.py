@@ -50,7 +50,7 @@ def cell(value, error=None) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(cell(x) for x in value)
     if isinstance(value, bool | str):
-        return escape(str(value))
+        return escape(str(value)) or ABSENT
     return number(value) + ("" if error is None else f' <span class="error">± {cell(error)}</span>')
 
 
