@@ -185,7 +185,7 @@ def _lines(title: str, value) -> dict[str, float]:
         if number is None or (arrow and target in given):
             continue
         counted = by_count and (arrow or key != "random")
-        groups.setdefault(f"from {len(given)}" if counted else key, []).append(number)
+        groups.setdefault(f"{len(given)} given" if counted else key, []).append(number)
     return {name: float(np.mean(numbers)) for name, numbers in groups.items()}
 
 
@@ -199,6 +199,6 @@ def _finish(axes: Axes) -> None:
     axes.tick_params(labelsize=FONT - 1)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    legend = axes.legend(fontsize=FONT - 1, frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    if len(axes.get_legend_handles_labels()[1]) > 1:
+        for text in axes.legend(fontsize=FONT - 1, frameon=False).get_texts():
+            text.set_parse_math(False)

@@ -106,7 +106,7 @@ def _breakable(title: str) -> str:
 def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tuple[list[str], str]]:
     """Tables of several entries of metrics.json: the names of the entries that each shows, and its HTML.
 
-    Entries of plain numbers by one kind of keys share a table, a column each. Entries by `generated<-given` are matrices.
+    Entries of plain numbers by keys of one kind share a table, a column each. Entries by `generated<-given` are matrices.
     Standard errors (`NAME_standard_error`) stand beside the numbers of NAME.
 
     Args:
@@ -114,14 +114,25 @@ def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tup
     """
     errors = {key: x for key, x in entries.items() if _belongs(key, x, entries)}
     rest = {key: x for key, x in entries.items() if key not in errors}
-    flat = {key: x for key, x in rest.items() if _is_flat(x) and not _is_matrix(x)}
+    groups = _alike({key: x for key, x in rest.items() if _is_flat(x) and not _is_matrix(x)})
     made = []
     for key, x in rest.items():
-        if key not in flat:
+        if not any(key in group for group in groups):
             made.append((_with_errors([key], errors), entry(key, x, errors.get(f"{key}{ERROR}", {}), footers)))
-        elif key == next(iter(flat)):
-            made.append((_with_errors([*flat], errors), _side_by_side(flat, errors)))
+        made += [(_with_errors([*g], errors), _side_by_side(g, errors)) for g in groups if key == next(iter(g))]
     return made
+
+
+def _alike(flat: Mapping[str, Mapping]) -> list[dict[str, Mapping]]:
+    """The entries in groups, each of those that have a key with the first of them in common."""
+    groups: list[dict[str, Mapping]] = []
+    for name, x in flat.items():
+        group = next((g for g in groups if set(x) & set(next(iter(g.values())))), None)
+        if group is None:
+            groups.append({name: x})
+        else:
+            group[name] = x
+    return groups
 
 
 def _with_errors(names: Sequence[str], errors: Mapping) -> list[str]:
@@ -177,7 +188,8 @@ def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> str:
     columns = list(dict.fromkeys(target for target, _ in pairs))
     rows = [(given, [pairs.get((c, given)) for c in columns]) for given in dict.fromkeys(given for _, given in pairs)]
     beside = {(key.split(ARROW, 1)[1], key.split(ARROW, 1)[0]): e for key, e in errors.items() if ARROW in key}
-    if any(c in footers for c in columns):
+    scores = all(is_measured(x) or isinstance(x, float) for x in pairs.values())
+    if scores and any(c in footers for c in columns):
         rows.append(("(real test values)", [footers.get(c) for c in columns]))
     alone = [(key, x, errors.get(key)) for key, x in values.items() if ARROW not in key]
     below = "".join(f'<p class="note meaning">{escape(key)}: {cell(x, e)}</p>' for key, x, e in alone)

@@ -177,6 +177,16 @@ def test_numbers_stand_beside_their_uncertainty():
     assert ["a", "0.123 ± 0.012 [0.101, 0.145] (samples 77)"] in table
     assert "random: 0.251 ± 0.002" in re.sub(r"<.*?>", "", html)
     assert ["label_1", f"{1 / 41:.3f}", "0.424"] in table  # turned over: attributes are rows
+    # A list of what was left out has no score of real values below it.
+    assert table.count(["(real test values)", "0.999", "0.888"]) == 1
+    assert ["b", "bald, young"] in table
+    # Numbers of other things are not put side by side with holes between them.
+    assert rows("".join(html for _, html in page_numbers.entries_tables({"sizes": {"x": 1.5}, "shares": {"y": 2.5}}))) == [
+        ["", "sizes"],
+        ["x", "1.500"],
+        ["", "shares"],
+        ["y", "2.500"],
+    ]
     # What belongs to no number is not taken for its error.
     assert ["x", "9.000"] in rows(page.page(Config(), IDENTITY | {"size_standard_error": {"x": 9.0}}, TRAINED, {}, "today"))
 

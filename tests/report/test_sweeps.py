@@ -21,16 +21,16 @@ def run(beta, seed=0, shift=0.0, **model):
 
 def test_lines_are_means_over_subsets_and_seeds():
     found = curves.swept([run(10.0, seed) for seed in (0, 1, 2)] + [run(0.1)], "beta")
-    places, means, deviations = found["probe"]["from 1"]
+    places, means, deviations = found["probe"]["1 given"]
     assert places == [0.1, 10.0]
     # Single modalities: (share + share + 0.2) / 2; seeds 0, 1, 2 add 0, 0.01, 0.02, whose sample deviation is 0.01.
     np.testing.assert_allclose(means, [0.4 + 0.1, 0.6 + 0.1 + 0.01])
     np.testing.assert_allclose(deviations, [np.nan, 0.01])
-    np.testing.assert_allclose(found["probe"]["from 2"][1], [0.9, 0.9])
+    np.testing.assert_allclose(found["probe"]["2 given"][1], [0.9, 0.9])
     # Only modalities that were not given count: b<-a and a<-b.
-    np.testing.assert_allclose(found["coherence"]["from 1"][1], [0.45, 0.66])
+    np.testing.assert_allclose(found["coherence"]["1 given"][1], [0.45, 0.66])
     np.testing.assert_allclose(found["coherence"]["random"][1], [0.2, 0.305])
-    assert "from 2" not in found["coherence"]
+    assert "2 given" not in found["coherence"]
     np.testing.assert_allclose(found["test_terms/log_likelihood/a"]["a"][1], [-1, -100])
     assert set(found) == {"probe", "coherence", "test_terms/log_likelihood/a"}
 
@@ -40,7 +40,7 @@ def test_measured_likelihoods_take_the_place_of_the_objectives():
     for i, (_, metrics) in enumerate(runs):
         metrics["log_likelihood"] = {"a,b": {"value": -5.0 - i, "standard_error": 0.5}, "a": -3.0}
     found = curves.swept(runs, "beta")
-    assert found["log_likelihood"]["from 2"][1] == [-5.0, -6.0]
+    assert found["log_likelihood"]["2 given"][1] == [-5.0, -6.0]
     assert not any(title.startswith("test_terms") for title in found)
 
 
