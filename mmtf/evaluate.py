@@ -1,4 +1,4 @@
-"""The second verb: from a run directory to metrics.json and figures. It opens nothing else that training made."""
+"""The second verb: from a run directory to metrics.json, figures and a page. It opens nothing else that training made."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from mmtf.config import EvaluateConfig
 from mmtf.data import record
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
-from mmtf.report import figures
+from mmtf.report import figures, page
 from mmtf.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
 
 
 def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None, *, data: MultimodalData | None = None) -> dict:
-    """Judges the newest checkpoint of a run on the test split, and writes metrics.json and figures/.
+    """Judges the newest checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
 
     Args:
       data: what the run was trained on, where it was not loaded from the config's data set.
@@ -58,7 +58,9 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None, *, data:
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},
     }
     run.write_json("metrics.json", metrics)
-    _write_figures(run, pictures.of_model(model, test, data.show) | _charts(metrics, model.names))
+    codes = pictures.of_codes(model, test, data.class_names, data.show)
+    _write_figures(run, pictures.of_model(model, test, data.show) | codes | _charts(metrics, model.names))
+    page.write(run)
     return metrics
 
 

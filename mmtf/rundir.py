@@ -4,7 +4,7 @@ config.json        the whole configuration         training.json   steps, second
 modalities.json    what the model models           metrics.json    what evaluate.py measured
 data.json          what it was trained on          pairing.npz     which examples belonged together
 checkpoints/       weights, optimizer, step        logs/           TensorBoard
-figures/           pictures (PNG)
+figures/           pictures (PNG)                  report.html     all of it on one page
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ PARTS = (
     "checkpoints",
     "logs",
     "figures",
+    "report.html",
 )
 
 

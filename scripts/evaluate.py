@@ -16,7 +16,7 @@ def main(argv):
     from mmtf.report import tables
 
     print(tables.metrics_table(evaluate(RUN_DIR.value, how)))
-    print(f"Numbers: {RUN_DIR.value}/metrics.json. Pictures: {RUN_DIR.value}/figures/")
+    print(f"Numbers: {RUN_DIR.value}/metrics.json. Pictures: {RUN_DIR.value}/figures/. All: {RUN_DIR.value}/report.html")
 
 
 if __name__ == "__main__":

@@ -153,6 +153,10 @@ def test_metrics_have_every_subset_and_target(run, quick_classifiers):
     assert metrics["evaluation"]["test_examples"] == 60
     drawn = {p.stem for p in run.figures.glob("*.png")}
     assert {"random_scene", "reconstruction", "from_word", "swap_digit", "coherence", "probe", "training"} <= drawn
+    assert {"latent_map", "traversal_digit", "traversal_scene", "traversal_word"} <= drawn
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(drawn)
+    assert f'value="{metrics["test_terms"]["loss"]!r}"' in page
     assert evaluate.evaluate(run.path, HOW) == metrics
 
 
