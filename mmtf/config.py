@@ -230,6 +230,12 @@ class TrainConfig:
 class EvaluateConfig:
     """How a trained run is judged; kept in metrics.json."""
 
+    parts: str = option("all", "Parts of metrics.json to measure, such as 'probe,likelihood'; those that are there stay.")
+    protocol: str = option(
+        "corrected",
+        "Which numbers the table and the report show where the papers' releases measure otherwise; metrics.json has both.",
+        choices=("corrected", "published"),
+    )
     test_examples: int = option(10_000, "Test examples used, from the start of the split.", low=20)
     probe_examples: int = option(5_000, "Training examples whose codes the linear probe is fitted on.", low=20)
     random_samples: int = option(10_000, "Samples from the prior for the random coherence.", low=1)
@@ -238,6 +244,15 @@ class EvaluateConfig:
     )
     likelihood_samples_many: int = option(1000, "The same for the first --likelihood_examples_many of them.", low=1)
     likelihood_examples_many: int = option(100, "Test examples whose log-likelihoods take many samples; 0 for none.", low=0)
+    quality_samples: int = option(
+        5_000, "Samples of each kind whose distribution is compared with the test values', and pairs that CCA scores.", low=20
+    )
+    retrieval_candidates: int = option(
+        1_000, "Test examples among which a modality is looked for by the distance of codes.", low=2
+    )
+    retrieval_likelihood_candidates: int = option(
+        50, "The same by likelihoods, which takes those of all pairs of them; 0 for none.", low=0
+    )
     evaluation_seed: int = option(0, "Seed of sampled codes and of the coherence classifiers.", low=0)
     data_dir: str = option("", "Folder with the data, where it has moved since training; else the run's own --data_dir.")
     cache_dir: str = option("", "Where trained classifiers are kept; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")

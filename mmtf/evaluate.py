@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -13,27 +14,39 @@ from mmtf import catalog, judge, monitor, pictures
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data import record
-from mmtf.data.dataset import MultimodalData, Split
+from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
-from mmtf.report import figures, page
+from mmtf.measured import Measured, fingerprint
+from mmtf.report import curves, figures, page
 from mmtf.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
 
+# What no number depends on.
+PLACES = ("data_dir", "cache_dir", "protocol", "parts")
 
-def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None, *, data: MultimodalData | None = None) -> dict:
+
+def evaluate(
+    run_dir: str | Path, config: EvaluateConfig | None = None, *, data: MultimodalData | None = None, again: bool = False
+) -> dict:
     """Judges the newest checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
+
+    metrics.json is written after each part. A judgement that was stopped, or that was asked for other parts, goes on; with
+    other settings, or after more training, the old file is kept under another name.
 
     Args:
       data: what the run was trained on, where it was not loaded from the config's data set.
+      again: measure what is there already once more.
 
     Returns:
       The content of metrics.json; `docs/metrics.md` says what each entry is.
 
     Raises:
-      UserError: there is no run, no checkpoint that can be read, or labels by which nothing can be scored.
+      UserError: there is no run, no checkpoint that can be read, no part of a name given, or labels by which nothing can be
+        scored.
     """
     config = config or EvaluateConfig()
+    chosen = part_names(config)
     run = RunDirectory.open(run_dir)
     run.check_writable()
     trained = run.read_json("training.json")
@@ -41,43 +54,113 @@ def evaluate(run_dir: str | Path, config: EvaluateConfig | None = None, *, data:
     experiment = run.config()
     if data is None:
         data = catalog.load_data(dataclasses.replace(experiment.data, data_dir=config.data_dir or experiment.data.data_dir))
-    data = record.restored(run, data)
-    test = data.test.first(config.test_examples)
-    judge.check_labels(data, test)
-    log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(test))
-    metrics = {
+    judged = _Judged(run, model, record.restored(run, data), config, step)
+    judge.check_labels(judged.data, judged.test)
+    log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(judged.test))
+    about = {
         "model": experiment.model.model,
         "dataset": experiment.data.dataset,
-        "protocol": "corrected",
+        "protocol": config.protocol,
         "seed": experiment.train.seed,
         "step": step,
-        **_by_labels(model, data, test, config),
-        "test_terms": judge.objective_terms(model, test, step, config),
         "training": {k: trained[k] for k in ("steps", "seconds", "steps_per_second")},
-        "data": {"sources": dict(data.sources), "training_examples": len(data.train), "test_examples": len(data.test)},
-        "evaluation": dataclasses.asdict(config) | {"test_examples": len(test)},
+        "data": judged.about_data(),
+        "evaluation": dataclasses.asdict(config) | {"test_examples": len(judged.test)},
     }
+    measured = Measured(run, about, judged.fingerprint(experiment.to_json()), again=again)
+    for name in chosen:
+        measured.part(name, functools.partial(PARTS[name], judged))
+    metrics = measured.content()
     run.write_json("metrics.json", metrics)
-    codes = pictures.of_codes(model, test, data.class_names, data.show)
-    _write_figures(run, pictures.of_model(model, test, data.show) | codes | _charts(metrics, model.names))
+    codes = pictures.of_codes(model, judged.test, judged.data.class_names, judged.data.show)
+    _write_figures(run, pictures.of_model(model, judged.test, judged.data.show) | codes | _charts(metrics, model.names))
     page.write(run)
     return metrics
 
 
-def _by_labels(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict:
-    """The measurements that take labels; none where there are none."""
-    score = judge.score_name(data)
-    if score is None:
-        log.info("%s has no labels: probes and coherence are left out.", data.name)
+class _Judged:
+    """What every part measures, and what several of them need."""
+
+    def __init__(self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int):
+        self.run, self.model, self.data, self.config, self.step = run, model, data, config, step
+        self.test = data.test.first(config.test_examples)
+
+    @functools.cached_property
+    def classifiers(self) -> dict:
+        return judge.train_classifiers(self.data, self.config)
+
+    @functools.cached_property
+    def features(self) -> judge.Features:
+        return judge.Features(self.model.modalities, self.classifiers)
+
+    @property
+    def labelled(self) -> bool:
+        return judge.score_name(self.data) is not None
+
+    def about_data(self) -> dict:
+        sizes = {"training_examples": len(self.data.train), "test_examples": len(self.data.test)}
+        return {"sources": dict(self.data.sources)} | sizes
+
+    def fingerprint(self, experiment: Mapping) -> str:
+        """Of the weights, the settings and the test examples."""
+        weights = [v.numpy() for _, v in sorted(self.model.served_weights().items())]
+        examples = [self.test.rows[n] for n in self.test.rows] + ([] if self.test.label is None else [self.test.label])
+        how = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in PLACES}
+        return fingerprint(experiment["model"], how, self.step, self.about_data(), *weights, *examples)
+
+
+def _probe(judged: _Judged) -> dict:
+    return judge.latent_probes(judged.model, judged.data, judged.test, judged.config) if judged.labelled else {}
+
+
+def _coherence(judged: _Judged) -> dict:
+    if not judged.labelled:
+        log.info("%s has no labels: probes and coherence are left out.", judged.data.name)
         return {}
-    classifiers = judge.train_classifiers(data, config)
+    data, found = judged.data, judge.Coherence(judged.model, judged.test, judged.classifiers, judged.config)
     return {
-        "score": score,
-        **judge.latent_probes(model, data, test, config),
-        **judge.Coherence(model, test, classifiers, config).report(data.class_names),
-        **judge.classifier_scores(data, classifiers),
-        **({"label_prevalence": judge.prevalence(test, data.class_names)} if data.multi_label else {}),
+        "score": judge.score_name(data),
+        **found.report(data.class_names),
+        **judge.classifier_scores(data, judged.classifiers),
+        **({"label_prevalence": judge.prevalence(judged.test, data.class_names)} if data.multi_label else {}),
     }
+
+
+def _terms(judged: _Judged) -> dict:
+    return {"test_terms": judge.objective_terms(judged.model, judged.test, judged.step, judged.config)}
+
+
+def _quality(judged: _Judged) -> dict:
+    found, shown = judge.sample_quality(judged.model, judged.data, judged.test, judged.features, judged.config)
+    if shown:
+        # At once: a judgement that goes on does not measure the curves again.
+        _save(judged.run, {"prd": curves.prd_figure(shown)})
+    return found
+
+
+# The parts of metrics.json, in the order in which they are measured.
+PARTS: dict[str, Callable[[_Judged], dict]] = {
+    "terms": _terms,
+    "probe": _probe,
+    "coherence": _coherence,
+    "codes": lambda judged: judge.code_use(judged.model, judged.test),
+    "reconstruction": lambda judged: judge.reconstruction_errors(judged.model, judged.test, judged.config),
+    "quality": _quality,
+    "correlation": lambda j: judge.correlations(j.model, j.data, j.test, j.features, j.config),
+    "likelihood": lambda judged: judge.log_likelihoods(judged.model, judged.test, judged.config),
+    "relatedness": lambda judged: judge.relatedness(judged.model, judged.data, judged.test, judged.config),
+}
+
+
+def part_names(config: EvaluateConfig) -> list[str]:
+    """The parts that a config asks for, in their order. Raises UserError where one is not there."""
+    if config.parts == "all":
+        return list(PARTS)
+    names = [name.strip() for name in config.parts.split(",")]
+    unknown = [name for name in names if name not in PARTS]
+    if unknown:
+        raise UserError(f"--parts names {unknown[0]!r}, but there are {', '.join(PARTS)}; or all.")
+    return [name for name in PARTS if name in names]
 
 
 def load_model(run: RunDirectory):
@@ -96,6 +179,10 @@ def _write_figures(run: RunDirectory, drawn: dict[str, Figure]) -> None:
     cross = {name: curve for name, curve in scalars.items() if name.startswith("coherence") and _is_cross(name)}
     if cross:
         drawn["coherence_during_training"] = figures.training_curves(cross)
+    _save(run, drawn)
+
+
+def _save(run: RunDirectory, drawn: Mapping[str, Figure]) -> None:
     try:
         run.figures.mkdir(exist_ok=True)
         for name, figure in drawn.items():

@@ -5,6 +5,7 @@ from absl import flags
 from mmtf import config, console
 
 RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.", required=True)
+AGAIN = flags.DEFINE_bool("again", False, "Measure once more what was measured with the same settings.")
 config.define_flags([config.EvaluateConfig])
 
 
@@ -15,7 +16,7 @@ def main(argv):
     from mmtf.evaluate import evaluate
     from mmtf.report import tables
 
-    print(tables.metrics_table(evaluate(RUN_DIR.value, how)))
+    print(tables.metrics_table(evaluate(RUN_DIR.value, how, again=AGAIN.value)))
     print(f"Numbers: {RUN_DIR.value}/metrics.json. Pictures: {RUN_DIR.value}/figures/. All: {RUN_DIR.value}/report.html")
 
 

@@ -94,11 +94,16 @@ def test_code_means_are_those_of_the_verbs(mask):
     )
 
 
-def test_standard_errors_count_the_examples_that_have_the_subset():
+def test_standard_errors_count_independent_examples():
     there = {"a": np.arange(100) < 100, "b": np.arange(100) < 25}
     test = Split({}, dict.fromkeys(there, np.arange(100)), np.zeros(100, int), there)
-    found = judge.standard_errors({"random": 0.5, "b<-a": 0.5, "a<-b": 0.5, "a<-a,b": 0.2}, test, 10_000)
-    assert found == {"random": 0.005, "b<-a": 0.05, "a<-b": 0.1, "a<-a,b": 0.08}
+    hits = np.arange(100) % 2 == 0
+    whole, part = (judge.batches.share_of_examples(hits[test.has(names)], test.at(test.has(names))) for names in ("a", "ab"))
+    assert (whole.standard_error, part.standard_error) == (0.05, pytest.approx(0.1, abs=1e-3))
+    # Four pairings of each of 25 values, which are hits or not together: as many as there are values.
+    rows = np.arange(100) // 4
+    paired = Split({}, {"a": rows, "b": np.arange(100)}, np.zeros(100, int))
+    assert judge.batches.share_of_examples(rows % 2 == 0, paired).standard_error == pytest.approx(0.1, rel=0.03)
 
 
 def test_unimodal_values_keep_their_classes():

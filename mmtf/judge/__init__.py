@@ -5,23 +5,34 @@ precisions, their means over attributes ([S] C.4.3). An attribute that all or no
 of them, and named beside them.
 """
 
-from mmtf.judge.coherence import Coherence, standard_errors
+from mmtf.judge.codes import code_use
+from mmtf.judge.coherence import Coherence
+from mmtf.judge.correlation import correlations
+from mmtf.judge.features import Features
 from mmtf.judge.labels import check_labels, classifier_scores, prevalence, score_name, train_classifiers, unimodal
 from mmtf.judge.likelihood import log_likelihoods
 from mmtf.judge.probes import code_means, latent_probes
+from mmtf.judge.quality import sample_quality
+from mmtf.judge.reconstruction import reconstruction_errors
+from mmtf.judge.relatedness import relatedness
 from mmtf.judge.terms import objective_terms
 
 __all__ = [
     "Coherence",
+    "Features",
     "check_labels",
     "classifier_scores",
     "code_means",
+    "code_use",
+    "correlations",
     "latent_probes",
     "log_likelihoods",
     "objective_terms",
     "prevalence",
+    "reconstruction_errors",
+    "relatedness",
+    "sample_quality",
     "score_name",
-    "standard_errors",
     "train_classifiers",
     "unimodal",
 ]

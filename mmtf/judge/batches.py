@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -10,9 +11,12 @@ import tensorflow as tf
 from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
+from mmtf.metrics import intervals
 
 BATCH = 500
 DECIMALS = 4
+# Of an interval; its ends then vary with the seed by about 4 % of half its width.
+RESAMPLES = 1000
 ARROW = "<-"
 
 
@@ -21,6 +25,32 @@ def in_batches(split: Split, function: Callable):
     batches = pipeline.in_order(split, BATCH)
     parts = [function((batch["values"], batch.get("mask")), number) for number, batch in enumerate(batches)]
     return tf.nest.map_structure(lambda *arrays: np.concatenate([np.asarray(a) for a in arrays]), *parts)
+
+
+def sources(test: Split) -> np.ndarray | None:
+    """What each example came from, `[N]`, where one value of the first modality serves several: they are not independent."""
+    rows = next(iter(test.rows.values()))
+    return None if len(np.unique(rows)) == len(rows) else rows
+
+
+def mean_of_examples(values: np.ndarray, test: Split, limits=(-math.inf, math.inf)) -> dict[str, float]:
+    """Value, standard error and interval of a mean over examples `[N]`, as JSON has them; of too few the value alone."""
+    clusters = sources(test)
+    if len(values) < 2 or (clusters is not None and len(np.unique(clusters)) < 2):
+        return {"value": rounded(np.mean(values))}
+    return as_json(intervals.mean(values, clusters=clusters, limits=limits, resamples=RESAMPLES))
+
+
+def share_of_examples(hits: np.ndarray, test: Split) -> intervals.Estimate:
+    """The share of examples `[N]` that are hits; those from the same source count as what they tell."""
+    clusters = sources(test)
+    if clusters is not None and len(np.unique(clusters)) < 2:
+        clusters = None
+    return intervals.share(hits, clusters=clusters)
+
+
+def as_json(estimate: intervals.Estimate) -> dict[str, float]:
+    return {name: rounded(x) for name, x in estimate.as_dict().items()}
 
 
 def whole_somewhere(found: Iterable[tuple[str, ...]], *splits: Split) -> list[tuple[str, ...]]:

@@ -12,9 +12,18 @@ import tensorflow as tf
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.judge.batches import ARROW, BATCH, batch_seed, given_in, in_batches, rounded, whole_somewhere
+from mmtf.judge.batches import (
+    ARROW,
+    BATCH,
+    batch_seed,
+    given_in,
+    in_batches,
+    rounded,
+    share_of_examples,
+    whole_somewhere,
+)
 from mmtf.judge.labels import Scores, left_out, mean_scores, scores_by_label
-from mmtf.metrics import classifier, coherence, precision
+from mmtf.metrics import classifier, coherence, intervals, precision
 from mmtf.modality import subset_key, subsets
 
 
@@ -44,8 +53,7 @@ class Coherence:
         scores = self._scores(at_random, conditional)
         means = mean_scores(scores)
         if not self._multi_label:
-            errors = standard_errors(means["coherence"], self._test, self._config.random_samples)
-            return means | {"coherence_standard_error": errors}
+            return means | self._trusted(at_random, conditional["coherence"]) | self._as_published(at_random)
         errors = self._bootstrap_errors(at_random, {k: conditional["coherence"][k] for k in means["coherence"] if ARROW in k})
         # The random one needs no label, and has none.
         by_label = {"coherence": {key: x for key, x in scores["coherence"].items() if ARROW in key}}
@@ -72,6 +80,27 @@ class Coherence:
         if self._multi_label:
             return float(precision.agreement(logits).mean())
         return coherence.joint_coherence({name: x.argmax(axis=-1) for name, x in logits.items()})
+
+    def _trusted(self, at_random: Mapping[str, np.ndarray], conditional: Mapping[str, np.ndarray]) -> dict[str, dict]:
+        """Standard error and interval of each share; examples that come from the same value are not independent."""
+        found = {}
+        if len(at_random) > 1:
+            classes = np.stack([x.argmax(axis=-1) for x in at_random.values()])
+            found["random"] = intervals.share((classes == classes[0]).all(axis=0))
+        for key, logits in conditional.items():
+            there = self._test.at(self._test.has(given_in(key)))
+            found[key] = share_of_examples(logits.argmax(axis=-1) == there.label, there)
+        return {
+            "coherence_standard_error": {key: rounded(x.standard_error) for key, x in found.items()},
+            "coherence_interval": {key: [rounded(x.low), rounded(x.high)] for key, x in found.items()},
+        }
+
+    def _as_published(self, at_random: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+        """What the release of [S] counts as agreement, of three modalities; of others it says nothing."""
+        if len(at_random) != 3:
+            return {}
+        classes = {name: x.argmax(axis=-1) for name, x in at_random.items()}
+        return {"coherence_published": {"random": rounded(coherence.agreement_as_published(classes))}}
 
     def _bootstrap_errors(self, at_random: Mapping[str, np.ndarray], conditional: Mapping[str, np.ndarray]) -> dict[str, float]:
         seed, found = self._config.evaluation_seed, {}
@@ -111,12 +140,6 @@ class Coherence:
         """Logits of values, whose keys are modalities, or modalities and where they were generated from."""
         classifiers = {key: self._classifiers[key if isinstance(key, str) else key[0]] for key in values}
         return {key: classifier.predict_scores(classifiers[key], np.asarray(x)) for key, x in values.items()}
-
-
-def standard_errors(shares: Mapping[str, float], test: Split, samples: int) -> dict[str, float]:
-    """Binomial standard error of each coherence: `random` from its samples, `Y<-K` from the examples that have all of K."""
-    counts = {name: samples if name == "random" else test.has(given_in(name)).sum() for name in shares}
-    return {name: rounded(coherence.standard_error(share, int(counts[name]))) for name, share in shares.items()}
 
 
 def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[str, ...]], tf.Tensor]]:

@@ -17,7 +17,7 @@ from mmtf import progress, runtime
 from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
-from mmtf.judge.batches import ARROW, rounded
+from mmtf.judge.batches import ARROW, mean_of_examples, rounded
 from mmtf.latent.observed import Observed, observe
 from mmtf.metrics import likelihood
 from mmtf.modality import subset_key, subsets
@@ -63,17 +63,21 @@ class LogWeights:
     published: Mapping[Subset, np.ndarray]
 
 
-def log_weights(model, test: Split, samples: int, seed: int) -> LogWeights:
+def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subset] | None = None) -> LogWeights:
     """Log-weights of all test examples, in bounded memory: a few codes are decoded at a time.
 
-    Args: samples: K; rounded up where they are more than are decoded at once.
+    Args:
+      test: of all the model's modalities, or of some.
+      samples: K; rounded up where they are more than are decoded at once.
+      sets: whose posteriors are sampled; by default all sets of the modalities of `test`.
     """
+    sets = sets or subsets(tuple(test.pools))
     calls = -(-samples // DECODED)
     each, at_once = -(-samples // calls), max(1, DECODED // samples)
 
     @tf.function(reduce_retracing=True)
     def drawn(values, mask, seed):
-        return _drawn(model, observe(values, mask, model.modalities), seed, each)
+        return _drawn(model, observe(values, mask, model.modalities), seed, each, sets)
 
     parts, batches = [], -(-len(test) // at_once)
     with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
@@ -87,12 +91,15 @@ def log_weights(model, test: Split, samples: int, seed: int) -> LogWeights:
     return LogWeights(**tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1), *parts))
 
 
-def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int) -> dict[str, dict[Subset, tf.Tensor]]:
+def _drawn(
+    model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset]
+) -> dict[str, dict[Subset, tf.Tensor]]:
     """As `LogWeights`, of one batch."""
+    names = tuple(observed.values)
     codes, noise = model.encode(observed.values, observed.present), runtime.Noise(seed, runtime.batch_size(observed.values))
     quirky = _quirky(model)
     found = {"marginal": {}, "joint": {}, "published": {}}
-    for subset in subsets(model.names):
+    for subset in sets:
         key = subset_key(subset, model.names)
         posterior = model.posterior_of(codes, observed.present, subset)
         shared, component = draws.of_posterior(model, posterior, noise, [samples], f"{key}/shared")
@@ -100,7 +107,7 @@ def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int) -> dict[str
         for name, q in codes.private.items():
             private[name], _ = draws.of_posterior(model, q, noise, [samples], f"{key}/private/{name}")
             ratios[name] = model.log_ratio(q, private[name])
-        answers = {n: model.coders.decode(n, shared, private.get(n)) for n in model.names}
+        answers = {n: model.coders.decode(n, shared, private.get(n)) for n in names}
         ratio = model.log_ratio(posterior, shared)
 
         def log_weight(names: Sequence[str], ratio: tf.Tensor, modalities, answers=answers, ratios=ratios):
@@ -108,10 +115,10 @@ def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int) -> dict[str
             return sum(log_px) - sum(ratios[n] for n in names if n in ratios) - ratio
 
         found["marginal"][subset] = log_weight(subset, ratio, model.modalities)
-        found["joint"][subset] = log_weight(model.names, ratio, model.modalities)
+        found["joint"][subset] = log_weight(names, ratio, model.modalities)
         if component is not None:
             ratio = log_density(_component(posterior, component), shared) - log_density(model.prior, shared)
-        found["published"][subset] = log_weight(model.names, ratio, quirky)
+        found["published"][subset] = log_weight(names, ratio, quirky)
     return found
 
 
@@ -120,9 +127,10 @@ def _summary(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, 
     everything = test.has(names)
     marginal = {k: lw[:, test.has(k)] for k, lw in found.marginal.items() if test.has(k).any()}
     joint = {k: lw[:, everything] for k, lw in found.joint.items()} if everything.any() else {}
+    whole = test.at(everything)
     summary = {
-        "marginal": {subset_key(k, names): _estimate(lw) for k, lw in marginal.items()},
-        "joint": {subset_key(k, names): _estimate(lw) for k, lw in joint.items()},
+        "marginal": {subset_key(k, names): _estimate(lw, test.at(test.has(k))) for k, lw in marginal.items()},
+        "joint": {subset_key(k, names): _estimate(lw, whole) for k, lw in joint.items()},
         "conditional": {},
     }
     for given in marginal:
@@ -131,28 +139,26 @@ def _summary(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, 
             if both in marginal:
                 there = test.has(both)
                 pair = found.marginal[both][:, there], found.marginal[given][:, there]
-                summary["conditional"][f"{name}{ARROW}{subset_key(given, names)}"] = _difference(*pair)
+                summary["conditional"][f"{name}{ARROW}{subset_key(given, names)}"] = _difference(*pair, test.at(there))
     return {kind: part for kind, part in summary.items() if part}
 
 
-def _estimate(log_weights: np.ndarray) -> dict[str, float]:
+def _estimate(log_weights: np.ndarray, test: Split) -> dict[str, float]:
     """Of log-weights `[K, N]`: mean over the examples, its errors, and how far the samples can be trusted."""
-    return _of_examples(
-        likelihood.log_mean_exp(log_weights), likelihood.sampling_variance(log_weights), len(log_weights)
-    ) | _health(log_weights)
+    values, variances = likelihood.log_mean_exp(log_weights), likelihood.sampling_variance(log_weights)
+    return _of_examples(values, variances, len(log_weights), test) | _health(log_weights)
 
 
-def _difference(of: np.ndarray, given: np.ndarray) -> dict[str, float]:
+def _difference(of: np.ndarray, given: np.ndarray, test: Split) -> dict[str, float]:
     """log p(x_j|x_K) = log p(x_K, x_j) - log p(x_K), by samples that are independent of one another."""
     values = likelihood.log_mean_exp(of) - likelihood.log_mean_exp(given)
-    return _of_examples(values, likelihood.sampling_variance(of) + likelihood.sampling_variance(given), len(of))
+    return _of_examples(values, likelihood.sampling_variance(of) + likelihood.sampling_variance(given), len(of), test)
 
 
-def _of_examples(values: np.ndarray, variances: np.ndarray, samples: int) -> dict[str, float]:
+def _of_examples(values: np.ndarray, variances: np.ndarray, samples: int, test: Split) -> dict[str, float]:
     count = len(values)
-    error = values.std(ddof=1) / math.sqrt(count) if count > 1 else float("nan")
-    found = {"value": values.mean(), "standard_error": error, "sampling_error": math.sqrt(variances.sum()) / count}
-    return {n: rounded(x) for n, x in found.items() if not math.isnan(x)} | {"samples": samples, "examples": count}
+    sampling = {"sampling_error": rounded(math.sqrt(variances.sum()) / count), "samples": samples, "examples": count}
+    return mean_of_examples(values, test) | sampling
 
 
 def _health(log_weights: np.ndarray) -> dict[str, float]:

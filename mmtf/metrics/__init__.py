@@ -3,6 +3,7 @@
 | module | measures |
 |---|---|
 | `probe` | how much a linear classifier finds in codes |
+| `likelihood` | log-likelihoods from the log-weights of importance samples, and how far they can be trusted |
 | `latents` | which dimensions of codes are used, and whether modalities agree on them |
 | `coherence`, `precision` | whether generated samples have the class or the attributes that they should have |
 | `classifier` | the classifiers that decide on it; the only one that needs TensorFlow |
@@ -27,6 +28,7 @@ __all__ = [
     "frechet",
     "intervals",
     "latents",
+    "likelihood",
     "prd",
     "precision",
     "probe",

@@ -1,0 +1,109 @@
+"""Whether what a model generates is distributed as real values are: precision and recall, and Frechet distance."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import progress
+from mmtf.config import EvaluateConfig
+from mmtf.data.dataset import MultimodalData, Split
+from mmtf.judge.batches import ARROW, BATCH, batch_seed, in_batches, rounded
+from mmtf.judge.features import Features
+from mmtf.metrics import frechet, prd
+from mmtf.modality import subset_key
+
+log = logging.getLogger(__name__)
+
+RANDOM, REAL = "random", "real"
+SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
+
+
+def sample_quality(
+    model, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
+) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
+    """`prd`, `frechet` and `features` of docs/metrics.md, and the curves by modality and place, for a picture.
+
+    Each is told by modality and by where its samples come from: `random` from the priors, `Y<-K` from one other modality or
+    from all others, and `real` for training values, which is what samples that are the data come to.
+    """
+    found, curves = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}
+    names = [n for n in model.names if n in features and _enough(test, n)]
+    with progress.bar(None, "sample quality", "set", delay=SHOWN_AFTER) as bar:
+        for name in names:
+            real = features.of(name, _values(test, name, config.quality_samples))
+            for place, values in _samples(model, name, data, test, config):
+                bar.update(1)
+                generated = features.of(name, values)
+                if len(generated) < prd.CLUSTERS:
+                    continue
+                curve = prd.prd_curve(real, generated, seed=config.evaluation_seed)
+                curves[f"{name} {place}"] = curve
+                found["prd"].setdefault(name, {})[place] = _of_curve(curve)
+                if min(len(real), len(generated)) > real.shape[1]:
+                    found["frechet"].setdefault(name, {})[place] = rounded(frechet.frechet_distance(real, generated))
+        short = [n for n in names if n not in found["frechet"]]
+        if short:
+            log.warning("No Frechet distance of %s: fewer test examples or samples than features.", ", ".join(short))
+    return {kind: part for kind, part in found.items() if part and names}, curves
+
+
+def _of_curve(curve: prd.PRD) -> dict[str, float]:
+    """A curve in numbers; `mean_of_curves` is what the release of [S] calls PRD."""
+    return {
+        "area": rounded(prd.area(curve)),
+        "f_8": rounded(prd.f_score(curve, prd.BETA)),
+        "f_1/8": rounded(prd.f_score(curve, 1.0 / prd.BETA)),
+        "mean_of_curves": rounded(prd.mean_of_curves(curve)),
+    }
+
+
+def _samples(model, name: str, data: MultimodalData, test: Split, config: EvaluateConfig) -> Iterator[tuple[str, np.ndarray]]:
+    """Sets of values of a modality by where they come from, a set at a time."""
+    yield REAL, _values(data.train, name, config.quality_samples, config.evaluation_seed)
+    yield RANDOM, random_samples(model, config.quality_samples, config)[name]
+    others = tuple(n for n in model.names if n != name)
+    for subset in dict.fromkeys([(n,) for n in others] + [others]):
+        there = test.at(test.has(subset)).first(config.quality_samples) if subset else None
+        if there is not None and len(there):
+            yield f"{name}{ARROW}{subset_key(subset, model.names)}", translated(model, there, subset, (name,), config)[name]
+
+
+def random_samples(model, count: int, config: EvaluateConfig) -> dict[str, np.ndarray]:
+    """Samples from the priors, `[count, *event_shape]` per modality: means, and of texts the likeliest characters."""
+    generate = tf.function(lambda seed: model.generate(BATCH, seed))
+    parts = [generate(batch_seed(config, number)) for number in range(-(-count // BATCH))]
+    return {n: np.concatenate([np.asarray(part[n]) for part in parts])[:count] for n in model.names}
+
+
+def translated(
+    model, test: Split, given: tuple[str, ...], to: tuple[str, ...], config: EvaluateConfig
+) -> Mapping[str, np.ndarray]:
+    """The modalities in `to` from those of K, c ~ q(c|X_K) and private codes from their priors, of examples that have all K."""
+
+    @tf.function(reduce_retracing=True)
+    def one(values, seed):
+        return model.translate(values, to=to, seed=seed)
+
+    def batch(batch, number):
+        values, _ = batch
+        return one({n: tf.constant(values[n]) for n in given}, batch_seed(config, number))
+
+    return in_batches(test, batch)
+
+
+def _values(split: Split, name: str, count: int, seed: int | None = None) -> np.ndarray:
+    """Values of a modality, of the first examples that have it, or of random ones under a seed."""
+    there = np.flatnonzero(split.has([name]))
+    chosen = there if seed is None else np.random.default_rng(seed).permutation(there)
+    return split.pools[name][split.rows[name][chosen[:count]]]
+
+
+def _enough(test: Split, name: str) -> bool:
+    count = int(test.has([name]).sum())
+    if count < prd.CLUSTERS:
+        log.warning("No sample quality of %s: %d test examples are fewer than %d clusters.", name, count, prd.CLUSTERS)
+    return count >= prd.CLUSTERS
