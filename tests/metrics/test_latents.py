@@ -108,7 +108,7 @@ def test_two_collapsed_modalities_are_near_but_do_not_agree():
 
 
 def test_equal_posteriors_are_no_further_than_0_by_rounding():
-    m, s = posteriors(200, 0)
+    m, s = posteriors(5000, 0)
     for measure in (latents.jeffreys, latents.jensen_shannon):
         found = latents.divergence(m, s, m, s, measure=measure)
         assert 0.0 <= found.matched.value < 1e-12
