@@ -127,6 +127,20 @@ def test_the_standard_error_of_a_mean_is_the_textbooks():
     assert np.mean(errors) == pytest.approx(np.std(means), rel=0.1)
 
 
+def test_the_error_of_resampled_clusters_is_the_linearised_one():
+    # Larger clusters have larger values, so that the mean of a resample moves with how many examples it has.
+    rng, names = np.random.default_rng(0), np.repeat(np.arange(30), np.arange(1, 31))
+    x = names + rng.normal(size=len(names))
+    drawn = rng.multinomial(30, np.full(30, 1 / 30), 5)
+    ratios, errors = intervals._ratio_and_error(drawn @ intervals._moments(x, names), 30)
+    for counts, ratio, error in zip(drawn, ratios, errors, strict=True):
+        values = [x[names == g] for g in np.repeat(np.arange(30), counts)]
+        mean = np.concatenate(values).mean()
+        apart = [(v - mean).sum() for v in values]
+        assert ratio == pytest.approx(mean)
+        assert error == pytest.approx(np.sqrt(30 / 29 * np.square(apart).sum()) / len(np.concatenate(values)))
+
+
 def test_shifts_and_scales_shift_and_scale_the_interval():
     x = np.random.default_rng(0).exponential(size=60)
     plain, changed = np.array(intervals.mean(x)), np.array(intervals.mean(1e6 + 3 * x))

@@ -116,6 +116,10 @@ def test_seeds_decide():
     first, again = (prd.prd_curve(real, generated, runs=2, seed=3) for _ in range(2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, prd.prd_curve(real, generated, runs=2, seed=4))
+    # Of sets of one size clusters alone are drawn: anew in each run.
+    same = np.random.default_rng(0).normal(size=(2, 200, 3))
+    once, twice = (prd.prd_curve(*same, runs=runs) for runs in (1, 2))
+    assert not np.array_equal(once, twice)
 
 
 TWENTY = np.random.default_rng(0).normal(size=(20, 2))
