@@ -16,7 +16,10 @@ from mmtf.errors import UserError
 from mmtf.modality import subsets
 from mmtf.report import tables
 
-HOW = EvaluateConfig(test_examples=60, probe_examples=100, random_samples=200)
+HOW = EvaluateConfig(
+    test_examples=60, probe_examples=100, random_samples=200, likelihood_samples=2, likelihood_samples_many=25,
+    likelihood_examples_many=3, quality_samples=60, retrieval_candidates=20, retrieval_likelihood_candidates=4,
+)  # fmt: skip
 
 
 class Told:

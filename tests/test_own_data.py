@@ -38,7 +38,15 @@ def wine(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def metrics(wine, tmp_path_factory):
-    return evaluate.evaluate(wine[2].path, EvaluateConfig(cache_dir=str(tmp_path_factory.mktemp("cache")), random_samples=100))
+    return evaluate.evaluate(
+        wine[2].path,
+        EvaluateConfig(
+            cache_dir=str(tmp_path_factory.mktemp("cache")),
+            random_samples=100,
+            likelihood_samples_many=50,
+            likelihood_examples_many=5,
+        ),
+    )
 
 
 def test_the_wine_s_cultivar_is_found_in_the_codes(metrics):
