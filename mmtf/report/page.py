@@ -19,6 +19,7 @@ from mmtf.config import Config
 from mmtf.errors import UserError
 from mmtf.report.page_numbers import ARROW, ERROR, cell, entries_tables, escape, table
 from mmtf.report.page_texts import FIGURES, MEANING, MEANING_OF_ATTRIBUTES, OTHER, PAPERS, PROTOCOLS, SECTIONS, STYLE
+from mmtf.report.protocols import shown
 from mmtf.rundir import RunDirectory, write_atomically
 
 PAGE = "report.html"
@@ -56,6 +57,7 @@ def page(config: Config, metrics: Mapping, trained: Mapping, pictures: Mapping[s
       pictures: PNG files by name, without the ending.
       day: on which training ended.
     """
+    metrics = shown(metrics)
     sections = [
         ("made", "How it was made", _made(config, trained)),
         *_numbers(metrics),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 # Sections of numbers: anchor, title, and words in the names of their entries. An entry belongs to the first that fits.
 SECTIONS = (
-    ("latent", "Latent codes", ("probe",)),
+    ("latent", "Latent codes", ("probe", "active_units", "collapse")),
     ("coherence", "Coherence", ("coherence", "classifier")),
     ("likelihood", "Likelihood", ("likelihood",)),
-    ("quality", "Quality of samples", ("prd", "frechet", "fid", "precision", "recall")),
-    ("correlation", "Correlation", ("cca", "correlation")),
+    ("quality", "Quality of samples", ("prd", "frechet", "features", "reconstruction")),
+    ("correlation", "Correlation and relatedness", ("cca", "retrieval", "mismatch", "divergence_between")),
     ("objective", "Objective on the test split", ("test_terms",)),
 )
 OTHER = ("other", "Other measurements")
@@ -33,6 +33,38 @@ MEANING = {
     "classifier_average_precision": "Average precision of the classifiers on real test values: what a perfect model would get.",
     "classifier_by_label": "The same, attribute by attribute.",
     "label_prevalence": "Share of test examples that have each attribute: the average precision of random scores.",
+    "coherence_interval": "95 % intervals of coherence (Wilson's; examples that come from the same value count as what "
+    "they tell).",
+    "coherence_published": "Random coherence as the release of [S] counts it: three different classes count as "
+    "agreement, so that "
+    "independent samples of ten even classes come to 0.82.",
+    "likelihood": "Log-likelihoods in nats by importance sampling: of all modalities with samples from each set's posterior "
+    "(joint), of each set itself (marginal), and of one modality given others (conditional, their difference). Standard errors "
+    "are over test examples; sampling_error is what other samples would change. The estimate is too low by about half its "
+    "sampling variance per example; a small effective sample size, or a Pareto k-hat above 0.7, says not to trust it.",
+    "likelihood_many": "The same with many samples, for fewer examples; by_samples shows how the estimate of log p(X) rises.",
+    "likelihood_published": "What the release of [S] computes: means of weights of different examples, under the density of a "
+    "mixture's drawn component, with log-probabilities of texts taken for probabilities. It estimates nothing.",
+    "prd": "Precision and recall of samples as distributions (Sajjadi et al. 2018), on features: the area under the curve, F_8 "
+    "(recall) and F_1/8 (precision). 'real' are training values against test values: what samples that are the data come to. "
+    "mean_of_curves is what the release of [S] calls PRD; the most it can be is 0.72.",
+    "frechet": "Frechet distance of features of samples and of test values, of equal numbers; 'real' is its level for "
+    "no difference.",
+    "features": "What is compared: the values themselves, or what the coherence classifier sees before it decides.",
+    "cca": "Mean cosine of pairs after a canonical correlation analysis of training features ([C] eq. 11): real pairs, random "
+    "samples, one modality generated from the other, and both from both (synergy).",
+    "reconstruction_error": "Mean squared error per pixel or column (images in 0..1), or share of wrong characters, of what is "
+    "decoded from all modalities of a test example.",
+    "active_units": "Dimensions of codes whose posterior mean varies by more than 0.01 over test examples (Burda et al. 2016).",
+    "collapse": "KL from the prior, summed over dimensions, and the share of dimensions at the prior.",
+    "divergence_between": "Jeffreys divergence of two modalities' posteriors of the same example, and of different "
+    "ones; auc is how "
+    "often the former is smaller.",
+    "retrieval": "Whether the right value of one modality is found among test candidates, by another modality: by the "
+    "divergence of "
+    "codes, or by log p(x,y) - log p(x) - log p(y). Where values are paired by class, all of the class are right.",
+    "mismatch_auc": "How often a pair that belongs together scores higher than one that does not; 0.5 by chance.",
+    "parts": "Seconds that each part of the judgement took.",
     "test_terms": "Mean per test example of every term of the objective, in nats, under the names of the training curves. A "
     "loss can be compared only between runs of one objective with the same weights.",
     "training": "Steps, wall seconds and steps per second of the run's training.",

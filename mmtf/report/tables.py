@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import statistics
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+
+from mmtf.report.protocols import shown
+from mmtf.report.sections import ABSENT, SECTIONS, markdown, number, protocols
 
 IDENTITY = ("model", "dataset", "protocol", "seed")
 CLASSIFIERS = ("classifier_accuracy", "classifier_average_precision")
 KNOWN = (*IDENTITY, "score", "probe", "coherence", *CLASSIFIERS, "test_terms", "training", "data")
 # Too long for a screen; metrics.json has them.
-UNPRINTED = ("step", "probe_one_batch", "coherence_own_private", "coherence_standard_error", "label_prevalence", "evaluation")
+UNPRINTED = (
+    *("step", "probe_one_batch", "coherence_own_private", "coherence_likeliest", "probe_private", "probe_both"),
+    *("coherence_standard_error", "coherence_interval", "coherence_published", "label_prevalence", "evaluation"),
+)
 # Likewise, whatever they are of.
 BY_LABEL, LEFT_OUT = "_by_label", "_left_out"
 WIDTH = 80
-ABSENT = "-"
 ARROW = "<-"
 ACCURACY = "accuracy"
 
@@ -56,15 +61,20 @@ def metrics_table(metrics: Mapping) -> str:
       ValueError: model, dataset, protocol or seed is missing.
     """
     _check_identity(metrics)
+    both, metrics = protocols(metrics), shown(metrics)
     parts = [_heading(metrics), *_scores(metrics)]
     if metrics.get("test_terms"):
-        parts.append(_markdown((TERMS, "value"), [(n, _number(value)) for n, value in metrics["test_terms"].items()]))
+        parts.append(markdown((TERMS, "value"), [(n, number(value)) for n, value in metrics["test_terms"].items()]))
     if metrics.get("data"):
         parts.append(_data(metrics["data"]))
-    others = [key for key in metrics if key not in KNOWN + UNPRINTED and not key.endswith((BY_LABEL, LEFT_OUT))]
+    parts += [draw(metrics) for key, draw, _ in SECTIONS if metrics.get(key)]
+    if both:
+        parts.append(both)
+    drawn = {entry for _, _, entries in SECTIONS for entry in entries}
+    others = [key for key in metrics if key not in (*KNOWN, *UNPRINTED, *drawn) and not key.endswith((BY_LABEL, LEFT_OUT))]
     if others:
-        rows = [(name, _number(value)) for key in others for name, value in _flat(key, metrics[key])]
-        parts.append(_markdown(("other", "value"), rows))
+        rows = [(name, number(value)) for key in others for name, value in _flat(key, metrics[key])]
+        parts.append(markdown(("other", "value"), rows))
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,8 +128,8 @@ def contest_table(systems: Mapping[str, Mapping]) -> str:
         everything = max(probe, key=lambda key: key.count(","), default="")
         row = [name, training["steps"], round(training["seconds"]), training["steps_per_second"]]
         row += [*(probe.get(key) for key in probes.values()), probe.get(everything), *(cross.get(key) for key in columns)]
-        rows.append([_number(x) for x in row])
-    return _markdown([*header, *probes, "probe all", *columns], rows)
+        rows.append([number(x) for x in row])
+    return markdown([*header, *probes, "probe all", *columns], rows)
 
 
 def _single_cross(coherence: Mapping[str, float]) -> dict[str, float]:
@@ -146,7 +156,7 @@ def _heading(metrics: Mapping) -> str:
     training = metrics.get("training")
     if not training:
         return text
-    steps, seconds, speed = (_number(training.get(key)) for key in ("steps", "seconds", "steps_per_second"))
+    steps, seconds, speed = (number(training.get(key)) for key in ("steps", "seconds", "steps_per_second"))
     return f"{text}\ntrained for {steps} steps in {seconds} s: {speed} steps per second"
 
 
@@ -156,10 +166,10 @@ def _scores(metrics: Mapping) -> list[str]:
     if any(metrics.get(key) for key in ("probe", "coherence", *CLASSIFIERS)):
         parts += [_by_subset(metrics), LEGENDS[score]]
     if "random" in metrics.get("coherence", {}):
-        parts.append(f"{RANDOM[score]}: {_number(metrics['coherence']['random'])}")
+        parts.append(f"{RANDOM[score]}: {number(metrics['coherence']['random'])}")
     if metrics.get("label_prevalence"):
         shares = metrics["label_prevalence"].values()
-        parts.append(f"Mean share of test examples that have an attribute: {_number(statistics.fmean(shares))}")
+        parts.append(f"Mean share of test examples that have an attribute: {number(statistics.fmean(shares))}")
     return parts + [_left_out(key, metrics[key]) for key in metrics if key.endswith(LEFT_OUT)]
 
 
@@ -169,12 +179,11 @@ def _by_subset(metrics: Mapping) -> str:
     generated = list(dict.fromkeys([*classifiers, *(target for target, _ in coherence)]))
     given = dict.fromkeys([*probe, *(subset for _, subset in coherence)])
     rows = [
-        [subset, _number(probe.get(subset)), *(_number(coherence.get((name, subset))) for name in generated)]
-        for subset in given
+        [subset, number(probe.get(subset)), *(number(coherence.get((name, subset))) for name in generated)] for subset in given
     ]
     if classifiers:
-        rows.append(["(test data)", ABSENT, *(_number(classifiers.get(name)) for name in generated)])
-    return _markdown(("given", "probe", *generated), rows)
+        rows.append(["(test data)", ABSENT, *(number(classifiers.get(name)) for name in generated)])
+    return markdown(("given", "probe", *generated), rows)
 
 
 def _left_out(key: str, by_place: Mapping[str, Sequence[str]]) -> str:
@@ -204,14 +213,14 @@ def _runs(rows: Sequence[Mapping], block: Sequence[Mapping[str, float]]) -> str:
     table, groups = [], {}
     for row, values in zip(rows, block, strict=True):
         identity = [str(row[key]) for key in IDENTITY]
-        table.append([*identity, *(_number(values.get(key)) for key in keys)])
+        table.append([*identity, *(number(values.get(key)) for key in keys)])
         groups.setdefault(tuple(identity[:-1]), {}).setdefault(identity[-1], []).append(values)
     for identity, by_seed in groups.items():
         # Two runs of one seed differ in a setting: a spread over them would not be one over seeds.
         if len(by_seed) > 1 and all(len(runs) == 1 for runs in by_seed.values()):
             spread = [_mean_and_deviation([values.get(key) for (values,) in by_seed.values()]) for key in keys]
             table.append([*identity, f"{len(by_seed)} seeds", *spread])
-    return _markdown((*IDENTITY, *keys), table)
+    return markdown((*IDENTITY, *keys), table)
 
 
 def _mean_and_deviation(values: Sequence[float | None]) -> str:
@@ -227,23 +236,3 @@ def _flat(name: str, value) -> list[tuple[str, object]]:
     if not isinstance(value, Mapping):
         return [(name, value)]
     return [pair for key, inner in value.items() for pair in _flat(f"{name} {key}", inner)]
-
-
-def _number(value) -> str:
-    """Three decimals below ten, one above; integers and words as they are."""
-    if value is None:
-        return ABSENT
-    if not isinstance(value, float):
-        return str(value)
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """An aligned Markdown table; the first column to the left, the others to the right."""
-    table = [list(header), *(list(row) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    first, *others = widths
-    rule = ["-" * first, *("-" * (max(width, 2) - 1) + ":" for width in others)]
-    lines = [[row[0].ljust(first), *(c.rjust(len(r)) for c, r in zip(row[1:], rule[1:], strict=True))] for row in table]
-    lines.insert(1, rule)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -118,7 +118,7 @@ def test_protocols_differ_where_the_release_is_repeated():
     assert parts.place("SVHN", "style", "corrected") == "probe_private/svhn"
     assert published.table("mmali/2/100%").place("mmali", "synergy S", "corrected") == "coherence/svhn<-mnist,svhn"
     assert published.table("mmali/2/100%").place("mmali", "cross S->M", "corrected") == "coherence/mnist<-svhn"
-    assert published.table("mmali/4").place("mmali", "cross I->C", "corrected") == "cca/cross/caption<-image"
+    assert published.table("mmali/4").place("mmali", "cross I->C", "corrected") == "cca/image,caption/cross/caption<-image"
 
 
 def test_a_wrong_name_gets_the_nearest():

@@ -86,14 +86,14 @@ def test_epochs_and_seconds_come_from_the_run(tmp_path):
 
 
 def test_values_with_a_standard_error_and_nested_ones(tmp_path):
-    joint = {"value": -1950.5, "standard_error": 2.5}
-    judged(tmp_path / "a", MMJSD, likelihood={"joint": joint}, likelihood_published={"joint": {"value": -1800.0}})
+    joint, key = {"value": -1950.5, "standard_error": 2.5}, "mnist,svhn,text"
+    judged(tmp_path / "a", MMJSD, likelihood={"joint": {key: joint}}, likelihood_published={"joint": {key: {"value": -1800.0}}})
     cells = one_line("mmjsd/11", "mmjsd", tmp_path / "a").cells
     assert (cells["log p(X)"].mean, cells["log p(X)"].standard_error) == (-1950.5, 2.5)
     cells = one_line("mmjsd/11", "mmjsd", tmp_path / "a", protocol="published").cells
     assert (cells["log p(X)"].mean, cells["log p(X)"].standard_error) == (-1800.0, None)
     cca = {"joint": {"value": 0.4}, "cross": {"caption<-image": 0.3, "image<-caption": {"value": 0.2}}, "ground_truth": 0.41}
-    judged(tmp_path / "b", "cub/mmali.cfg", cca=cca)
+    judged(tmp_path / "b", "cub/mmali.cfg", cca={"image,caption": cca})
     cells = one_line("mmali/4", "mmali", tmp_path / "b").cells
     assert [cells[c].mean for c in published.table("mmali/4").columns] == [0.4, 0.3, 0.2, 0.41]
 
@@ -132,7 +132,7 @@ def test_other_settings_are_a_line_of_their_own_and_are_named(tmp_path):
 
 
 def test_a_longer_run_is_told_too(tmp_path):
-    judged(tmp_path, "cub/mvae.cfg", "--steps=300000", cca={"joint": 0.1})
+    judged(tmp_path, "cub/mvae.cfg", "--steps=300000", cca={"image,caption": {"joint": 0.1}})
     assert one_line("mmali/4", "mvae", tmp_path).notes == (
         "Trained for 300,000 steps, more than the 250,000 that configs/cub/mvae.cfg comes to on this data.",
     )
