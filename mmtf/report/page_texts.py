@@ -36,8 +36,7 @@ MEANING = {
     "coherence_interval": "95 % intervals of coherence (Wilson's; examples that come from the same value count as what "
     "they tell).",
     "coherence_published": "Random coherence as the release of [S] counts it: three different classes count as "
-    "agreement, so that "
-    "independent samples of ten even classes come to 0.82.",
+    "agreement, so that independent samples of ten even classes come to 0.82.",
     "likelihood": "Log-likelihoods in nats by importance sampling: of all modalities with samples from each set's posterior "
     "(joint), of each set itself (marginal), and of one modality given others (conditional, their difference). Standard errors "
     "are over test examples; sampling_error is what other samples would change. The estimate is too low by about half its "
@@ -58,11 +57,9 @@ MEANING = {
     "active_units": "Dimensions of codes whose posterior mean varies by more than 0.01 over test examples (Burda et al. 2016).",
     "collapse": "KL from the prior, summed over dimensions, and the share of dimensions at the prior.",
     "divergence_between": "Jeffreys divergence of two modalities' posteriors of the same example, and of different "
-    "ones; auc is how "
-    "often the former is smaller.",
+    "ones; auc is how often the former is smaller.",
     "retrieval": "Whether the right value of one modality is found among test candidates, by another modality: by the "
-    "divergence of "
-    "codes, or by log p(x,y) - log p(x) - log p(y). Where values are paired by class, all of the class are right.",
+    "divergence of codes, or by log p(x,y) - log p(x) - log p(y). Where values are paired by class, all of the class are right.",
     "mismatch_auc": "How often a pair that belongs together scores higher than one that does not; 0.5 by chance.",
     "parts": "Seconds that each part of the judgement took.",
     "test_terms": "Mean per test example of every term of the objective, in nats, under the names of the training curves. A "
