@@ -59,7 +59,7 @@ MEANING = {
     "divergence_between": "Jeffreys divergence of two modalities' posteriors of the same example, and of different "
     "ones; auc is how often the former is smaller.",
     "retrieval": "Whether the right value of one modality is found among test candidates, by another modality: by the "
-    "divergence of codes, or by log p(x,y) - log p(x) - log p(y). Where values are paired by class, all of the class are right.",
+    "divergence of codes, or by log p(x,y) - log p(x) - log p(y). Where values are paired by class, all of one are right.",
     "mismatch_auc": "How often a pair that belongs together scores higher than one that does not; 0.5 by chance.",
     "parts": "Seconds that each part of the judgement took.",
     "test_terms": "Mean per test example of every term of the objective, in nats, under the names of the training curves. A "
