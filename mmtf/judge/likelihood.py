@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from mmtf import progress, runtime
 from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
 from mmtf.judge.batches import ARROW, mean_of_examples, rounded
+from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed, observe
+from mmtf.latent.posterior import mixture_log_density
 from mmtf.metrics import likelihood
-from mmtf.modality import subset_key, subsets
+from mmtf.modality import Modality, subset_key, subsets
 from mmtf.probability import likelihood as densities
 from mmtf.probability.family import family_of, log_density, parameters
 from mmtf.vae import draws
+
+tfd = tfp.distributions
 
 Subset = tuple[str, ...]
 
@@ -68,7 +74,7 @@ def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subs
 
     Args:
       test: of all the model's modalities, or of some.
-      samples: K; rounded up where they are more than are decoded at once.
+      samples: K; rounded up where they are more than are decoded at once, or no multiple of a mixture's components.
       sets: whose posteriors are sampled; by default all sets of the modalities of `test`.
     """
     sets = sets or subsets(tuple(test.pools))
@@ -80,46 +86,90 @@ def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subs
         return _drawn(model, observe(values, mask, model.modalities), seed, each, sets)
 
     parts, batches = [], -(-len(test) // at_once)
+    # The last batch is filled up with the last example: one shape is one graph.
+    filled = test.at(np.minimum(np.arange(batches * at_once), len(test) - 1))
     with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
-        for number, batch in enumerate(pipeline.in_order(test, at_once)):
+        for number, batch in enumerate(pipeline.in_order(filled, at_once)):
             arguments = {n: tf.constant(x) for n, x in batch["values"].items()}, batch.get("mask")
             found = []
             for call in range(calls):
                 found.append(drawn(*arguments, tf.constant([seed, number * calls + call])))
                 bar.update(1)
             parts.append(tf.nest.map_structure(lambda *x: np.concatenate(x), *found) if calls > 1 else found[0])
-    return LogWeights(**tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1), *parts))
+    return LogWeights(**tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1)[:, : len(test)], *parts))
 
 
-def _drawn(
-    model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset]
-) -> dict[str, dict[Subset, tf.Tensor]]:
+class _Sampled(NamedTuple):
+    """Samples of one distribution of c, with private codes beside them, and what they say of every modality.
+
+    Attributes:
+      shared: c, `[K, B, D]`.
+      values: per modality log p(x_j|s_j,c) + log p(s_j) - log q(s_j|x_j), `[K, B]`.
+      published: the same, texts weighed as in the releases.
+    """
+
+    shared: tf.Tensor
+    values: dict[str, tf.Tensor]
+    published: dict[str, tf.Tensor]
+
+
+Weights = dict[str, dict[Subset, tf.Tensor]]
+
+
+def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset]) -> Weights:
     """As `LogWeights`, of one batch."""
-    names = tuple(observed.values)
     codes, noise = model.encode(observed.values, observed.present), runtime.Noise(seed, runtime.batch_size(observed.values))
-    quirky = _quirky(model)
+    by = _by_experts if model.mixes_experts else _by_posteriors
     found = {"marginal": {}, "joint": {}, "published": {}}
-    for subset in sets:
-        key = subset_key(subset, model.names)
-        posterior = model.posterior_of(codes, observed.present, subset)
-        shared, component = draws.of_posterior(model, posterior, noise, [samples], f"{key}/shared")
-        private, ratios = {}, {}
-        for name, q in codes.private.items():
-            private[name], _ = draws.of_posterior(model, q, noise, [samples], f"{key}/private/{name}")
-            ratios[name] = model.log_ratio(q, private[name])
-        answers = {n: model.coders.decode(n, shared, private.get(n)) for n in names}
-        ratio = model.log_ratio(posterior, shared)
-
-        def log_weight(names: Sequence[str], ratio: tf.Tensor, modalities, answers=answers, ratios=ratios):
-            log_px = [_log_density(modalities[n], answers[n], observed.values[n]) for n in names]
-            return sum(log_px) - sum(ratios[n] for n in names if n in ratios) - ratio
-
-        found["marginal"][subset] = log_weight(subset, ratio, model.modalities)
-        found["joint"][subset] = log_weight(names, ratio, model.modalities)
-        if component is not None:
-            ratio = log_density(_component(posterior, component), shared) - log_density(model.prior, shared)
-        found["published"][subset] = log_weight(names, ratio, quirky)
+    for subset, shared_ratios, drawn in by(model, observed, codes, noise, samples, sets):
+        ratio, published_ratio = shared_ratios
+        found["marginal"][subset] = sum(drawn.values[n] for n in subset) - ratio
+        found["joint"][subset] = sum(drawn.values.values()) - ratio
+        found["published"][subset] = sum(drawn.published.values()) - published_ratio
     return found
+
+
+def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
+    """Samples of each set's own posterior, with log q(c|X_K) - log p(c) and the same of the component that they are of."""
+    for subset in sets:
+        posterior = model.posterior_of(codes, observed.present, subset)
+        drawn, component = _sampled(model, observed, codes, posterior, noise, samples, subset_key(subset, model.names))
+        ratio = published = model.log_ratio(posterior, drawn.shared)
+        if component is not None:
+            published = model.log_ratio(_component(posterior, component), drawn.shared)
+        yield subset, (ratio, published), drawn
+
+
+def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
+    """The same of mixtures of experts: samples of an expert, and their decodings, serve every set that it is in."""
+    used = [n for n in codes.shared if any(n in subset for subset in sets)]
+    experts = {n: _sampled(model, observed, codes, codes.shared[n], noise, samples, n)[0] for n in used}
+    for subset in sets:
+        # Equal shares of a set's samples, as of a stratified sample of the mixture.
+        each = -(-samples // len(subset))
+        parts = [tf.nest.map_structure(lambda x, each=each: x[:each], experts[n]) for n in subset]
+        drawn = tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *parts)
+        density = mixture_log_density({n: codes.shared[n] for n in subset}, observed.present, drawn.shared)
+        published = tf.concat([model.log_ratio(codes.shared[n], part.shared) for n, part in zip(subset, parts, strict=True)], 0)
+        yield subset, (density - log_density(model.prior, drawn.shared), published), drawn
+
+
+def _sampled(
+    model, observed: Observed, codes: Codes, q: tfd.Distribution, noise, samples: int, stream: str
+) -> tuple[_Sampled, tf.Tensor | None]:
+    """Samples of q; and of a mixture which component each is of, `[K, B]`."""
+    shared, component = draws.of_posterior(model, q, noise, [samples], f"{stream}/shared")
+    values, published = {}, {}
+    for name, value in observed.values.items():
+        modality, private, ratio = model.modalities[name], None, 0.0
+        if name in codes.private:
+            private, _ = draws.of_posterior(model, codes.private[name], noise, [samples], f"{stream}/private/{name}")
+            ratio = model.log_ratio(codes.private[name], private)
+        answer = model.coders.decode(name, shared, private)
+        values[name] = _log_density(modality, answer, value) - ratio
+        quirky = _as_published(modality)
+        published[name] = values[name] if quirky is modality else _log_density(quirky, answer, value) - ratio
+    return _Sampled(shared, values, published), component
 
 
 def _summary(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
@@ -150,7 +200,10 @@ def _estimate(log_weights: np.ndarray, test: Split) -> dict[str, float]:
 
 
 def _difference(of: np.ndarray, given: np.ndarray, test: Split) -> dict[str, float]:
-    """log p(x_j|x_K) = log p(x_K, x_j) - log p(x_K), by samples that are independent of one another."""
+    """log p(x_j|x_K) = log p(x_K, x_j) - log p(x_K).
+
+    Its sampling error takes the two for independent; of a mixture of experts they share samples, and it is less.
+    """
     values = likelihood.log_mean_exp(of) - likelihood.log_mean_exp(given)
     return _of_examples(values, likelihood.sampling_variance(of) + likelihood.sampling_variance(given), len(of), test)
 
@@ -185,8 +238,9 @@ def _mean_of_groups(log_weights: np.ndarray, samples: int) -> float:
 
     Each group takes samples from all over: those of a mixture are in the order of its components.
     """
-    groups = len(log_weights) // samples
-    return float(np.mean([likelihood.log_mean_exp(log_weights[g::groups][:samples]).mean() for g in range(groups)]))
+    spread = np.arange(samples) * len(log_weights) // samples
+    groups = [log_weights[spread + first] for first in range(len(log_weights) // samples)]
+    return float(np.mean([likelihood.log_mean_exp(group).mean() for group in groups]))
 
 
 def _published(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
@@ -212,12 +266,10 @@ def _log_density(modality, answer: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
     return densities.log_density(modality, densities.likelihood(modality, answer), value)
 
 
-def _quirky(model) -> dict:
-    """The modalities with texts weighed as in the releases of [S]."""
-    return {
-        n: dataclasses.replace(m, log_softmax_as_probabilities=True) if m.likelihood == "categorical" else m
-        for n, m in model.modalities.items()
-    }
+def _as_published(modality: Modality) -> Modality:
+    """The modality, texts weighed as in the releases of [S]."""
+    text = modality.likelihood == "categorical" and not modality.log_softmax_as_probabilities
+    return dataclasses.replace(modality, log_softmax_as_probabilities=True) if text else modality
 
 
 def _component(posterior, component: tf.Tensor):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import test_judge_likelihood as known
 
 from mmtf import runtime
 from mmtf.modality import Modality
@@ -14,6 +15,7 @@ from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
 from mmtf.vae.mmvae import MMVAE
 from mmtf.vae.mmvae_iw import ImportanceMMVAE
+from mmtf.vae.mmvae_plus import MMVAEPlus
 from mmtf.vae.mopoe import MoPoE
 from mmtf.vae.mvae import MVAE
 from mmtf.vae.mvtcae import MVTCAE
@@ -155,6 +157,21 @@ def test_importance_samples_bring_the_bounds_up_to_the_likelihood(count):
     tight, looser = (bound(linear(ImportanceMMVAE, count, samples=8, bound=kind), count) for kind in ("tight", "looser"))
     assert tight[0] > looser[0]
     assert exact - bound(linear(ImportanceMMVAE, count, samples=256, bound="tight"), count)[0] < 0.03
+
+
+def test_the_bound_of_mmvae_plus_rises_to_the_likelihood():
+    """With private codes, and auxiliary priors that are the priors, as they are at the start."""
+    x, exact = known.drawn(1, 12), known.exact(known.drawn(1, 12), 1, known.NAMES)
+    found = []
+    for samples in (1, 10, 100, 3000):
+        model = known.model_of(MMVAEPlus, 1, samples=samples, bound="tight")
+        seeds = range(6 if samples < 3000 else 1)
+        losses = [model.terms(x, None, runtime.Noise(tf.constant([0, s]), 12), 0)["loss"] for s in seeds]
+        found.append(-np.mean(losses, axis=0))
+    means = [bounds.mean() for bounds in found]
+    assert means == sorted(means)
+    assert means[0] < exact.mean() - 1.0
+    assert means[-1] == pytest.approx(exact.mean(), abs=0.05)
 
 
 @pytest.mark.parametrize("count", [2, 3])
