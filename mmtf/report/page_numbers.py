@@ -147,6 +147,10 @@ def entry(key: str, value, errors: Mapping | None = None, footers: Mapping | Non
         return f'<p class="note">{escape(key)}: empty.</p>'
     if _is_matrix(value):
         return _matrix(value, errors or {}, footers or {})
+    if all(_is_record(x) for x in value.values()):
+        return _records(value)
+    if all(isinstance(x, Mapping) and not is_measured(x) for x in value.values()) and any(map(_is_deep, value.values())):
+        return "".join(f'<p class="note meaning">{escape(inner)}</p>{entry(inner, x)}' for inner, x in value.items())
     if all(isinstance(x, Mapping) and not is_measured(x) and x and _leaves(x) for x in value.values()):
         return _nested(value)
     return table(("", "value"), list(_flattened(value)))
@@ -162,6 +166,18 @@ def _belongs(key: str, value, entries: Mapping) -> bool:
 
 def _leaves(value: Mapping) -> bool:
     return all(not isinstance(x, Mapping) or is_measured(x) for x in value.values())
+
+
+def _is_record(value) -> bool:
+    """A measurement of several numbers that are not its uncertainty, such as how many samples it is of."""
+    if not isinstance(value, Mapping) or any(isinstance(x, Mapping) for x in value.values()):
+        return False
+    return "value" in value and len(set(value) - set(UNCERTAINTY)) > 1
+
+
+def _is_deep(value: Mapping) -> bool:
+    """Whether there are dicts in it, or measurements that want columns of their own."""
+    return any(isinstance(x, Mapping) and (_is_record(x) or not is_measured(x)) for x in value.values())
 
 
 def _is_flat(value) -> bool:
@@ -194,6 +210,13 @@ def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> str:
     alone = [(key, x, errors.get(key)) for key, x in values.items() if ARROW not in key]
     below = "".join(f'<p class="note meaning">{escape(key)}: {cell(x, e)}</p>' for key, x, e in alone)
     return table(("given", *columns), rows, beside, shaded=True) + below
+
+
+def _records(value: Mapping[str, Mapping]) -> str:
+    """Measurements below one another: the number with its uncertainty, and a column for each further number."""
+    others = list(dict.fromkeys(key for x in value.values() for key in x if key not in UNCERTAINTY))
+    rows = [(name, [{k: x[k] for k in UNCERTAINTY if k in x}, *(x.get(key) for key in others)]) for name, x in value.items()]
+    return table(("", "value", *others), rows)
 
 
 def _nested(value: Mapping[str, Mapping]) -> str:
