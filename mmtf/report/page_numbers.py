@@ -145,10 +145,10 @@ def entry(key: str, value, errors: Mapping | None = None, footers: Mapping | Non
         return table(("", "value"), [(key, [value])])
     if not value:
         return f'<p class="note">{escape(key)}: empty.</p>'
-    if _is_matrix(value):
-        return _matrix(value, errors or {}, footers or {})
     if all(_is_record(x) for x in value.values()):
         return _records(value)
+    if _is_matrix(value):
+        return _matrix(value, errors or {}, footers or {})
     if all(isinstance(x, Mapping) and not is_measured(x) for x in value.values()) and any(map(_is_deep, value.values())):
         return "".join(f'<p class="note meaning">{escape(inner)}</p>{entry(inner, x)}' for inner, x in value.items())
     if all(isinstance(x, Mapping) and not is_measured(x) and x and _leaves(x) for x in value.values()):
