@@ -70,7 +70,7 @@ def kl_to_prior(means, stddevs) -> np.ndarray:
 
 
 def laplace_kl_to_prior(means, stddevs) -> np.ndarray:
-    """KL(q(z_d|x) || Laplace(0, 1)) = b e^(-|m| / b) + |m| - 1 - log b of Laplace posteriors of scale b: `[N, D]` twice -> same.
+    """KL(q(z_d|x) || Laplace(0, 1)) = b e^(-|m| / b) + |m| - 1 - log b of Laplace posteriors of scale b, as `kl_to_prior`.
 
     Args:
       stddevs: b sqrt(2).
