@@ -53,10 +53,10 @@ def share_of_examples(hits: np.ndarray, test: Split) -> intervals.Estimate:
 
 
 def in_own_unit(values: np.ndarray, modality: Modality) -> np.ndarray:
-    """Values as a model generates them: bytes of images in 0..1, all else as it is."""
-    if values.dtype != np.uint8 or modality.likelihood in ("categorical", "negative_binomial"):
+    """Values as a model generates them: bytes as numbers in 0..1, or as counts; all else as it is."""
+    if values.dtype != np.uint8 or modality.likelihood == "categorical":
         return values
-    return values.astype(np.float32) / 255
+    return values.astype(np.float32) / (1 if modality.likelihood == "negative_binomial" else 255)
 
 
 def as_json(estimate: intervals.Estimate) -> dict[str, float]:
