@@ -95,4 +95,4 @@ def _keep(run: RunDirectory, how: str, anew: str) -> None:
     while (kept := run.path / f"metrics.{number}.json").exists():
         number += 1
     (run.path / FILE).rename(kept)
-    log.warning("%s was measured %s; it is kept as %s, and measured anew is %s.", FILE, how, kept.name, anew)
+    log.warning("%s was measured %s; it is kept as %s, and %s is measured anew.", FILE, how, kept.name, anew)

@@ -113,7 +113,7 @@ def test_numbers_of_another_making_are_kept_elsewhere(tmp_path, caplog, change, 
     assert (tmp_path / "metrics.1.json").read_text() == "of yesterday"
     assert (tmp_path / "metrics.2.json").read_text() == old
     assert words in caplog.text
-    assert "kept as metrics.2.json, and measured anew is everything" in caplog.text
+    assert "kept as metrics.2.json, and everything is measured anew" in caplog.text
 
 
 def test_what_is_measured_once_more_is_what_was_asked_for(tmp_path, caplog):
@@ -124,7 +124,7 @@ def test_what_is_measured_once_more_is_what_was_asked_for(tmp_path, caplog):
     assert parts.calls == {"one": 1, "two": 2, "three": 1, "four": 2}
     assert json.loads((tmp_path / "metrics.1.json").read_text()) == first
     assert "with the same settings" in caplog.text
-    assert "measured anew is two, four" in caplog.text
+    assert "two, four is measured anew" in caplog.text
     # With nothing there to measure once more, nothing is kept.
     other = RunDirectory(tmp_path / "other")
     measure(other, parts, ["one"])
