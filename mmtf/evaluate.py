@@ -36,7 +36,7 @@ def evaluate(
 
     Args:
       data: what the run was trained on, where it was not loaded from the config's data set.
-      again: measure what is there already once more.
+      again: measure the parts asked for once more, those that are there too; the old file is kept under another name.
 
     Returns:
       The content of metrics.json; `docs/metrics.md` says what each entry is.
@@ -67,7 +67,7 @@ def evaluate(
         "data": judged.about_data(),
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(judged.test)},
     }
-    measured = Measured(run, about, judged.fingerprint(experiment.to_json()), again=again)
+    measured = Measured(run, about, judged.fingerprint(experiment.to_json()), again=chosen if again else ())
     for name in chosen:
         measured.part(name, functools.partial(PARTS[name], judged))
     metrics = measured.content()
@@ -97,6 +97,11 @@ class _Judged:
     def labelled(self) -> bool:
         return judge.score_name(self.data) is not None
 
+    def scale(self) -> dict:
+        """What scores of probes and of coherence are measured in: entries of both, since either may be measured alone."""
+        prevalence = {"label_prevalence": judge.prevalence(self.test, self.data.class_names)} if self.data.multi_label else {}
+        return {"score": judge.score_name(self.data), **prevalence}
+
     def about_data(self) -> dict:
         sizes = {"training_examples": len(self.data.train), "test_examples": len(self.data.test)}
         return {"sources": dict(self.data.sources)} | sizes
@@ -110,7 +115,9 @@ class _Judged:
 
 
 def _probe(judged: _Judged) -> dict:
-    return judge.latent_probes(judged.model, judged.data, judged.test, judged.config) if judged.labelled else {}
+    if not judged.labelled:
+        return {}
+    return judged.scale() | judge.latent_probes(judged.model, judged.data, judged.test, judged.config)
 
 
 def _coherence(judged: _Judged) -> dict:
@@ -118,12 +125,7 @@ def _coherence(judged: _Judged) -> dict:
         log.info("%s has no labels: probes and coherence are left out.", judged.data.name)
         return {}
     data, found = judged.data, judge.Coherence(judged.model, judged.test, judged.classifiers, judged.config)
-    return {
-        "score": judge.score_name(data),
-        **found.report(data.class_names),
-        **judge.classifier_scores(data, judged.classifiers),
-        **({"label_prevalence": judge.prevalence(judged.test, data.class_names)} if data.multi_label else {}),
-    }
+    return judged.scale() | found.report(data.class_names) | judge.classifier_scores(data, judged.classifiers)
 
 
 def _terms(judged: _Judged) -> dict:

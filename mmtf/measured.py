@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 
@@ -23,27 +23,31 @@ VERSION = 2
 class Measured:
     """The content of metrics.json, written after each part of it.
 
-    `measured_of` in it is a fingerprint of all that the numbers depend on: parts under another one are measured anew, and the
-    file that holds them is kept under another name.
+    `measured_of` in it is a fingerprint of all that the numbers depend on: parts under another one, or of another version, are
+    measured anew, and the file that holds them is kept under another name.
     """
 
-    def __init__(self, run: RunDirectory, about: Mapping, of: str, *, again: bool = False):
+    def __init__(self, run: RunDirectory, about: Mapping, of: str, *, again: Collection[str] = ()):
         """Args:
         about: entries that identify the run.
         of: the fingerprint.
-        again: measure everything anew.
+        again: parts to measure anew; a file that has one of them is kept under another name, too.
         """
         self._run = run
         self._content = {**about, "version": VERSION, "measured_of": of, "parts": {}}
         old = _read(run)
         if old is None:
             return
-        if old.get("measured_of") == of and not again:
-            parts = old.get("parts", {})
-            entries = [key for part in parts.values() for key in part["entries"]]
-            self._content |= {key: old[key] for key in entries if key in old} | {"parts": parts}
+        if old.get("version") != VERSION:
+            _keep(run, "by another version, or is damaged", "everything")
+        elif old.get("measured_of") != of:
+            _keep(run, "with other settings or weights", "everything")
         else:
-            _keep(run, old)
+            parts = {name: part for name, part in old["parts"].items() if name not in again}
+            if len(parts) < len(old["parts"]):
+                _keep(run, "with the same settings", ", ".join(name for name in old["parts"] if name in again))
+            entries = [key for part in parts.values() for key in part["entries"]]
+            self._content |= {key: old[key] for key in entries} | {"parts": parts}
 
     def part(self, name: str, measure: Callable[[], Mapping]) -> None:
         """Adds what a part finds, unless it is there; and writes the file."""
@@ -70,7 +74,8 @@ def fingerprint(*parts) -> str:
             found.update(f"{part.dtype.str}{part.shape}".encode())
             found.update(np.ascontiguousarray(part).data)
         else:
-            found.update(json.dumps(part, sort_keys=True).encode())
+            # With an end, so that 1 and 23 are not 12 and 3.
+            found.update(json.dumps(part, sort_keys=True).encode() + b"\n")
     return found.hexdigest()
 
 
@@ -84,11 +89,10 @@ def _read(run: RunDirectory) -> dict | None:
     return found if isinstance(found, dict) else {}
 
 
-def _keep(run: RunDirectory, old: Mapping) -> None:
+def _keep(run: RunDirectory, how: str, anew: str) -> None:
     """Moves the file aside, under the first name that is free."""
     number = 1
     while (kept := run.path / f"metrics.{number}.json").exists():
         number += 1
     (run.path / FILE).rename(kept)
-    why = "with other settings or weights" if old.get("version") == VERSION else "by another version, or is damaged"
-    log.warning("%s was measured %s; it is kept as %s, and everything is measured anew.", FILE, why, kept.name)
+    log.warning("%s was measured %s; it is kept as %s, and %s is measured anew.", FILE, how, kept.name, anew)

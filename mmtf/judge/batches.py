@@ -12,6 +12,7 @@ from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
 from mmtf.metrics import intervals
+from mmtf.modality import Modality
 
 BATCH = 500
 DECIMALS = 4
@@ -29,7 +30,9 @@ def in_batches(split: Split, function: Callable):
 
 def sources(test: Split) -> np.ndarray | None:
     """What each example came from, `[N]`, where one value of the first modality serves several: they are not independent."""
-    rows = next(iter(test.rows.values()))
+    name, rows = next(iter(test.rows.items()))
+    # The row that stands for a missing value is nobody's source: without one, an example stands alone.
+    rows = np.where(test.has([name]), rows, -1 - np.arange(len(rows)))
     return None if len(np.unique(rows)) == len(rows) else rows
 
 
@@ -47,6 +50,13 @@ def share_of_examples(hits: np.ndarray, test: Split) -> intervals.Estimate:
     if clusters is not None and len(np.unique(clusters)) < 2:
         clusters = None
     return intervals.share(hits, clusters=clusters)
+
+
+def in_own_unit(values: np.ndarray, modality: Modality) -> np.ndarray:
+    """Values as a model generates them: bytes as numbers in 0..1, or as counts; all else as it is."""
+    if values.dtype != np.uint8 or modality.likelihood == "categorical":
+        return values
+    return values.astype(np.float32) / (1 if modality.likelihood == "negative_binomial" else 255)
 
 
 def as_json(estimate: intervals.Estimate) -> dict[str, float]:

@@ -11,13 +11,18 @@ from mmtf.data.dataset import Split
 from mmtf.judge.batches import as_json, in_batches, rounded, sources, whole_somewhere
 from mmtf.metrics import latents
 from mmtf.modality import subset_key
+from mmtf.probability.family import LAPLACE, family_of
 
 LEAST = 4  # examples, so that each finds another one from another source
 
 
 def code_use(model, test: Split) -> dict[str, dict]:
-    """`active_units`, `collapse` and `divergence_between` of docs/metrics.md."""
+    """`active_units`, `collapse` and `divergence_between` of docs/metrics.md.
+
+    Divergences between Laplace posteriors are those of Gaussians of their means and variances; to the prior, their own.
+    """
     shared, private = _moments(model, test)
+    to_prior = latents.laplace_kl_to_prior if family_of(model.prior) is LAPLACE else latents.kl_to_prior
     found = {"active_units": {}, "collapse": {}, "divergence_between": {}}
     for kind, codes in (("shared", shared), ("private", private)):
         for subset in whole_somewhere(codes, test):
@@ -27,7 +32,7 @@ def code_use(model, test: Split) -> dict[str, dict]:
                 continue
             found["active_units"].setdefault(kind, {})[key] = latents.active_units(mean)
             if len(subset) == 1:
-                collapse = latents.collapse(latents.kl_to_prior(mean, stddev))
+                collapse = latents.collapse(to_prior(mean, stddev))
                 found["collapse"].setdefault(kind, {})[key] = {
                     "kl": rounded(collapse.kl.sum()),
                     "share_of_dimensions": rounded(collapse.share),

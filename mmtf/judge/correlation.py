@@ -45,7 +45,8 @@ def _of_pair(model, pair: tuple[str, str], train: Split, test: Split, features: 
     fitted = cca.fit(*fit, dimensions)
     first, second = pair
     crossed = {b: translated(model, test, (a,), (b,), config)[b] for a, b in (pair, pair[::-1])}
-    independent = test.at(np.arange(len(test)))
+    # Nothing in a sample comes from a test example.
+    independent = Split({}, dict.fromkeys(pair, np.arange(len(test))), None)
     return {
         "dimensions": len(fitted.correlations),
         "ground_truth": score(real),

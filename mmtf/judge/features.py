@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from mmtf.judge.batches import in_own_unit
 from mmtf.metrics import classifier
 from mmtf.modality import Modality
 from mmtf.networks import classifiers as networks
@@ -25,7 +26,7 @@ class Features:
     def __init__(self, modalities: Mapping[str, Modality], classifiers: Mapping[str, keras.Model]):
         """Args: classifiers: by modality; none where there are no labels."""
         own = {n: m for n, m in modalities.items() if len(m.event_shape) == 1 and m.likelihood != "categorical"}
-        self._own = frozenset(n for n, m in own.items() if not m.missing_cells)
+        self._own = {n: m for n, m in own.items() if not m.missing_cells}
         self._networks = {n: networks.features(classifiers[n]) for n in modalities if n in classifiers and n not in self._own}
         self.sources = {n: "values" if n in self._own else "classifier" for n in modalities if n in self}
         missing = [n for n in modalities if n not in self]
@@ -38,5 +39,5 @@ class Features:
     def of(self, name: str, values) -> np.ndarray:
         """`[N, *event_shape]` (or probabilities of classes) -> `[N, F]` float32."""
         if name in self._own:
-            return np.asarray(values, np.float32)
+            return np.asarray(in_own_unit(np.asarray(values), self._own[name]), np.float32)
         return classifier.predict_scores(self._networks[name], np.asarray(values))

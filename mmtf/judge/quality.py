@@ -30,7 +30,7 @@ def sample_quality(
     Each is told by modality and by where its samples come from: `random` from the priors, `Y<-K` from one other modality or
     from all others, and `real` for training values, which is what samples that are the data come to.
     """
-    found, curves = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}
+    found, curves, few = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}, []
     names = [n for n in model.names if n in features and _enough(test, n)]
     with progress.bar(None, "sample quality", "set", delay=SHOWN_AFTER) as bar:
         for name in names:
@@ -39,12 +39,15 @@ def sample_quality(
                 bar.update(1)
                 generated = features.of(name, values)
                 if len(generated) < prd.CLUSTERS:
+                    few.append(f"{name} {place}")
                     continue
                 curve = prd.prd_curve(real, generated, seed=config.evaluation_seed)
                 curves[f"{name} {place}"] = curve
                 found["prd"].setdefault(name, {})[place] = _of_curve(curve)
                 if min(len(real), len(generated)) > real.shape[1]:
                     found["frechet"].setdefault(name, {})[place] = rounded(frechet.frechet_distance(real, generated))
+        if few:
+            log.warning("No sample quality of %s: fewer examples than %d clusters.", "; ".join(few), prd.CLUSTERS)
         short = [n for n in names if n not in found["frechet"]]
         if short:
             log.warning("No Frechet distance of %s: fewer test examples or samples than features.", ", ".join(short))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.judge.batches import batch_seed, in_batches, mean_of_examples
+from mmtf.judge.batches import batch_seed, in_batches, in_own_unit, mean_of_examples
 from mmtf.metrics import reconstruction
 
 
@@ -22,9 +24,9 @@ def reconstruction_errors(model, test: Split, config: EvaluateConfig) -> dict[st
         there = test.has([name])
         if modality.missing_cells or not there.any():
             continue
-        values = test.pools[name][test.rows[name][there]]
-        text = modality.likelihood == "categorical" and values.ndim == 2
-        measure = reconstruction.character_errors if text else reconstruction.squared_errors
-        largest = {"limits": (0.0, 1.0)} if text else {"limits": (0.0, float("inf"))}
-        errors[name] = mean_of_examples(measure(values, found[name][there]), test.at(there), **largest)
+        values = in_own_unit(test.pools[name][test.rows[name][there]], modality)
+        pair = (x.reshape(len(values), -1) for x in (values, found[name][there]))
+        classes = modality.likelihood == "categorical"
+        measured = (reconstruction.character_errors if classes else reconstruction.squared_errors)(*pair)
+        errors[name] = mean_of_examples(measured, test.at(there), (0.0, 1.0 if classes else math.inf))
     return {"reconstruction_error": errors} if errors else {}

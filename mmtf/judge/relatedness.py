@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Mapping
 
 import numpy as np
+from scipy import stats
 
 from mmtf.config import PAIRED, EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
@@ -73,9 +74,14 @@ def _ranked(scores: np.ndarray, right: np.ndarray, seed: int) -> dict[str, float
     """Recall, median rank, and what chance comes to."""
     ranks = retrieval.ranks(scores, relevant=right, seed=seed)
     recalls = {f"recall_at_{k}": rounded(retrieval.recall_at(ranks, k)) for k in RECALLS}
-    by_chance = retrieval.ranks(np.zeros_like(scores), relevant=right, seed=seed + 1)
-    chance = {f"recall_at_{k}_by_chance": rounded(retrieval.recall_at(by_chance, k)) for k in RECALLS}
+    chance = {f"recall_at_{k}_by_chance": rounded(_chance(right, k)) for k in RECALLS}
     return recalls | {"median_rank": retrieval.median_rank(ranks)} | chance | {"candidates": len(scores)}
+
+
+def _chance(right: np.ndarray, k: int) -> float:
+    """Recall at k of candidates in random order: 1 - (C - R choose k) / (C choose k), R of C right; its mean over queries."""
+    candidates = right.shape[1]
+    return 1.0 - stats.hypergeom.pmf(0, candidates, right.sum(axis=1), min(k, candidates)).mean()
 
 
 def _right(data: MultimodalData, candidates: Split) -> np.ndarray:

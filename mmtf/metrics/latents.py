@@ -69,6 +69,20 @@ def kl_to_prior(means, stddevs) -> np.ndarray:
     return (means**2 + stddevs**2 - 1) / 2 - np.log(stddevs)
 
 
+def laplace_kl_to_prior(means, stddevs) -> np.ndarray:
+    """KL(q(z_d|x) || Laplace(0, 1)) = b e^(-|m| / b) + |m| - 1 - log b of Laplace posteriors of scale b, as `kl_to_prior`.
+
+    Args:
+      stddevs: b sqrt(2).
+
+    Raises:
+      ValueError: as `kl_to_prior`.
+    """
+    means, stddevs = _checked(means, stddevs, "")
+    far, scales = np.abs(means), stddevs / math.sqrt(2)
+    return scales * np.exp(-far / scales) + far - 1 - np.log(scales)
+
+
 def collapse(kl, threshold: float = COLLAPSED_BELOW) -> Collapse:
     """Which dimensions have a mean KL below the threshold: their posteriors are the prior, whatever the example.
 

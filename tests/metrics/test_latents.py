@@ -38,6 +38,16 @@ def test_the_kl_to_the_prior_is_the_textbooks():
     np.testing.assert_array_equal(latents.kl_to_prior(np.zeros((1, 2)), np.ones((1, 2))), 0.0)
 
 
+def test_the_kl_of_laplace_posteriors_is_their_definition():
+    """Against a sum over a fine grid; 0 of the prior, whose standard deviation is sqrt(2)."""
+    z, step = np.linspace(-60, 60, 1_200_001, retstep=True)
+    for m, b in ((0.0, 0.3), (-1.5, 0.8), (2.0, 2.5)):
+        log_q = -np.abs(z - m) / b - np.log(2 * b)
+        wanted = np.sum(np.exp(log_q) * (log_q + np.abs(z) + np.log(2))) * step
+        assert latents.laplace_kl_to_prior([[m]], [[b * math.sqrt(2)]])[0, 0] == pytest.approx(wanted, abs=1e-6)
+    np.testing.assert_allclose(latents.laplace_kl_to_prior(np.zeros((1, 2)), np.full((1, 2), math.sqrt(2))), 0.0, atol=1e-15)
+
+
 def test_collapsed_and_active_units_make_up_all_of_a_linear_gaussian_code():
     means, stddevs = linear_gaussian([0.0, 0.004, 0.008, 0.0125, 0.1, 0.9], 40_000)
     found = latents.collapse(latents.kl_to_prior(means, stddevs))
