@@ -80,6 +80,12 @@ def classifier_scores(data: MultimodalData, classifiers: Mapping[str, keras.Mode
     return means | ({"classifier_by_label": scores_by_label(found, data.class_names)} if data.multi_label else {})
 
 
+def in_context(coherence: Mapping, data: MultimodalData, test: Split, classifiers: Mapping[str, keras.Model]) -> dict:
+    """Coherence with what it is measured in, and what the most and (of attributes) the least are that it can come to."""
+    least = {"label_prevalence": prevalence(test, data.class_names)} if data.multi_label else {}
+    return {"score": score_name(data), **coherence, **classifier_scores(data, classifiers), **least}
+
+
 def unimodal(split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The distinct values of one modality that the pairs use, and their labels: `[n, *event_shape]`, `[n]` or `[n, L]`."""
     there = split.at(split.has([name]))
