@@ -90,5 +90,5 @@ def _keep(run: RunDirectory, old: Mapping) -> None:
     while (kept := run.path / f"metrics.{number}.json").exists():
         number += 1
     (run.path / FILE).rename(kept)
-    why = "with other settings or weights" if old.get("version") == VERSION else "by another version, or is damaged"
+    why = "with other settings, weights or samples" if old.get("version") == VERSION else "by another version, or is damaged"
     log.warning("%s was measured %s; it is kept as %s, and everything is measured anew.", FILE, why, kept.name)

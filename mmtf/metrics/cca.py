@@ -92,7 +92,9 @@ def cosines(cca: CCA, x, y) -> np.ndarray:
     """
     u, v = project(cca, x, y)
     lengths = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
-    return np.divide(np.sum(u * v, axis=1), lengths, out=np.zeros(len(u)), where=lengths > 0)
+    found = np.divide(np.sum(u * v, axis=1), lengths, out=np.zeros(len(u)), where=lengths > 0)
+    # Beyond 1 by rounding only.
+    return np.clip(found, -1.0, 1.0)
 
 
 def correlation(cca: CCA, x, y) -> float:
