@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from absl import flags
 
@@ -228,7 +228,7 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """How a trained run is judged; kept in metrics.json."""
+    """How a trained run, or a folder of samples, is judged; kept in metrics.json."""
 
     parts: str = option("all", "Parts of metrics.json to measure, such as 'probe,likelihood'; those that are there stay.")
     protocol: str = option(
@@ -254,7 +254,11 @@ class EvaluateConfig:
         50, "The same by likelihoods, which takes those of all pairs of them; 0 for none.", low=0
     )
     evaluation_seed: int = option(0, "Seed of sampled codes and of the coherence classifiers.", low=0)
-    data_dir: str = option("", "Folder with the data, where it has moved since training; else the run's own --data_dir.")
+    data_dir: str = option(
+        "",
+        "Folder with the data: of a run where it has moved since training, else the run's own --data_dir; of --samples as for "
+        "training, by default MMTF_DATA_DIR.",
+    )
     cache_dir: str = option("", "Where trained classifiers are kept; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")
 
     def __post_init__(self):
@@ -302,9 +306,11 @@ class Config:
 TRAINING = (DataConfig, ModelConfig, TrainConfig)
 
 
-def define_flags(concerns: Sequence[type] = TRAINING, flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """One absl flag for each field of each dataclass."""
-    options.define_flags(concerns, flag_values)
+def define_flags(
+    concerns: Sequence[type] = TRAINING, flag_values: flags.FlagValues = flags.FLAGS, *, leave_out: Collection[str] = ()
+) -> list[str]:
+    """One absl flag for each field of each dataclass, but for those left out; their names."""
+    return options.define_flags(concerns, flag_values, leave_out=leave_out)
 
 
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -97,11 +97,6 @@ class _Judged:
     def labelled(self) -> bool:
         return judge.score_name(self.data) is not None
 
-    def scale(self) -> dict:
-        """What scores of probes and of coherence are measured in: entries of both, since either may be measured alone."""
-        prevalence = {"label_prevalence": judge.prevalence(self.test, self.data.class_names)} if self.data.multi_label else {}
-        return {"score": judge.score_name(self.data), **prevalence}
-
     def about_data(self) -> dict:
         sizes = {"training_examples": len(self.data.train), "test_examples": len(self.data.test)}
         return {"sources": dict(self.data.sources)} | sizes
@@ -117,15 +112,15 @@ class _Judged:
 def _probe(judged: _Judged) -> dict:
     if not judged.labelled:
         return {}
-    return judged.scale() | judge.latent_probes(judged.model, judged.data, judged.test, judged.config)
+    return judge.scale(judged.data, judged.test) | judge.latent_probes(judged.model, judged.data, judged.test, judged.config)
 
 
 def _coherence(judged: _Judged) -> dict:
     if not judged.labelled:
         log.info("%s has no labels: probes and coherence are left out.", judged.data.name)
         return {}
-    data, found = judged.data, judge.Coherence(judged.model, judged.test, judged.classifiers, judged.config)
-    return judged.scale() | found.report(data.class_names) | judge.classifier_scores(data, judged.classifiers)
+    found = judge.Coherence(judged.model, judged.test, judged.classifiers, judged.config).report(judged.data.class_names)
+    return judge.in_context(found, judged.data, judged.test, judged.classifiers)
 
 
 def _terms(judged: _Judged) -> dict:
@@ -154,15 +149,15 @@ PARTS: dict[str, Callable[[_Judged], dict]] = {
 }
 
 
-def part_names(config: EvaluateConfig) -> list[str]:
-    """The parts that a config asks for, in their order. Raises UserError where one is not there."""
+def part_names(config: EvaluateConfig, parts: Iterable[str] = tuple(PARTS)) -> list[str]:
+    """The parts that a config asks for, in their order. Raises UserError where one is not among `parts`."""
     if config.parts == "all":
-        return list(PARTS)
+        return list(parts)
     names = [name.strip() for name in config.parts.split(",")]
-    unknown = [name for name in names if name not in PARTS]
+    unknown = [name for name in names if name not in parts]
     if unknown:
-        raise UserError(f"--parts names {unknown[0]!r}, but there are {', '.join(PARTS)}; or all.")
-    return [name for name in PARTS if name in names]
+        raise UserError(f"--parts names {unknown[0]!r}, but there are {', '.join(parts)}; or all.")
+    return [name for name in parts if name in names]
 
 
 def load_model(run: RunDirectory):

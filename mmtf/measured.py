@@ -41,7 +41,7 @@ class Measured:
         if old.get("version") != VERSION:
             _keep(run, "by another version, or is damaged", "everything")
         elif old.get("measured_of") != of:
-            _keep(run, "with other settings or weights", "everything")
+            _keep(run, "with other settings, weights or samples", "everything")
         else:
             parts = {name: part for name, part in old["parts"].items() if name not in again}
             if len(parts) < len(old["parts"]):

@@ -9,7 +9,7 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from absl import flags
 
@@ -30,12 +30,14 @@ def option(default, help: str, *, choices=None, low=None, above=None, high=None,
     )
 
 
-def define_flags(concerns: Sequence[type], flag_values: flags.FlagValues = flags.FLAGS) -> None:
-    """Makes one absl flag per field of each dataclass."""
-    for concern in concerns:
-        hints = typing.get_type_hints(concern)
-        for field in dataclasses.fields(concern):
-            _define_flag(field, _plain_type(hints[field.name]), flag_values)
+def define_flags(
+    concerns: Sequence[type], flag_values: flags.FlagValues = flags.FLAGS, *, leave_out: Collection[str] = ()
+) -> list[str]:
+    """Makes one absl flag per field of each dataclass, but for those left out, such as what is a flag already; their names."""
+    found = [(concern, field) for concern in concerns for field in dataclasses.fields(concern) if field.name not in leave_out]
+    for concern, field in found:
+        _define_flag(field, _plain_type(typing.get_type_hints(concern)[field.name]), flag_values)
+    return [field.name for _, field in found]
 
 
 def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):

@@ -1,15 +1,25 @@
-"""What models are worth: arrays from a model's verbs, numbers from `mmtf.metrics`. Used by evaluate.py and during training.
+"""What models are worth: arrays from a model's verbs, or from files, and numbers from `mmtf.metrics`.
 
-Where each example has one class, probes and coherence are accuracies; where it has any number of attributes, they are average
-precisions, their means over attributes ([S] C.4.3). An attribute that all or none of the examples in question have is left out
-of them, and named beside them.
+Used by evaluate.py and during training. Where each example has one class, probes and coherence are accuracies; where it has any
+number of attributes, they are average precisions, their means over attributes ([S] C.4.3). An attribute that all or none of the
+examples in question have is left out of them, and named beside them.
 """
 
 from mmtf.judge.codes import code_use
 from mmtf.judge.coherence import Coherence
 from mmtf.judge.correlation import correlations
 from mmtf.judge.features import Features
-from mmtf.judge.labels import check_labels, classifier_scores, prevalence, score_name, train_classifiers, unimodal
+from mmtf.judge.given import check_given_labels, conditional_sets, given_coherence, given_correlations, given_quality
+from mmtf.judge.labels import (
+    check_labels,
+    classifier_scores,
+    in_context,
+    prevalence,
+    scale,
+    score_name,
+    train_classifiers,
+    unimodal,
+)
 from mmtf.judge.likelihood import log_likelihoods
 from mmtf.judge.probes import code_means, latent_probes
 from mmtf.judge.quality import sample_quality
@@ -20,11 +30,17 @@ from mmtf.judge.terms import objective_terms
 __all__ = [
     "Coherence",
     "Features",
+    "check_given_labels",
     "check_labels",
     "classifier_scores",
     "code_means",
     "code_use",
+    "conditional_sets",
     "correlations",
+    "given_coherence",
+    "given_correlations",
+    "given_quality",
+    "in_context",
     "latent_probes",
     "log_likelihoods",
     "objective_terms",
@@ -32,6 +48,7 @@ __all__ = [
     "reconstruction_errors",
     "relatedness",
     "sample_quality",
+    "scale",
     "score_name",
     "train_classifiers",
     "unimodal",

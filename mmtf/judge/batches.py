@@ -36,9 +36,12 @@ def sources(test: Split) -> np.ndarray | None:
     return None if len(np.unique(rows)) == len(rows) else rows
 
 
-def mean_of_examples(values: np.ndarray, test: Split, limits=(-math.inf, math.inf)) -> dict[str, float]:
-    """Value, standard error and interval of a mean over examples `[N]`, as JSON has them; of too few the value alone."""
-    clusters = sources(test)
+def mean_of_examples(values: np.ndarray, test: Split | None, limits=(-math.inf, math.inf)) -> dict[str, float]:
+    """Value, standard error and interval of a mean over examples `[N]`, as JSON has them; of too few the value alone.
+
+    Args: test: the examples; None where all values are independent.
+    """
+    clusters = None if test is None else sources(test)
     if len(values) < 2 or (clusters is not None and len(np.unique(clusters)) < 2):
         return {"value": rounded(np.mean(values))}
     return as_json(intervals.mean(values, clusters=clusters, limits=limits, resamples=RESAMPLES))

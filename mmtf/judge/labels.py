@@ -80,6 +80,17 @@ def classifier_scores(data: MultimodalData, classifiers: Mapping[str, keras.Mode
     return means | ({"classifier_by_label": scores_by_label(found, data.class_names)} if data.multi_label else {})
 
 
+def scale(data: MultimodalData, test: Split) -> dict:
+    """What scores are measured in, and of attributes the least that they can come to: probes and coherence have both alike."""
+    least = {"label_prevalence": prevalence(test, data.class_names)} if data.multi_label else {}
+    return {"score": score_name(data), **least}
+
+
+def in_context(coherence: Mapping, data: MultimodalData, test: Split, classifiers: Mapping[str, keras.Model]) -> dict:
+    """Coherence with what it is measured in, and the most that it can come to."""
+    return {**scale(data, test), **coherence, **classifier_scores(data, classifiers)}
+
+
 def unimodal(split: Split, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The distinct values of one modality that the pairs use, and their labels: `[n, *event_shape]`, `[n]` or `[n, L]`."""
     there = split.at(split.has([name]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -19,23 +20,41 @@ from mmtf.modality import subset_key
 log = logging.getLogger(__name__)
 
 RANDOM, REAL = "random", "real"
+Set = tuple[str, np.ndarray]  # where samples of a modality come from, and they
 SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
 
 
 def sample_quality(
     model, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
+    """`compared` of what a model generates: from the priors, and of each modality from one other and from all others."""
+    return compared(lambda name: _samples(model, name, test, config), model.names, data, test, features, config)
+
+
+def compared(
+    sets: Callable[[str], Iterable[Set]],
+    names: Iterable[str],
+    data: MultimodalData,
+    test: Split,
+    features: Features,
+    config: EvaluateConfig,
+) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
     """`prd`, `frechet` and `features` of docs/metrics.md, and the curves by modality and place, for a picture.
 
-    Each is told by modality and by where its samples come from: `random` from the priors, `Y<-K` from one other modality or
-    from all others, and `real` for training values, which is what samples that are the data come to.
+    Each is told by modality and by where its samples come from: `random` from the priors, `Y<-K` from other modalities, and
+    `real` for training values, which is what samples that are the data come to.
+
+    Args:
+      sets: of a modality, its sets of samples, one at a time.
+      names: of the modalities that have any.
     """
     found, curves, few = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}, []
-    names = [n for n in model.names if n in features and _enough(test, n)]
+    names = [n for n in names if n in features and _enough(test, n)]
     with progress.bar(None, "sample quality", "set", delay=SHOWN_AFTER) as bar:
         for name in names:
             real = features.of(name, _values(test, name, config.quality_samples))
-            for place, values in _samples(model, name, data, test, config):
+            training = _values(data.train, name, config.quality_samples, config.evaluation_seed)
+            for place, values in itertools.chain([(REAL, training)], sets(name)):
                 bar.update(1)
                 generated = features.of(name, values)
                 if len(generated) < prd.CLUSTERS:
@@ -64,9 +83,8 @@ def _of_curve(curve: prd.PRD) -> dict[str, float]:
     }
 
 
-def _samples(model, name: str, data: MultimodalData, test: Split, config: EvaluateConfig) -> Iterator[tuple[str, np.ndarray]]:
-    """Sets of values of a modality by where they come from, a set at a time."""
-    yield REAL, _values(data.train, name, config.quality_samples, config.evaluation_seed)
+def _samples(model, name: str, test: Split, config: EvaluateConfig) -> Iterator[Set]:
+    """Sets of generated values of a modality by where they come from, a set at a time."""
     yield RANDOM, random_samples(model, config.quality_samples, config)[name]
     others = tuple(n for n in model.names if n != name)
     for subset in dict.fromkeys([(n,) for n in others] + [others]):

@@ -51,19 +51,20 @@ def read(root: Path) -> ArrayFolder:
         if not name.isidentifier():
             raise UserError(f"{path}: the file's name is the modality's, and must be an identifier such as rna; rename it.")
     names = _ordered(list(paths), settings.get("order"), root / SETTINGS)
-    values = {name: _array(paths[name]) for name in names}
-    masks = {path.stem: _array(path) for path in sorted((root / MASKS).glob("*.npy"))}
+    values = {name: read_array(paths[name]) for name in names}
+    masks = {path.stem: read_array(path) for path in sorted((root / MASKS).glob("*.npy"))}
     unknown = [name for name in masks if name not in values]
     if unknown:
         raise UserError(f"{root / MASKS / unknown[0]}.npy is the mask of no modality; there are: {', '.join(names)}.")
-    labels = _array(root / LABELS) if (root / LABELS).exists() else None
-    test = _array(root / TEST) if (root / TEST).exists() else None
+    labels = read_array(root / LABELS) if (root / LABELS).exists() else None
+    test = read_array(root / TEST) if (root / TEST).exists() else None
     per_example = {f"{n}.npy": a for n, a in values.items()} | {f"{MASKS}/{n}.npy": a for n, a in masks.items()}
     _check_counts(root, per_example | ({} if labels is None else {LABELS: labels}))
     return ArrayFolder(values, labels, test, masks, settings.get("likelihoods", {}), settings.get("class_names"))
 
 
-def _array(path: Path) -> np.ndarray:
+def read_array(path: Path) -> np.ndarray:
+    """The array `[N, ...]` of a .npy file. Raises UserError where it cannot be read, or holds Python objects or one number."""
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
