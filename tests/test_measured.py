@@ -90,7 +90,7 @@ def test_parts_asked_for_one_after_the_other_add_up(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda content: json.dumps(content | {"measured_of": "g"}), "other settings or weights"),
+        (lambda content: json.dumps(content | {"measured_of": "g"}), "other settings, weights or samples"),
         (lambda content: json.dumps(content | {"version": measured.VERSION + 1}), "another version"),
         (lambda content: json.dumps({"model": "m", "probe": {"a": 1.0}}), "another version, or is damaged"),
         (lambda content: json.dumps(content)[:-9], "is damaged"),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
+from sklearn.decomposition import PCA
 
 from mmtf import progress
 from mmtf.config import EvaluateConfig
@@ -20,6 +21,8 @@ from mmtf.modality import subset_key
 log = logging.getLogger(__name__)
 
 RANDOM, REAL = "random", "real"
+# Dimensions in which samples are clustered: of wider features the leading ones, in which k-means takes a tenth of the time.
+COMPONENTS = 128
 Set = tuple[str, np.ndarray]  # where samples of a modality come from, and they
 SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
 
@@ -54,13 +57,15 @@ def compared(
         for name in names:
             real = features.of(name, _values(test, name, config.quality_samples))
             training = _values(data.train, name, config.quality_samples, config.evaluation_seed)
+            trained = features.of(name, training)
+            leading = _leading(trained)
             for place, values in itertools.chain([(REAL, training)], sets(name)):
                 bar.update(1)
-                generated = features.of(name, values)
+                generated = trained if place == REAL else features.of(name, values)
                 if len(generated) < prd.CLUSTERS:
                     few.append(f"{name} {place}")
                     continue
-                curve = prd.prd_curve(real, generated, seed=config.evaluation_seed)
+                curve = prd.prd_curve(leading(real), leading(generated), seed=config.evaluation_seed)
                 curves[f"{name} {place}"] = curve
                 found["prd"].setdefault(name, {})[place] = _of_curve(curve)
                 if min(len(real), len(generated)) > real.shape[1]:
@@ -71,6 +76,13 @@ def compared(
         if short:
             log.warning("No Frechet distance of %s: fewer test examples or samples than features.", ", ".join(short))
     return {kind: part for kind, part in found.items() if part and names}, curves
+
+
+def _leading(training: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What takes features `[N, F]` to the leading principal components of training values' ones; narrow ones are left alone."""
+    if min(training.shape) <= COMPONENTS:
+        return lambda features: features
+    return PCA(COMPONENTS, random_state=0).fit(training).transform
 
 
 def _of_curve(curve: prd.PRD) -> dict[str, float]:
