@@ -93,6 +93,10 @@ class _Judged:
     def features(self) -> judge.Features:
         return judge.Features(self.model.modalities, self.classifiers)
 
+    @functools.cached_property
+    def generated(self) -> judge.Generated:
+        return judge.Generated(self.model, self.test, self.config)
+
     @property
     def labelled(self) -> bool:
         return judge.score_name(self.data) is not None
@@ -128,7 +132,9 @@ def _terms(judged: _Judged) -> dict:
 
 
 def _quality(judged: _Judged) -> dict:
-    found, shown = judge.sample_quality(judged.model, judged.data, judged.test, judged.features, judged.config)
+    found, shown = judge.sample_quality(
+        judged.model, judged.data, judged.test, judged.features, judged.config, judged.generated
+    )
     if shown:
         # At once: a judgement that goes on does not measure the curves again.
         _save(judged.run, {"prd": curves.prd_figure(shown)})
@@ -143,7 +149,7 @@ PARTS: dict[str, Callable[[_Judged], dict]] = {
     "codes": lambda judged: judge.code_use(judged.model, judged.test),
     "reconstruction": lambda judged: judge.reconstruction_errors(judged.model, judged.test, judged.config),
     "quality": _quality,
-    "correlation": lambda j: judge.correlations(j.model, j.data, j.test, j.features, j.config),
+    "correlation": lambda j: judge.correlations(j.model, j.data, j.test, j.features, j.config, j.generated),
     "likelihood": lambda judged: judge.log_likelihoods(judged.model, judged.test, judged.config),
     "relatedness": lambda judged: judge.relatedness(judged.model, judged.data, judged.test, judged.config),
 }

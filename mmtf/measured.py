@@ -54,11 +54,11 @@ class Measured:
         if name in self._content["parts"]:
             log.info("%s: measured before.", name)
             return
-        start = time.monotonic()
+        start, start_cpu = time.monotonic(), time.process_time()
         found = dict(measure())
-        seconds = round(time.monotonic() - start, 2)
+        seconds, cpu = (round(x, 2) for x in (time.monotonic() - start, time.process_time() - start_cpu))
         self._content |= found
-        self._content["parts"][name] = {"seconds": seconds, "entries": list(found)}
+        self._content["parts"][name] = {"seconds": seconds, "cpu_seconds": cpu, "entries": list(found)}
         self._run.write_json(FILE, self._content)
         log.info("%s: measured in %.1f s.", name, seconds)
 

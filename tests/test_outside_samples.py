@@ -221,9 +221,9 @@ def test_samples_of_a_model_are_judged_as_the_model_is(tmp_path, data, reader):
 
 def sets_of(model, test, config, count):
     """All that a model generates, under the seeds of its judgement."""
-    made = {"random": judge.quality.random_samples(model, count, config)}
+    made = {"random": judge.generated.random_samples(model, count, config)}
     for given in subsets(model.names):
-        made[f"from_{subset_key(given, model.names)}"] = judge.quality.translated(model, test, given, model.names, config)
+        made[f"from_{subset_key(given, model.names)}"] = judge.generated.translated(model, test, given, model.names, config)
     return made
 
 

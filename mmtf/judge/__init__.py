@@ -9,6 +9,7 @@ from mmtf.judge.codes import code_use
 from mmtf.judge.coherence import Coherence
 from mmtf.judge.correlation import correlations
 from mmtf.judge.features import Features
+from mmtf.judge.generated import Generated
 from mmtf.judge.given import check_given_labels, conditional_sets, given_coherence, given_correlations, given_quality
 from mmtf.judge.labels import (
     check_labels,
@@ -30,6 +31,7 @@ from mmtf.judge.terms import objective_terms
 __all__ = [
     "Coherence",
     "Features",
+    "Generated",
     "check_given_labels",
     "check_labels",
     "classifier_scores",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,10 @@ from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.judge.batches import ARROW, mean_of_examples
 from mmtf.judge.features import Features
-from mmtf.judge.quality import random_samples, translated
+from mmtf.judge.generated import Generated
 from mmtf.metrics import cca
+
+log = logging.getLogger(__name__)
 
 
 class Pairs(NamedTuple):
@@ -27,9 +30,17 @@ class Pairs(NamedTuple):
 Generate = Callable[[tuple[str, str], Split], Mapping[str, "Pairs | Mapping[str, Pairs]"]]
 
 
-def correlations(model, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig) -> dict[str, dict]:
+def correlations(
+    model,
+    data: MultimodalData,
+    test: Split,
+    features: Features,
+    config: EvaluateConfig,
+    generated: Generated | None = None,
+) -> dict[str, dict]:
     """`correlated` of what a model generates."""
-    return correlated(lambda pair, there: _generated(model, pair, there, config), model.names, data, test, features, config)
+    generated = generated or Generated(model, test, config)
+    return correlated(lambda pair, there: _pairs(generated, pair), model.names, data, test, features, config)
 
 
 def correlated(
@@ -47,11 +58,18 @@ def correlated(
         generated = generate(pair, there)
         if generated:
             chosen = np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples]
-            found[",".join(pair)] = _of_pair(generated, pair, train.at(chosen), there, features)
+            values = train.at(chosen).take(np.arange(len(chosen)))
+            fit = [features.of(n, values[n]) for n in pair]
+            if all(np.ptp(x, axis=0).any() for x in fit):
+                found[",".join(pair)] = _of_pair(generated, pair, fit, there, features)
+            else:
+                log.warning("No correlation of %s: features are the same in all training examples.", " and ".join(pair))
     return {"cca": found} if found else {}
 
 
-def _of_pair(generated: Mapping, pair: tuple[str, str], train: Split, test: Split, features: Features) -> dict:
+def _of_pair(generated: Mapping, pair: tuple[str, str], fit: Sequence[np.ndarray], test: Split, features: Features) -> dict:
+    """Args: fit: features of training pairs, of both modalities."""
+
     def of(values) -> list[np.ndarray]:
         return [features.of(n, values[n]) for n in pair]
 
@@ -60,18 +78,22 @@ def _of_pair(generated: Mapping, pair: tuple[str, str], train: Split, test: Spli
             return mean_of_examples(cca.cosines(fitted, *of(found.values)), found.examples, (-1.0, 1.0))
         return {key: score(inner) for key, inner in found.items()}
 
-    fit = of(train.take(np.arange(len(train))))
-    dimensions = min(cca.DIMENSIONS, len(train) - 1, *(x.shape[1] for x in fit))
+    dimensions = min(cca.DIMENSIONS, len(fit[0]) - 1, *(x.shape[1] for x in fit))
     fitted = cca.fit(*fit, dimensions)
     real = Pairs(test.take(np.arange(len(test))), test)
     return {"dimensions": len(fitted.correlations)} | score({"ground_truth": real, **generated})
 
 
-def _generated(model, pair: tuple[str, str], test: Split, config: EvaluateConfig) -> dict[str, Pairs | dict[str, Pairs]]:
-    real = test.take(np.arange(len(test)))
-    crossed = {b: translated(model, test, (a,), (b,), config)[b] for a, b in (pair, pair[::-1])}
+def _pairs(generated: Generated, pair: tuple[str, str]) -> dict[str, Pairs | dict[str, Pairs]]:
+    def crossed(given: str, target: str) -> Pairs:
+        examples, values = generated.given((given,))
+        whole = examples.has(pair)
+        real = examples.at(whole).take(np.arange(whole.sum()))
+        return Pairs({given: real[given], target: values[target][whole]}, examples.at(whole))
+
+    both = generated.given(pair)
     return {
-        "joint": Pairs(random_samples(model, len(test), config), None),
-        "cross": {f"{b}{ARROW}{a}": Pairs({a: real[a], b: crossed[b]}, test) for a, b in (pair, pair[::-1])},
-        "synergy": Pairs(translated(model, test, pair, pair, config), test),
+        "joint": Pairs(generated.random, None),
+        "cross": {f"{b}{ARROW}{a}": crossed(a, b) for a, b in (pair, pair[::-1])},
+        "synergy": Pairs(both.values, both.examples),
     }

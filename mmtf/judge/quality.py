@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
-import tensorflow as tf
 from sklearn.decomposition import PCA
 
 from mmtf import progress
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.judge.batches import ARROW, BATCH, batch_seed, in_batches, rounded
+from mmtf.judge.batches import ARROW, rounded
 from mmtf.judge.features import Features
+from mmtf.judge.generated import Generated
 from mmtf.metrics import frechet, prd
 from mmtf.modality import subset_key
 
@@ -28,10 +28,16 @@ SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
 
 
 def sample_quality(
-    model, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
+    model,
+    data: MultimodalData,
+    test: Split,
+    features: Features,
+    config: EvaluateConfig,
+    generated: Generated | None = None,
 ) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
     """`compared` of what a model generates: from the priors, and of each modality from one other and from all others."""
-    return compared(lambda name: _samples(model, name, test, config), model.names, data, test, features, config)
+    generated = generated or Generated(model, test, config)
+    return compared(lambda name: _samples(model.names, name, generated), model.names, data, test, features, config)
 
 
 def compared(
@@ -95,37 +101,14 @@ def _of_curve(curve: prd.PRD) -> dict[str, float]:
     }
 
 
-def _samples(model, name: str, test: Split, config: EvaluateConfig) -> Iterator[Set]:
+def _samples(names: tuple[str, ...], name: str, generated: Generated) -> Iterator[Set]:
     """Sets of generated values of a modality by where they come from, a set at a time."""
-    yield RANDOM, random_samples(model, config.quality_samples, config)[name]
-    others = tuple(n for n in model.names if n != name)
+    yield RANDOM, generated.random[name]
+    others = tuple(n for n in names if n != name)
     for subset in dict.fromkeys([(n,) for n in others] + [others]):
-        there = test.at(test.has(subset)).first(config.quality_samples) if subset else None
-        if there is not None and len(there):
-            yield f"{name}{ARROW}{subset_key(subset, model.names)}", translated(model, there, subset, (name,), config)[name]
-
-
-def random_samples(model, count: int, config: EvaluateConfig) -> dict[str, np.ndarray]:
-    """Samples from the priors, `[count, *event_shape]` per modality: means, and of texts the likeliest characters."""
-    generate = tf.function(lambda seed: model.generate(BATCH, seed))
-    parts = [generate(batch_seed(config, number)) for number in range(-(-count // BATCH))]
-    return {n: np.concatenate([np.asarray(part[n]) for part in parts])[:count] for n in model.names}
-
-
-def translated(
-    model, test: Split, given: tuple[str, ...], to: tuple[str, ...], config: EvaluateConfig
-) -> Mapping[str, np.ndarray]:
-    """The modalities in `to` from those of K, c ~ q(c|X_K) and private codes from their priors, of examples that have all K."""
-
-    @tf.function(reduce_retracing=True)
-    def one(values, seed):
-        return model.translate(values, to=to, seed=seed)
-
-    def batch(batch, number):
-        values, _ = batch
-        return one({n: tf.constant(values[n]) for n in given}, batch_seed(config, number))
-
-    return in_batches(test, batch)
+        found = generated.given(subset) if subset else None
+        if found and len(found.examples):
+            yield f"{name}{ARROW}{subset_key(subset, names)}", found.values[name]
 
 
 def _values(split: Split, name: str, count: int, seed: int | None = None) -> np.ndarray:

@@ -128,7 +128,8 @@ def protocols(metrics: Mapping) -> str:
 
 
 def costs(metrics: Mapping) -> str:
-    return markdown(("part", "seconds"), [[name, number(part["seconds"])] for name, part in metrics["parts"].items()])
+    rows = [[name, *(number(part.get(k)) for k in ("seconds", "cpu_seconds"))] for name, part in metrics["parts"].items()]
+    return markdown(("part", "seconds", "CPU seconds"), rows)
 
 
 # What is printed of metrics.json, by the entry that it needs, in order; and the entries that it shows.
