@@ -247,6 +247,12 @@ class EvaluateConfig:
     quality_samples: int = option(
         5_000, "Samples of each kind whose distribution is compared with the test values', and pairs that CCA scores.", low=20
     )
+    features: str = option(
+        "classifier",
+        "Features in which samples of images are compared: those of the coherence classifiers, or of InceptionV3.",
+        choices=("classifier", "inception"),
+    )
+    inception_weights: str = option("", "File with InceptionV3's weights; by default the one that Keras downloaded.")
     retrieval_candidates: int = option(
         1_000, "Test examples among which a modality is looked for by the distance of codes.", low=2
     )

@@ -84,6 +84,8 @@ class _Judged:
     def __init__(self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int):
         self.run, self.model, self.data, self.config, self.step = run, model, data, config, step
         self.test = data.test.first(config.test_examples)
+        # Before any long work: its weights may not be there.
+        self._inception = judge.inception_network(config)
 
     @functools.cached_property
     def classifiers(self) -> dict:
@@ -91,7 +93,7 @@ class _Judged:
 
     @functools.cached_property
     def features(self) -> judge.Features:
-        return judge.Features(self.model.modalities, self.classifiers)
+        return judge.Features(self.model.modalities, self.classifiers, self._inception)
 
     @functools.cached_property
     def generated(self) -> judge.Generated:

@@ -88,6 +88,8 @@ class _Judged:
         self.data, self.which, self.config = data, which, config
         self.test = data.test.first(config.test_examples)
         self.samples = samples.within(self.test)
+        # Before any long work: its weights may not be there.
+        self._inception = judge.inception_network(config)
 
     @functools.cached_property
     def classifiers(self) -> dict:
@@ -95,14 +97,17 @@ class _Judged:
 
     @functools.cached_property
     def features(self) -> judge.Features:
-        return judge.Features({m.name: m for m in self.data.modalities}, self.classifiers)
+        return judge.Features(self._modalities(), self.classifiers, self._inception)
 
     @property
     def labelled(self) -> bool:
         return judge.score_name(self.data) is not None
 
+    def _modalities(self) -> dict:
+        return {m.name: m for m in self.data.modalities}
+
     def check_measurable(self) -> None:
-        if not self.labelled and not judge.Features({m.name: m for m in self.data.modalities}, {}).sources:
+        if not self.labelled and not judge.Features(self._modalities(), {}, self._inception).sources:
             raise UserError(
                 f"{self.data.name} has no labels to train classifiers by, and none of its modalities is a vector of numbers: "
                 "there is nothing in which samples could be compared. Add labels."

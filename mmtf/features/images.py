@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,13 +11,13 @@ import tensorflow as tf
 from PIL import Image
 
 from mmtf import features, progress
-from mmtf.errors import UserError
+from mmtf.features.imagenet import RESNET101
 from mmtf.metrics import classifier
 from mmtf.networks import classifiers, layers
 
 FEATURES = 2048
 RESNET_SIZE, CLASS_SIZE = 224, 96
-RESNET_FILE = "resnet101_weights_tf_dim_ordering_tf_kernels_notop.h5"
+RESNET_FILE = RESNET101.file
 FILTERS = (32, 64, 128, 256)
 BATCH_SIZE = 32
 LEARNING_RATE = 2e-3
@@ -65,21 +63,8 @@ def weights_file(weights: str = "", download: bool = False) -> Path:
     Raises:
       UserError: there is none, or the download failed.
     """
-    if weights:
-        if not Path(weights).is_file():
-            raise UserError(f"--weights={weights} is no file; name one with the weights of ResNet-101, such as {RESNET_FILE}.")
-        return Path(weights)
-    kept = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / RESNET_FILE
-    ways = f"name the file {RESNET_FILE} with --weights, or take a small network trained here, --image_features=classes"
-    if not (kept.is_file() or download):
-        raise UserError(f"The weights of ResNet-101 are not there ({kept}). Let Keras download them with --download, {ways}.")
-    if not kept.is_file():
-        try:
-            keras.applications.ResNet101(include_top=False, weights="imagenet")
-        # No network, another file than expected, a full disk: each has its own exception.
-        except Exception as error:
-            raise UserError(f"Keras could not download the weights of ResNet-101 ({error}); {ways}.") from error
-    return kept
+    otherwise = "take a small network trained here, --image_features=classes"
+    return RESNET101.weights(weights, flag="weights", otherwise=otherwise, download=download)
 
 
 def resnet101(weights: Path) -> keras.Model:
@@ -88,17 +73,7 @@ def resnet101(weights: Path) -> keras.Model:
     Raises:
       UserError: the file does not hold the weights of this network.
     """
-    try:
-        with warnings.catch_warnings():
-            # Keras would go on with random weights for each layer that the file does not have.
-            warnings.filterwarnings("error", message="Skipping nested container")
-            return keras.applications.ResNet101(include_top=False, weights=str(weights), pooling="avg")
-    # HDF5 and Keras have their own exceptions for each way in which a file is none of these weights.
-    except Exception as error:
-        raise UserError(
-            f"{weights} does not hold the weights of ResNet-101 without its last layer ({type(error).__name__}: {error}); name "
-            f"a file such as Keras' {RESNET_FILE}."
-        ) from error
+    return RESNET101.network(weights)
 
 
 def resnet101_features(network: keras.Model, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
@@ -183,20 +158,3 @@ def augmented(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def _convolution(filters: int, kernel: int, init, strides: int = 1) -> list[keras.layers.Layer]:
     convolution = keras.layers.Conv2D(filters, kernel, strides, "same", use_bias=False, kernel_initializer=next(init))
     return [convolution, keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5), keras.layers.ReLU()]
-
-
-def _weights(weights: str, download: bool) -> str:
-    """The file of weights, or "imagenet" for Keras' download."""
-    if weights:
-        if not Path(weights).is_file():
-            raise UserError(f"--weights={weights} is no file; name one with the weights of ResNet-101, such as {RESNET_FILE}.")
-        return weights
-    kept = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "models" / RESNET_FILE
-    if kept.is_file():
-        return str(kept)
-    if download:
-        return "imagenet"
-    raise UserError(
-        f"The weights of ResNet-101 are not there ({kept}). Let Keras download them with --download, name the file "
-        f"{RESNET_FILE} with --weights, or take the features of a small network trained here, with --image_features=classes."
-    )

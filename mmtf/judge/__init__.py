@@ -8,7 +8,7 @@ examples in question have is left out of them, and named beside them.
 from mmtf.judge.codes import code_use
 from mmtf.judge.coherence import Coherence
 from mmtf.judge.correlation import correlations
-from mmtf.judge.features import Features
+from mmtf.judge.features import Features, inception_network
 from mmtf.judge.generated import Generated
 from mmtf.judge.given import check_given_labels, conditional_sets, given_coherence, given_correlations, given_quality
 from mmtf.judge.labels import (
@@ -43,6 +43,7 @@ __all__ = [
     "given_correlations",
     "given_quality",
     "in_context",
+    "inception_network",
     "latent_probes",
     "log_likelihoods",
     "objective_terms",
