@@ -157,8 +157,9 @@ PARTS: dict[str, Callable[[_Judged], dict]] = {
 }
 
 
-def part_names(config: EvaluateConfig, parts: Iterable[str] = tuple(PARTS)) -> list[str]:
-    """The parts that a config asks for, in their order. Raises UserError where one is not among `parts`."""
+def part_names(config: EvaluateConfig, parts: Iterable[str] | None = None) -> list[str]:
+    """The parts that a config asks for, in their order. Raises UserError where one is not among `parts`, by default a run's."""
+    parts = PARTS if parts is None else parts
     if config.parts == "all":
         return list(parts)
     names = [name.strip() for name in config.parts.split(",")]

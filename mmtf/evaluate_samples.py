@@ -73,7 +73,7 @@ def evaluate_samples(
     judge.check_given_labels(judged.samples, data, judged.test)
     judged.check_measurable()
     log.info("Judging samples in %s by %d test examples of %s.", folder, len(judged.test), data.name)
-    measured = Measured(place, judged.about(), judged.fingerprint(), again=again)
+    measured = Measured(place, judged.about(), judged.fingerprint(), again=chosen if again else ())
     for name in chosen:
         measured.part(name, functools.partial(PARTS[name], judged))
     metrics = measured.content()

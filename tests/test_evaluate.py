@@ -190,7 +190,7 @@ def test_many_labels_are_judged_one_by_one(run, quick_classifiers, trained_on):
     names = ("even", "above_4", "prime", "below_10")
     prime = np.isin(np.arange(10), (2, 3, 5, 7))
     trained_on(lambda c: np.stack([c % 2 == 0, c > 4, prime[c], c < 10], axis=1).astype(np.int64), names)
-    metrics = evaluate.evaluate(run.path, HOW)
+    metrics = evaluate.evaluate(run.path, dataclasses.replace(HOW, parts="terms,probe,coherence,quality"))
     assert json.loads((run.path / "metrics.json").read_text()) == metrics
     keys = [",".join(s) for s in subsets(("digit", "scene", "word"))]
     assert metrics["score"] == "average_precision"
@@ -212,9 +212,10 @@ def test_without_labels_the_objective_is_judged(run, trained_on, monkeypatch):
     trained_on(lambda c: None, ())
     # Nobody asks for a classifier.
     monkeypatch.setattr(judge.labels.classifier, "cached", None)
-    metrics = evaluate.evaluate(run.path, HOW)
+    metrics = evaluate.evaluate(run.path, dataclasses.replace(HOW, parts="terms,probe,coherence,codes,quality,correlation"))
     assert set(metrics) == {
-        *("model", "dataset", "protocol", "seed", "step", "test_terms", "training", "data", "evaluation"),
+        *("model", "dataset", "protocol", "seed", "step", "version", "measured_of", "parts", "training", "data", "evaluation"),
+        *("test_terms", "active_units", "collapse", "divergence_between"),
     }
     assert "loss" in tables.metrics_table(metrics)
 
@@ -245,7 +246,9 @@ def test_examples_are_judged_by_the_modalities_that_they_have(tmp_path, multi_la
         TrainConfig(batch_size=30, steps=2, panels_every=0, strategy="one"),
     )
     path = train.train(config, tmp_path / "run", data=data).path
-    metrics = evaluate.evaluate(path, dataclasses.replace(HOW, cache_dir=str(tmp_path)), data=data)
+    metrics = evaluate.evaluate(
+        path, dataclasses.replace(HOW, cache_dir=str(tmp_path), parts="terms,probe,coherence,codes,quality"), data=data
+    )
     assert set(metrics["probe"]) == set(metrics["probe_one_batch"]) == {"a", "b"}
     assert set(metrics["coherence"]) == {"random"} | {f"{name}<-{given}" for name in "abc" for given in "ab"}
     assert set(metrics["coherence_own_private"]) == {"a<-a", "b<-b"}

@@ -54,13 +54,15 @@ def test_likelihood_scores_are_pointwise_mutual_information(kind):
     how = EvaluateConfig(likelihood_samples=1500)
     test = linear.split_of(x).only(names)
     found = likelihood_scores(linear.model_of(kind, 0), test, how)
-    alone = {n: linear.exact(x, 0, (n,)) for n in names}
+    alone, errors = {n: linear.exact(x, 0, (n,)) for n in names}, []
     for i in range(6):
         for j in range(6):
             pair = {"one": x["one"][[i]], "three": x["three"][[j]]}
             wanted = linear.exact(pair, 0, names)[0] - alone["one"][i] - alone["three"][j]
-            # Of 21 nats between them; over seeds the root mean square error was 0.04, the largest 0.15.
-            assert found[i, j] == pytest.approx(wanted, abs=0.25), (i, j)
+            # Of 21 nats between them. The least likely pairs have the widest estimates.
+            assert found[i, j] == pytest.approx(wanted, abs=0.5), (i, j)
+            errors.append(found[i, j] - wanted)
+    assert np.sqrt(np.mean(np.square(errors))) < 0.1
 
 
 class Shown:
