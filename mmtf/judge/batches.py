@@ -21,11 +21,23 @@ RESAMPLES = 1000
 ARROW = "<-"
 
 
-def in_batches(split: Split, function: Callable):
-    """Concatenates what `function((values, mask), number)` returns for each batch: any nest of tensors, as arrays."""
-    batches = pipeline.in_order(split, BATCH)
-    parts = [function((batch["values"], batch.get("mask")), number) for number, batch in enumerate(batches)]
-    return tf.nest.map_structure(lambda *arrays: np.concatenate([np.asarray(a) for a in arrays]), *parts)
+def in_batches(split: Split, function: Callable, *, alone: bool = True):
+    """Concatenates what `function((values, mask), number)` returns for each batch: any nest of tensors `[B, ...]`, as arrays.
+
+    Args: alone: whether an example's result does not depend on the others in its batch, which is then filled up if need be.
+    """
+    size = min(BATCH, len(split))
+    parts = [
+        function((batch["values"], batch.get("mask")), number)
+        for number, batch in enumerate(pipeline.in_order(filled_up(split, size) if alone else split, size))
+    ]
+    return tf.nest.map_structure(lambda *x: np.concatenate([np.asarray(a) for a in x])[: len(split)], *parts)
+
+
+def filled_up(split: Split, size: int) -> Split:
+    """With the last example repeated until batches of a size are all full: one shape is one graph."""
+    count = -(-len(split) // size) * size
+    return split if count == len(split) else split.at(np.minimum(np.arange(count), len(split) - 1))
 
 
 def sources(test: Split) -> np.ndarray | None:

@@ -19,7 +19,7 @@ from mmtf import progress, runtime
 from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
-from mmtf.judge.batches import ARROW, mean_of_examples, rounded
+from mmtf.judge.batches import ARROW, filled_up, mean_of_examples, rounded
 from mmtf.latent.coders import Codes
 from mmtf.latent.observed import Observed, observe
 from mmtf.latent.posterior import mixture_log_density
@@ -86,10 +86,8 @@ def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subs
         return _drawn(model, observe(values, mask, model.modalities), seed, each, sets)
 
     parts, batches = [], -(-len(test) // at_once)
-    # The last batch is filled up with the last example: one shape is one graph.
-    filled = test.at(np.minimum(np.arange(batches * at_once), len(test) - 1))
     with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
-        for number, batch in enumerate(pipeline.in_order(filled, at_once)):
+        for number, batch in enumerate(pipeline.in_order(filled_up(test, at_once), at_once)):
             arguments = {n: tf.constant(x) for n, x in batch["values"].items()}, batch.get("mask")
             found = []
             for call in range(calls):

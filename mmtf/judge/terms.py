@@ -23,7 +23,7 @@ def objective_terms(model, test: Split, step: int, config: EvaluateConfig) -> di
         return model.terms(values, mask, runtime.Noise(seed, runtime.batch_size(values)), step)
 
     at = tf.constant(step, tf.int32)
-    found = in_batches(test, lambda batch, number: terms(*batch, batch_seed(config, number), at))
+    found = in_batches(test, lambda batch, number: terms(*batch, batch_seed(config, number), at), alone=False)
     there = {name: test.has(names) for name, names in model.terms_about().items()}
     # In double precision: over thousands of examples a sum in single precision loses the last digits of a mean.
     return {name: rounded(found[name][t].mean(dtype=np.float64)) for name, t in there.items() if t.any()}
