@@ -31,15 +31,26 @@ def prd_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) ->
     """Precision over recall of distributions (Sajjadi et al. 2018), a line for each of the samples judged.
 
     Args:
-      curves: per name, precisions and recalls in 0..1, both `[T]`; drawn in the order of the recalls.
+      curves: per name, precisions and recalls in 0..1, both `[T]`; drawn in the order of the recalls. Names such as
+        `scene scene<-digit` are drawn in a panel for each first word.
 
     Raises:
       ValueError: there are no curves, precisions and recalls differ in number, or one lies outside 0..1.
     """
     if not curves:
         raise ValueError("There are no curves of precision and recall to draw.")
-    figure = Figure(figsize=(4.4, 4.2), dpi=DPI, facecolor="white", layout="constrained")
-    axes = figure.subplots()
+    panels = {}
+    for name, curve in curves.items():
+        panel, _, label = name.rpartition(" ")
+        panels.setdefault(panel, {})[label] = curve
+    figure = Figure(figsize=(4.2 * len(panels), 4.6), dpi=DPI, facecolor="white", layout="constrained")
+    for axes, (title, drawn) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
+        axes.set_title(title, fontsize=FONT)
+        _draw_prd(axes, drawn)
+    return figure
+
+
+def _draw_prd(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
     for name, (precision, recall) in curves.items():
         precision, recall = np.asarray(precision, float), np.asarray(recall, float)
         if precision.shape != recall.shape or precision.ndim != 1 or not len(precision):
@@ -50,7 +61,6 @@ def prd_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) ->
         axes.plot(recall[order], precision[order], linewidth=1.4, label=name)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="recall", ylabel="precision", aspect="equal")
     _finish(axes)
-    return figure
 
 
 def sweep_curves(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Sequence[str] = ()) -> Figure:

@@ -108,6 +108,16 @@ def test_precision_and_recall_are_drawn_as_they_are():
     figures.to_image(figure)
 
 
+def test_each_modality_has_a_panel_of_its_own():
+    curve = ([0.5], [0.5])
+    figure = curves.prd_figure({"digit real": curve, "digit random": curve, "scene scene<-digit": curve})
+    assert [(axes.get_title(), [x.get_label() for x in axes.lines]) for axes in figure.axes] == [
+        ("digit", ["real", "random"]),
+        ("scene", ["scene<-digit"]),
+    ]
+    figures.to_image(figure)
+
+
 @pytest.mark.parametrize(
     ("drawn", "message"),
     [
