@@ -19,8 +19,9 @@ ACROSS = 3
 BY_FACTORS = ("beta", "shared_beta", "private_beta", "alpha")
 # What varies with a parameter by design: [S] C.3.5 takes private dimensions from the shared ones.
 TOGETHER = {"private_dim": ("shared_dim",)}
-# What a sweep shows, where it was measured: the first words of entries of metrics.json.
-SHOWN = ("probe", "coherence", "log_likelihood", "joint_log_likelihood", "conditional_log_likelihood", "prd")
+# What a sweep shows, where it was measured, beside the likelihood of all modalities and the areas under PRD curves.
+SHOWN = ("probe", "coherence")
+JOINT, AREA = "log p(X), nats", "PRD area"
 FALLBACK = "log_likelihood/"
 
 # Per panel, per line: (places, means, sample standard deviations over seeds), NaN for the deviation of one seed.
@@ -104,7 +105,7 @@ def swept(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Seque
     """The numbers of `sweep_curves`.
 
     A line of `probe` and of `coherence` is the mean over all sets of so many given modalities; coherence is that of
-    modalities that were not given. Without an entry about likelihoods, the log-likelihoods among `test_terms` stand in for it.
+    modalities that were not given. Where likelihoods were not measured, the log-likelihoods among `test_terms` stand in for it.
 
     Args:
       entries: of metrics.json, such as `probe` or `test_terms/loss`; by default probes, coherence, likelihoods and PRD.
@@ -163,12 +164,31 @@ def _panels(metrics: Mapping, entries: Sequence[str]) -> dict[str, dict[str, flo
     if entries:
         found = {entry: _entry(metrics, entry) for entry in entries}
     else:
-        found = {key: metrics[key] for key in metrics if key in SHOWN or key.startswith("prd")}
-        if not any("likelihood" in key for key in found):
+        found = {key: metrics[key] for key in metrics if key in SHOWN} | _joint(metrics) | _areas(metrics)
+        if JOINT not in found:
             terms = {k: v for k, v in metrics.get("test_terms", {}).items() if k.startswith(FALLBACK)}
             found |= {f"test_terms/{name}": value for name, value in terms.items()}
     panels = {title: _lines(title, value) for title, value in found.items()}
     return {title: lines for title, lines in panels.items() if lines}
+
+
+def _joint(metrics: Mapping) -> dict[str, dict]:
+    """The likelihood of all modalities, by samples of their own posterior."""
+    joint = metrics.get("likelihood", {}).get("joint")
+    if not joint:
+        return {}
+    everything = max(joint, key=lambda key: key.count(","))
+    return {JOINT: {f"K = {joint[everything].get('samples', '?')}": joint[everything]}}
+
+
+def _areas(metrics: Mapping) -> dict[str, dict]:
+    """The area under the PRD curve of each modality's samples: random ones, and the mean over those from other modalities."""
+    panels = {"random": {}, "conditional": {}}
+    for name, places in metrics.get("prd", {}).items():
+        crossed = [found["area"] for place, found in places.items() if ARROW in place]
+        panels["random"] |= {name: places["random"]["area"]} if "random" in places else {}
+        panels["conditional"] |= {name: float(np.mean(crossed))} if crossed else {}
+    return {f"{AREA}, {kind}": areas for kind, areas in panels.items() if areas}
 
 
 def _entry(metrics: Mapping, entry: str):

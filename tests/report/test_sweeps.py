@@ -38,10 +38,21 @@ def test_lines_are_means_over_subsets_and_seeds():
 def test_measured_likelihoods_take_the_place_of_the_objectives():
     runs = [run(1.0), run(2.0)]
     for i, (_, metrics) in enumerate(runs):
-        metrics["log_likelihood"] = {"a,b": {"value": -5.0 - i, "standard_error": 0.5}, "a": -3.0}
+        joint = {"a,b": {"value": -5.0 - i, "standard_error": 0.5, "samples": 12}, "a": {"value": -9.0, "samples": 12}}
+        metrics["likelihood"] = {"joint": joint, "marginal": {"a": {"value": -3.0}}}
     found = curves.swept(runs, "beta")
-    assert found["log_likelihood"]["2 given"][1] == [-5.0, -6.0]
+    assert found["log p(X), nats"]["K = 12"][1] == [-5.0, -6.0]
     assert not any(title.startswith("test_terms") for title in found)
+
+
+def test_areas_under_prd_curves_are_by_modality():
+    runs = [run(1.0), run(2.0)]
+    for i, (_, metrics) in enumerate(runs):
+        areas = {"real": 0.99, "random": 0.1 + i, "a<-b": 0.4, "a<-b,c": 0.6 + i}
+        metrics["prd"] = {"a": {place: {"area": x, "f_8": 0.0} for place, x in areas.items()}, "b": {"real": {"area": 0.9}}}
+    found = curves.swept(runs, "beta")
+    assert found["PRD area, random"] == {"a": ([1.0, 2.0], [0.1, 1.1], [pytest.approx(np.nan, nan_ok=True)] * 2)}
+    np.testing.assert_allclose(found["PRD area, conditional"]["a"][1], [0.5, 1.0])
 
 
 def test_entries_can_be_named():
