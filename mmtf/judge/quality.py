@@ -65,6 +65,7 @@ def compared(
             training = _values(data.train, name, config.quality_samples, config.evaluation_seed)
             trained = features.of(name, training)
             leading = _leading(trained)
+            gaussian = frechet.fitted(real.astype(np.float64)) if len(real) > real.shape[1] else None
             for place, values in itertools.chain([(REAL, training)], sets(name)):
                 bar.update(1)
                 generated = trained if place == REAL else features.of(name, values)
@@ -74,8 +75,8 @@ def compared(
                 curve = prd.prd_curve(leading(real), leading(generated), seed=config.evaluation_seed)
                 curves[f"{name} {place}"] = curve
                 found["prd"].setdefault(name, {})[place] = _of_curve(curve)
-                if min(len(real), len(generated)) > real.shape[1]:
-                    found["frechet"].setdefault(name, {})[place] = rounded(frechet.frechet_distance(real, generated))
+                if gaussian and len(generated) > generated.shape[1]:
+                    found["frechet"].setdefault(name, {})[place] = _frechet(gaussian, generated)
         if few:
             log.warning("No sample quality of %s: fewer examples than %d clusters.", "; ".join(few), prd.CLUSTERS)
         short = [n for n in names if n not in found["frechet"]]
@@ -89,6 +90,10 @@ def _leading(training: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     if min(training.shape) <= COMPONENTS:
         return lambda features: features
     return PCA(COMPONENTS, random_state=0).fit(training).transform
+
+
+def _frechet(real: frechet.Fitted, generated: np.ndarray) -> float:
+    return rounded(frechet.distance(real, frechet.fitted(generated.astype(np.float64))))
 
 
 def _of_curve(curve: prd.PRD) -> dict[str, float]:

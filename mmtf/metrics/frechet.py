@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -11,6 +12,13 @@ from mmtf.metrics.arrays import samples
 from mmtf.metrics.intervals import LEVEL, Estimate
 
 GROUPS = 20
+
+
+class Fitted(NamedTuple):
+    """A Gaussian: mean `[D]`, and R `[D, D]` with R^T R its covariance."""
+
+    mean: np.ndarray
+    root: np.ndarray
 
 
 def frechet_distance(real, generated) -> float:
@@ -32,7 +40,21 @@ def frechet_distance(real, generated) -> float:
         where its covariance says more of the number of samples than of their distribution. That is refused instead of warned
         of, since the number looks like any other.
     """
-    return _distance(*_checked(real, generated))
+    return distance(*(fitted(features) for features in _checked(real, generated)))
+
+
+def fitted(features: np.ndarray) -> Fitted:
+    """The Gaussian of features `[N, D]` in double precision, N above D."""
+    mean = features.mean(axis=0)
+    return Fitted(mean, _root(features - mean))
+
+
+def distance(real: Fitted, generated: Fitted) -> float:
+    """`frechet_distance` of what was fitted, for one set that is compared with several."""
+    trace = sum(np.sum(g.root**2) for g in (real, generated))
+    trace -= 2 * np.linalg.svd(real.root @ generated.root.T, compute_uv=False).sum()
+    # Negative by rounding only.
+    return float(np.sum((real.mean - generated.mean) ** 2) + max(trace, 0.0))
 
 
 def frechet_estimate(real, generated, *, groups: int = GROUPS, level: float = LEVEL, seed: int = 0) -> Estimate:
@@ -62,14 +84,6 @@ def frechet_estimate(real, generated, *, groups: int = GROUPS, level: float = LE
     error = math.sqrt((groups - 1) * np.var(left))
     room = stats.t.ppf(0.5 + level / 2, groups - 1) * error
     return Estimate(float(value), error, float(max(value - room, 0.0)), float(max(value + room, 0.0)))
-
-
-def _distance(real: np.ndarray, generated: np.ndarray) -> float:
-    means = [features.mean(axis=0) for features in (real, generated)]
-    roots = [_root(features - mean) for features, mean in zip((real, generated), means, strict=True)]
-    trace = sum(np.sum(root**2) for root in roots) - 2 * np.linalg.svd(roots[0] @ roots[1].T, compute_uv=False).sum()
-    # Negative by rounding only.
-    return float(np.sum((means[0] - means[1]) ** 2) + max(trace, 0.0))
 
 
 def _root(centred: np.ndarray) -> np.ndarray:
