@@ -1,7 +1,7 @@
 """The run directory: everything that one run leaves behind, and the only thing that passes between train, evaluate and export.
 
 config.json        the whole configuration         training.json   steps, seconds, platform
-modalities.json    what the model models           metrics.json    what evaluate.py measured
+modalities.json    what the model models           metrics.json    what evaluate.py measured (metrics.1.json: before)
 data.json          what it was trained on          pairing.npz     which examples belonged together
 checkpoints/       weights, optimizer, step        logs/           TensorBoard
 figures/           pictures (PNG)                  report.html     all of it on one page
@@ -174,7 +174,8 @@ class RunDirectory:
 
     def _clear(self) -> None:
         # Only what a run is made of: a file that somebody else put here stays.
-        for part in PARTS:
+        kept = [path.name for path in self.path.glob("metrics.*.json")]
+        for part in (*PARTS, *kept):
             target = self.path / part
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
 

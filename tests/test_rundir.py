@@ -34,6 +34,7 @@ def test_a_run_is_not_overwritten_unless_asked(tmp_path):
     with pytest.raises(UserError, match=r"already holds a run.*--resume.*--overwrite"):
         start(run.path, CONFIG)
     assert run.read_json("metrics.json") == {"old": 1}
+    (run.path / "metrics.1.json").write_text("{}")
     (run.path / "notes.txt").write_text("mine")
     other = Config(model=ModelConfig(beta=3.0))
     RunDirectory.claim(run.path, other, overwrite=True)
@@ -41,6 +42,7 @@ def test_a_run_is_not_overwritten_unless_asked(tmp_path):
     start(run.path, other, overwrite=True)
     assert run.config() == other
     assert not (run.path / "metrics.json").exists()
+    assert not (run.path / "metrics.1.json").exists()
     assert (run.path / "notes.txt").read_text() == "mine"
 
 
