@@ -8,8 +8,9 @@ from types import ModuleType
 
 import keras
 
-from mmtf.config import UNIT_WEIGHTS, Config, quirk_names
+from mmtf.config import Config, quirk_names
 from mmtf.gan.model import GameWeights
+from mmtf.hyperparameters import UNIT_WEIGHTS
 from mmtf.modality import Modality
 from mmtf.networks import layers
 from mmtf.networks.critics import PairCritic, TowersCritic, dense

@@ -10,13 +10,14 @@ from types import ModuleType
 import keras
 
 from mmtf import assembly
-from mmtf.config import LOG_SOFTMAX, Config, DataConfig, ModelConfig, named_numbers, quirk_names
+from mmtf.config import Config, DataConfig, ModelConfig, named_numbers, quirk_names
 from mmtf.data import celeba, cub, digits, mnist_svhn, multimnist
 from mmtf.data.dataset import MultimodalData
 from mmtf.data.own import arrays
 from mmtf.errors import UserError
 from mmtf.gan.joint import JointMMALI
 from mmtf.gan.mmali import MMALI
+from mmtf.hyperparameters import LOG_SOFTMAX
 from mmtf.latent.model import LatentModel
 from mmtf.modality import Modality
 from mmtf.networks import adversarial, celeba_classifiers, celeba_image, celeba_text, classifiers, default, mnist, svhn, text

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mmtf.config import DataConfig, check_limits, option
+from mmtf.config import DataConfig
 from mmtf.data import cache, cub, cub_files
 from mmtf.errors import UserError
+from mmtf.options import check_limits, option
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from absl import flags
 
 from mmtf import catalog, evaluate, judge, monitor, runtime, train
 from mmtf.checkpoint import Checkpoints
-from mmtf.config import GAMES, VAES, Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
+from mmtf.hyperparameters import GAMES, VAES
 from mmtf.rundir import RunDirectory
 
 DATA = DataConfig(pairings=1)

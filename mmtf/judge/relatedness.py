@@ -12,8 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import stats
 
-from mmtf.config import PAIRED, EvaluateConfig
+from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.hyperparameters import PAIRED
 from mmtf.judge.batches import ARROW, rounded, sources
 from mmtf.judge.codes import shared_moments
 from mmtf.judge.likelihood import log_weights
