@@ -181,7 +181,8 @@ def reproduce(*arguments, cwd=ROOT, **environment):
 
 def test_the_script_lists_and_prints_and_writes(tmp_path):
     assert "configs/multimnist/mmali_joint_4.cfg; 250,000 steps" in reproduce("--list").stdout
-    judged(tmp_path / "runs/a", MVAE, likelihood={"joint": {"value": -1900.5, "standard_error": 2.0}})
+    joint = {"mnist,svhn,text": {"value": -1900.5, "standard_error": 2.0}}
+    judged(tmp_path / "runs/a", MVAE, likelihood={"joint": joint})
     tables = "--table=mmjsd/11,mmali/2/20%"
     done = reproduce(tables, f"--runs={tmp_path}/runs/*", f"--output={tmp_path}/out", "--protocol=both")
     assert done.returncode == 0, done.stderr
