@@ -33,7 +33,7 @@ tfd = tfp.distributions
 
 Subset = tuple[str, ...]
 
-# Codes that are decoded at once: enough to keep the cores busy, and megabytes rather than gigabytes.
+# Codes that are decoded at once, which bounds the memory.
 DECODED = 1500
 SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
 # How many samples the curve over K shows.

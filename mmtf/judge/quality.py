@@ -21,7 +21,7 @@ from mmtf.modality import subset_key
 log = logging.getLogger(__name__)
 
 RANDOM, REAL = "random", "real"
-# Dimensions in which samples are clustered: of wider features the leading ones, in which k-means takes a tenth of the time.
+# Dimensions in which samples are clustered: of wider features the leading ones, since the time of k-means grows with them.
 COMPONENTS = 128
 Set = tuple[str, np.ndarray]  # where samples of a modality come from, and they
 SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar

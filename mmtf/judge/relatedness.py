@@ -7,7 +7,6 @@ shared code.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 
 import numpy as np
 from scipy import stats
@@ -21,7 +20,6 @@ from mmtf.judge.likelihood import log_weights
 from mmtf.metrics import likelihood, retrieval
 
 RECALLS = (1, 5, 10)
-Scores = Mapping[str, np.ndarray]
 
 
 def relatedness(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict[str, dict]:
