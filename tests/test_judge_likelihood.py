@@ -11,6 +11,7 @@ from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
 from mmtf.judge import likelihood
 from mmtf.modality import Modality, subsets
+from mmtf.networks.joint import HIDDEN
 from mmtf.vae.elbo import Betas
 from mmtf.vae.jmvae import JMVAE
 from mmtf.vae.mmjsd import MMJSD
@@ -51,7 +52,25 @@ def model_of(kind, private, **options):
         kernel = np.concatenate([np.concatenate([m, 0 * m], axis=1) for m, _ in outputs], axis=1)
         bias = np.concatenate([np.concatenate([0 * v, np.log(1.5 * v)]) for _, v in outputs])
         model.coders.heads[n].set_weights([kernel, bias])
+    if kind is JMVAE:
+        _make_joint_true(model, private)
     return model
+
+
+def _make_joint_true(model, private):
+    """The joint encoder's q(c|X) too: relu(x) - relu(-x) is x, the first hidden units' and those after them."""
+    assert private == 0
+    w = np.concatenate([slopes(0)[n] for n in NAMES], axis=1)
+    covariance = np.linalg.inv(np.eye(DIM) + w @ w.T / SCALE**2)
+    means, width = (w.T / SCALE**2) @ covariance, SIZE * len(NAMES)
+    joint = model.joint_encoder
+    for n in NAMES:
+        joint.encoders[n].layers[-1].set_weights([np.eye(SIZE), np.zeros(SIZE)])
+    hidden, head = np.zeros((width, HIDDEN)), np.zeros((HIDDEN, 2 * DIM))
+    hidden[:, :width], hidden[:, width : 2 * width] = np.eye(width), -np.eye(width)
+    head[:width, :DIM], head[width : 2 * width, :DIM] = means, -means
+    joint.hidden.set_weights([hidden, np.zeros(HIDDEN)])
+    joint.head.set_weights([head, np.concatenate([np.zeros(DIM), np.log(1.5 * np.diag(covariance))])])
 
 
 def exact(x, private, names):
