@@ -23,20 +23,21 @@ import numpy as np
 from mmtf import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 
+MATRIX = 2048
 MAX_STEPS = 1_000_000  # more than any benchmark asks for: the data end when the process does
 
 
-def experiment(batch_size: int) -> Config:
+def experiment(batch_size: int, precision: str = "float32") -> Config:
     """mmJSD with subspaces as in [S] C.3.2, on the embedded data."""
     model = ModelConfig("mmjsd", shared_dim=16, private_dim=4, beta=5.0, private_beta=3.0, private_weights="word=5")
-    return Config(DataConfig("digits", pairings=20), model, TrainConfig(batch_size=batch_size))
+    return Config(DataConfig("digits", pairings=20), model, TrainConfig(batch_size=batch_size, precision=precision))
 
 
-def game() -> Config:
+def game(precision: str = "float32") -> Config:
     """MMALI as in [C]'s release, on MNIST-SVHN."""
     weights = {"reconstruction_weight": 0.05, "content_weight": 0.05, "style_weight": 0.05, "joint_reconstruction": True}
     model = ModelConfig("mmali", shared_dim=10, private_dim=10, unimodal_weight=0.1, **weights)
-    train = TrainConfig(batch_size=64, learning_rate=2e-4, adam_beta_1=0.5)
+    train = TrainConfig(batch_size=64, learning_rate=2e-4, adam_beta_1=0.5, precision=precision)
     return Config(DataConfig("mnist_svhn"), model, train)
 
 
@@ -70,9 +71,9 @@ class Turns:
         self._answers.flush()
 
 
-def mmtf(batch_size: int, turns: Turns, *, xla: bool = False) -> None:
+def mmtf(batch_size: int, turns: Turns, *, precision: str = "float32", xla: bool = False) -> None:
     """Our mmJSD."""
-    _vae(experiment(batch_size), turns, xla)
+    _vae(experiment(batch_size, precision), turns, xla)
 
 
 def mmtf_beside_multivae(batch_size: int, turns: Turns, *, model: str) -> None:
@@ -80,12 +81,12 @@ def mmtf_beside_multivae(batch_size: int, turns: Turns, *, model: str) -> None:
     _vae(multivae_experiments.experiment(model, batch_size), turns)
 
 
-def mmali(batch_size: int, turns: Turns) -> None:
+def mmali(batch_size: int, turns: Turns, *, precision: str = "float32") -> None:
     """Our MMALI."""
     console.load_tensorflow()
     from mmtf.data import mnist_svhn, pipeline
 
-    config = game()
+    config = game(precision)
     batches = pipeline.turns(game_sized_split(), batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS, single=True)
     _fit(config, (mnist_svhn.MNIST, mnist_svhn.SVHN), batches, turns)
 
@@ -116,10 +117,23 @@ def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        model = catalog.build_model(config, catalog.configure(modalities, config.model))
+        model = catalog.build_model(config, catalog.configure(modalities, config.model), config.train.precision)
         train.compile_model(model, config.train, steps=MAX_STEPS, per_epoch=MAX_STEPS, strategy=strategy)
         model.jit_compile = model.jit_compile or xla
     model.fit(batches, epochs=1, steps_per_epoch=MAX_STEPS, callbacks=[Take()], shuffle=False, verbose=0)
+
+
+def matmul(batch_size: int, turns: Turns, *, precision: str = "float32") -> None:
+    """A product of two square matrices of `MATRIX` rows a step: what the machine can do, next to which a step is seen."""
+    console.load_tensorflow()
+    import tensorflow as tf
+
+    square = tf.cast(tf.random.stateless_normal([MATRIX, MATRIX], (0, 0)), precision)
+    product = tf.function(lambda x: tf.matmul(x, x))
+    turns.done()
+    while True:
+        product(square)
+        turns.done(1)
 
 
 def mmtf_input(batch_size: int, turns: Turns) -> None:
@@ -171,8 +185,11 @@ def noise_images(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.nda
     }
 
 
-def peer(batch_size: int, turns: Turns, *, channels_last: bool = False) -> None:
-    """PyTorch, eager; with `channels_last`, weights of convolutions laid out as its guide to CPU speed advises."""
+def peer(batch_size: int, turns: Turns, *, channels_last: bool = False, compiled: bool = False, bfloat16: bool = False) -> None:
+    """PyTorch, eager; with `channels_last`, weights of convolutions laid out as its guide to CPU speed advises.
+
+    With `compiled` its loss under torch.compile, which needs a C++ compiler; with `bfloat16` under its automatic casts.
+    """
     import torch
     import torch_mmjsd
 
@@ -180,9 +197,12 @@ def peer(batch_size: int, turns: Turns, *, channels_last: bool = False) -> None:
     if channels_last:
         model = model.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=experiment(batch_size).train.learning_rate)
+    if compiled:
+        model.loss = torch.compile(model.loss)
     turns.done()
     for values in _peer_batches(batch_size):
-        torch_mmjsd.train_step(model, optimizer, values)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            torch_mmjsd.train_step(model, optimizer, values)
         turns.done(1)
 
 
@@ -200,12 +220,15 @@ def torch_mmali(batch_size: int, turns: Turns, *, cached: bool = False) -> None:
 
 
 def multivae(batch_size: int, turns: Turns, *, model: str, gathered: bool = False) -> None:
-    """The model of `multivae` under its own trainer; with `gathered` in the plainest loop, whole batches gathered at once."""
+    """The model of `multivae` under its own trainer; with `gathered` in the plainest loop, whole batches gathered at once.
+
+    `singletons` is the model beside our mmJSD, see `multivae_peer.build`.
+    """
     import multivae_peer
 
     from mmtf.data import digits
 
-    config = multivae_experiments.experiment(model, batch_size)
+    config = experiment(batch_size) if model == "singletons" else multivae_experiments.experiment(model, batch_size)
     split = digits.load(pairings=config.data.pairings, seed=config.data.data_seed).train
     peer = multivae_peer.build(config, digits.MODALITIES)
     if gathered:
@@ -240,13 +263,20 @@ def _peer_batches(batch_size: int) -> Iterator:
 
 CONTENDERS: dict[str, Callable] = {
     "mmtf": mmtf,
+    "mmtf_bfloat16": functools.partial(mmtf, precision="bfloat16"),
     "mmtf_xla": functools.partial(mmtf, xla=True),
     "torch": peer,
     "torch_channels_last": functools.partial(peer, channels_last=True),
+    "torch_compiled": functools.partial(peer, compiled=True),
+    "torch_bfloat16": functools.partial(peer, bfloat16=True),
+    "multivae_singletons": functools.partial(multivae, model="singletons"),
+    "matmul": matmul,
+    "matmul_bfloat16": functools.partial(matmul, precision="bfloat16"),
     "mmtf_input": mmtf_input,
     "mmtf_paper_input": mmtf_paper_input,
     "torch_input": peer_input,
     "mmali": mmali,
+    "mmali_bfloat16": functools.partial(mmali, precision="bfloat16"),
     "torch_mmali": torch_mmali,
     "torch_mmali_cached": functools.partial(torch_mmali, cached=True),
 }

@@ -45,16 +45,20 @@ JOINT_HIDDEN = 512
 
 
 class Encoder(BaseEncoder):
-    """A trunk, and mean and log-variance from one layer as in ours."""
+    """A trunk, and mean and log-variance from one layer as in ours; behind those of the shared code those of a private one."""
 
-    def __init__(self, name: str, latent_dim: int):
+    def __init__(self, name: str, latent_dim: int, private_dim: int = 0):
         super().__init__()
-        self.latent_dim = latent_dim
+        self.latent_dim, self.style_dim = latent_dim, private_dim
         self.trunk = getattr(torch_networks, f"{name}_trunk")()
-        self.head = nn.Linear(FEATURES[name], 2 * latent_dim)
+        self.head = nn.Linear(FEATURES[name], 2 * (latent_dim + private_dim))
 
     def forward(self, x: torch.Tensor) -> ModelOutput:
-        return _gaussian(self.head(self.trunk(x)))
+        shared, private = self.head(self.trunk(x)).split([2 * self.latent_dim, 2 * self.style_dim], dim=1)
+        found = _gaussian(shared)
+        if self.style_dim:
+            found["style_embedding"], found["style_log_covariance"] = private.chunk(2, dim=1)
+        return found
 
 
 class JointEncoder(BaseJointEncoder):
@@ -88,7 +92,11 @@ def _gaussian(fused: torch.Tensor) -> ModelOutput:
 
 
 def build(config: Config, modalities: Sequence[Modality]) -> BaseMultiVAE:
-    """The library's model of that name, told to maximise what ours does: no warm-up, our weights and likelihoods."""
+    """The library's model of that name, told to maximise what ours does: no warm-up, our weights and likelihoods.
+
+    It has no mmJSD. What comes nearest is its MoPoE over the sets of one modality, with private codes: the same mixture of
+    experts, held to a fixed prior by their divergences.
+    """
     names, model = [m.name for m in modalities], config.model
     shared = {
         "n_modalities": len(names),
@@ -105,7 +113,13 @@ def build(config: Config, modalities: Sequence[Modality]) -> BaseMultiVAE:
         "learn_prior": False,
         "loss": f"{model.gradient_estimator}_looser",
     }
+    singletons = {
+        "subsets": [[name] for name in names],
+        "modalities_specific_dim": dict.fromkeys(names, model.private_dim),
+        "beta_style": model.private_beta,
+    }
     kind, settings, own = {
+        "mmjsd": (models.MoPoE, models.MoPoEConfig, singletons),
         "mvae": (models.MVAE, models.MVAEConfig, {"warmup": 0, "k": model.mvae_subsets}),
         "mmvae_iw": (models.MMVAE, models.MMVAEConfig, importance),
         "mopoe": (models.MoPoE, models.MoPoEConfig, {}),
@@ -113,7 +127,7 @@ def build(config: Config, modalities: Sequence[Modality]) -> BaseMultiVAE:
         "mvtcae": (models.MVTCAE, models.MVTCAEConfig, {"alpha": model.alpha}),
     }[model.model]
     joint = {"joint_encoder": JointEncoder(names, model.shared_dim)} if model.model == "jmvae" else {}
-    encoders = {name: Encoder(name, model.shared_dim) for name in names}
+    encoders = {name: Encoder(name, model.shared_dim, model.private_dim) for name in names}
     return kind(settings(**shared, **own), encoders, {name: Decoder(name) for name in names}, **joint)
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import keras
 
-from mmtf import assembly
+from mmtf import assembly, runtime
 from mmtf.config import Config, DataConfig, ModelConfig, named_numbers, quirk_names
 from mmtf.data import celeba, cub, digits, mnist_svhn, multimnist
 from mmtf.data.dataset import MultimodalData
@@ -194,11 +194,12 @@ def configure(modalities: Sequence[Modality], config: ModelConfig) -> tuple[Moda
     )
 
 
-def build_model(config: Config, modalities: Sequence[Modality]) -> LatentModel:
+def build_model(config: Config, modalities: Sequence[Modality], precision: str = "float32") -> LatentModel:
     """The model of a config, with fresh weights, every variable made.
 
     Args:
       modalities: with their private sizes and weights, as `configure` returns them and the run directory keeps them.
+      precision: numbers that its networks compute with, `float32` or `bfloat16`. The variables are float32 under both.
 
     Raises:
       UserError: an unknown name, or sizes that do not fit together.
@@ -207,14 +208,15 @@ def build_model(config: Config, modalities: Sequence[Modality]) -> LatentModel:
     dataset = _look_up(DATASETS, config.data.dataset, "dataset")
     networks = {m.name: networks_of(config.data.dataset, m, of_games=entry.adversarial) for m in modalities}
     try:
-        return entry.build(
-            modalities,
-            **entry.parts(config, modalities, networks, dataset.together),
-            **{argument: getattr(config.model, field) for argument, field in entry.options.items()},
-            shared_dim=config.model.shared_dim,
-            seed=config.train.seed,
-            name=config.model.model,
-        )
+        with runtime.networks_compute_in(precision):
+            return entry.build(
+                modalities,
+                **entry.parts(config, modalities, networks, dataset.together),
+                **{argument: getattr(config.model, field) for argument, field in entry.options.items()},
+                shared_dim=config.model.shared_dim,
+                seed=config.train.seed,
+                name=config.model.model,
+            )
     except ValueError as error:
         raise UserError(str(error)) from error
 

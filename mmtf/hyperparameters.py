@@ -204,6 +204,13 @@ class TrainConfig:
         "wall", "What --max_seconds counts: wall time, or cpu time of the process.", choices=("wall", "cpu"), may_change=True
     )
     steps_per_epoch: int = option(0, "Steps between checkpoints; 0 for one pass over the examples, but at least 100.", low=0)
+    precision: str = option(
+        "float32",
+        "Numbers that networks compute with in training: bfloat16 is faster where the processor multiplies it, and has 8 bits "
+        "of precision. Weights, updates, codes' distributions and likelihoods stay float32, and so does everything after "
+        "training.",
+        choices=("float32", "bfloat16"),
+    )
     seed: int = option(0, "Seed of initial weights, of the noise and of the order of the examples.", low=0)
     panels_every: int = option(5, "Epochs between image panels in TensorBoard; 0 for none.", low=0, may_change=True)
     coherence_every: int = option(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import keras
 import tensorflow as tf
@@ -123,6 +124,20 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "one" or (name == "auto" and len(devices) == 1):
         return tf.distribute.OneDeviceStrategy(devices[0])
     return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
+
+
+@contextlib.contextmanager
+def networks_compute_in(precision: str) -> Iterator[None]:
+    """Layers that are made in this context compute with `float32`, or with `bfloat16` on float32 variables.
+
+    Of half precisions bfloat16 alone: it has the range of float32, so that no loss overflows or has to be scaled.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def leave_sums_as_they_are() -> None:

@@ -61,7 +61,7 @@ def train(
     strategy = runtime.make_strategy(config.train.strategy)
     _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
     with strategy.scope():
-        model = catalog.build_model(config, modalities)
+        model = catalog.build_model(config, modalities, config.train.precision)
         compile_model(model, config.train, steps, per_epoch, strategy)
     checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
     first = checkpoints.restore() if resume and checkpoints.steps else 0

@@ -89,9 +89,10 @@ class Coders(keras.Layer):
             if private is None:
                 private = tf.zeros([*tf.unstack(tf.shape(shared))[:-1], self.private_dims[name]])
             shared = tf.concat([private, shared], axis=-1)
+        # Float32 whatever the decoder computed with: values and densities are made of it.
         if shared.shape.rank == 2:
-            return self.decoders[name](shared)
-        answer = self.decoders[name](tf.reshape(shared, [-1, shared.shape[-1]]))
+            return tf.cast(self.decoders[name](shared), tf.float32)
+        answer = tf.cast(self.decoders[name](tf.reshape(shared, [-1, shared.shape[-1]])), tf.float32)
         # What is known of the axes stays known.
         before = [known or found for known, found in zip(shared.shape, tf.unstack(tf.shape(shared)), strict=True)][:-1]
         return tf.reshape(answer, [*before, *answer.shape[1:]])

@@ -19,7 +19,7 @@ from mmtf.networks.spectral import Spectral, SpectralDense, bind_all, built, lea
 class BoundPair(NamedTuple):
     """Attributes:
     features: values `[B, ...]` -> `[B, F]`.
-    score: features `[B, F]` and codes `[B, D]` -> logits `[B, outputs]`.
+    score: features `[B, F]` and codes `[B, D]` -> logits `[B, outputs]`, float32.
     """
 
     features: Callable[[tf.Tensor], tf.Tensor]
@@ -54,7 +54,7 @@ class PairCritic(keras.layers.Layer):
         """Args: advance: as for `spectral`: once in each step of the discriminators."""
         value, code = bind_all(self.value_tower, advance), bind_all(self.code_tower, advance)
         first, *rest = self.trunk
-        kernel, bias = first.normalised(advance), tf.convert_to_tensor(first.bias)
+        kernel, bias = first.normalised(advance), first.offset()
         of_value, of_code = tf.split(kernel, [self.value_width, kernel.shape[0] - self.value_width])
         remaining = bind_all(rest, advance, last_linear=True)
 
@@ -63,7 +63,7 @@ class PairCritic(keras.layers.Layer):
 
         def score(h, z):
             both = tf.nn.bias_add(h + first.linear(code(z), of_code), bias)
-            return remaining(leaky(both)) if rest else both
+            return tf.cast(remaining(leaky(both)) if rest else both, tf.float32)
 
         return BoundPair(features, score)
 
@@ -71,7 +71,7 @@ class PairCritic(keras.layers.Layer):
 class BoundTowers(NamedTuple):
     """Attributes:
     features: name and values `[B, ...]` -> `[B, F]`.
-    score: features of all modalities, and codes `[B, D]` where there are any, -> logits `[B, outputs]`.
+    score: features of all modalities, and codes `[B, D]` where there are any, -> logits `[B, outputs]`, float32.
     """
 
     features: Callable[[str, tf.Tensor], tf.Tensor]
@@ -122,15 +122,16 @@ class TowersCritic(keras.layers.Layer):
 
         def score(h, z=None):
             parts = [h[name] for name in self.towers]
-            return trunk(tf.concat(parts if z is None else [*parts, code(z)], axis=-1))
+            return tf.cast(trunk(tf.concat(parts if z is None else [*parts, code(z)], axis=-1)), tf.float32)
 
         return BoundTowers(lambda name, x: tf.reshape(towers[name](x), [tf.shape(x)[0], -1]), score)
 
 
 def _of_all_pairs(features: Sequence[tf.Tensor]) -> tf.Tensor:
     """sum_{j < k} <h_j, h_k> of M features `[B, F]` -> `[B]`: each beside the sum of those before it."""
-    found, before = [], features[0]
-    for h in features[1:]:
+    first, *others = (tf.cast(h, tf.float32) for h in features)
+    found, before = [], first
+    for h in others:
         found.append(tf.reduce_sum(before * h, -1))
         before = before + h
     return tf.add_n(found)

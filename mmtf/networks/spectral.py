@@ -39,7 +39,7 @@ class Spectral(keras.layers.Layer):
         )
 
     def normalised(self, advance: bool) -> tf.Tensor:
-        """The kernel divided by its largest singular value.
+        """The kernel divided by its largest singular value, in the numbers that the layer computes with.
 
         Args:
           advance: make one step of the power iteration, and keep it; otherwise the direction stays as it is.
@@ -51,17 +51,22 @@ class Spectral(keras.layers.Layer):
             right = _unit(tf.stop_gradient(tf.linalg.matvec(matrix, left, transpose_a=True)))
             self.direction.assign(right)
         sigma = tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
-        return kernel / tf.maximum(sigma, SMALLEST_NORM)
+        return tf.cast(kernel / tf.maximum(sigma, SMALLEST_NORM), self.compute_dtype)
 
     def bind(self, advance: bool) -> Bound:
         """The layer as a function of its input, with the kernel normalised once for all calls."""
-        kernel, bias = self.normalised(advance), tf.convert_to_tensor(self.bias)
+        kernel, bias = self.normalised(advance), self.offset()
         return lambda x: tf.nn.bias_add(self.linear(x, kernel), bias)
+
+    def offset(self) -> tf.Tensor:
+        """The bias, in the same numbers."""
+        return tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
 
     def call(self, x):
         return self.bind(advance=False)(x)
 
     def linear(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """The layer without its bias, computed with the kernel's numbers."""
         raise NotImplementedError
 
     def get_config(self):
@@ -79,7 +84,7 @@ class SpectralDense(Spectral):
         self._add_weights((math.prod(input_shape[1:]), self.units))
 
     def linear(self, x, kernel):
-        return tf.matmul(tf.reshape(x, [-1, kernel.shape[0]]), kernel)
+        return tf.matmul(tf.reshape(tf.cast(x, kernel.dtype), [-1, kernel.shape[0]]), kernel)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.units)
@@ -92,6 +97,7 @@ class SpectralHalving(Spectral):
         self._add_weights((*[4] * (len(input_shape) - 2), input_shape[-1], self.units))
 
     def linear(self, x, kernel):
+        x = tf.cast(x, kernel.dtype)
         return halved(x, kernel) if len(x.shape) == 4 else tf.nn.convolution(x, kernel, 2, "SAME")
 
     def compute_output_shape(self, input_shape):

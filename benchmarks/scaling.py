@@ -1,0 +1,188 @@
+"""How the cost of a training step grows with what a user chooses: modalities, batch, sizes of codes, samples and sets.
+
+Each model trains on vectors of 256 numbers through layers of 512 (`mmtf.networks.vector`), so that all modalities cost the same
+and a step is made of matrix products; one axis is changed at a time. An exponent e means that the cost grows as the axis to
+the power of e. Of the operations of the convolutions and matrix products it is exact, of CPU time it holds what is not a
+matrix product too, such as the fixed cost of many small operations, which is why it is lower on small models.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import floor
+import numpy as np
+
+from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.hyperparameters import GAMES, SAMPLED, VAES
+
+WIDTH = 256
+
+
+class Point(NamedTuple):
+    """A place on the axes: modalities M, examples B, shared code D, samples K, random sets S of MVAE, contrast's others N."""
+
+    modalities: int = 3
+    batch: int = 64
+    shared: int = 32
+    samples: int = 4
+    sets: int = 0
+    negatives: int = 2
+
+
+AXES = {
+    "modalities": (2, 4, 8),
+    "batch": (32, 64, 128),
+    "shared": (16, 64, 256),
+    "samples": (1, 4, 16),
+    "sets": (1, 2, 4),
+    "negatives": (1, 2, 4),
+}
+# Where one bound decodes every modality from the samples of every modality's expert.
+CROSSED = SAMPLED
+CONTRASTS = {"ci_mmvae": ("mmvae", "iwae"), "cc_mvae": ("mvae", "cubo")}
+MODELS = (*VAES, *GAMES, *CONTRASTS)
+
+
+def highest_exponent(model: str, axis: str) -> float:
+    """By theory, of the operations of matrix products.
+
+    Linear in everything, with two kinds of exceptions. Quadratic in the modalities: the M experts' samples that M decoders
+    read (MMVAE's bounds, and the pairs of a contrast), and a game's M discriminators of M + 1 kinds of tuples. Of the codes' size
+    only the layers next to them know, so that it is far below 1.
+    """
+    if axis == "modalities":
+        return 2.0 if model in CROSSED or model in CONTRASTS or model in GAMES else 1.0
+    return 1.0
+
+
+def axes_of(model: str) -> list[str]:
+    """The axes that a model has."""
+    axes = ["modalities", "batch", "shared"]
+    axes += ["samples"] if model in SAMPLED or model in CONTRASTS else []
+    axes += ["sets"] if model == "mvae" else []
+    return axes + (["negatives"] if model in CONTRASTS else [])
+
+
+def points(axis: str) -> dict[int, Point]:
+    """By the axis' values; all else is as it stands in `Point`."""
+    return {value: Point()._replace(**{axis: value}) for value in AXES[axis]}
+
+
+def config_of(model: str, at: Point) -> Config:
+    """The experiment at a point."""
+    options: dict = {"shared_dim": at.shared}
+    if model in CONTRASTS:
+        model, contrast = CONTRASTS[model]
+        options |= {"contrast": contrast, "contrast_negatives": at.negatives, "importance_samples": at.samples}
+    elif model in SAMPLED:
+        options["importance_samples"] = at.samples
+    options |= {"mvae_subsets": at.sets} if model == "mvae" and "contrast" not in options else {}
+    options |= {"private_dim": 8} if model in (*GAMES, "mmvae_plus") else {}
+    return Config(DataConfig("arrays"), ModelConfig(model, **options), TrainConfig(batch_size=at.batch))
+
+
+def step_of(model: str, at: Point) -> tuple[Callable[[], None], float]:
+    """One training step to be called, on data that are there already, and its `floor.graph_products`."""
+    import tensorflow as tf
+
+    from mmtf import catalog, train
+    from mmtf.modality import Modality
+
+    config = config_of(model, at)
+    names = [f"x{m}" for m in range(at.modalities)]
+    strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
+    with strategy.scope():
+        modalities = [Modality(name, (WIDTH,), "normal") for name in names]
+        built = catalog.build_model(config, catalog.configure(modalities, config.model))
+        train.compile_model(built, config.train, steps=1, per_epoch=1, strategy=strategy)
+    shape = (at.batch, WIDTH) if built.turns == 1 else (at.batch, built.turns, WIDTH)
+    values = {name: tf.random.stateless_normal(shape, (place, 0)) for place, name in enumerate(names)}
+    batch = {"values": values} | ({"single": values} if built.turns > 1 and built.takes_single else {})
+    step = tf.function(built.train_step).get_concrete_function(batch)
+    return lambda: step(batch), floor.graph_products(step.graph)
+
+
+def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[float]]:
+    """The axis' `values`, `products` (operations of a step) and `cpu_ms` of a step: medians of rounds in turns."""
+    made = {value: step_of(model, at) for value, at in points(axis).items()}
+    for step, _ in made.values():
+        _seconds(step, 2)
+    turns = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
+    cpu_ms = [round(1000 * statistics.median(turn[value] for turn in turns), 3) for value in made]
+    return {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
+
+
+def _seconds(step: Callable[[], None], count: int) -> float:
+    start = time.process_time()
+    for _ in range(count):
+        step()
+    return (time.process_time() - start) / count
+
+
+def exponent(values: Sequence[float], cost: Sequence[float]) -> float:
+    """Slope of the logarithms' line of least squares."""
+    return float(np.polyfit(np.log(values), np.log(cost), 1)[0])
+
+
+def steepest(values: Sequence[float], cost: Sequence[float]) -> float:
+    """The largest slope between neighbours: where a curve bends upwards, it is above the line's."""
+    return float(np.max(np.diff(np.log(cost)) / np.diff(np.log(values))))
+
+
+def rows(models: Iterable[str], rounds: int, steps: int, each: Callable[[str], None] = lambda name: None) -> dict[str, dict]:
+    """Of each model and axis what `measure` finds, with the exponents; `each` is told what comes next."""
+    found = {}
+    for model in models:
+        for axis in axes_of(model):
+            each(f"{model}, {axis}")
+            row = measure(model, axis, rounds, steps)
+            of = {kind: (row["values"], row[kind]) for kind in ("products", "cpu_ms")}
+            slopes = {kind: round(exponent(*pair), 3) for kind, pair in of.items()}
+            bends = {kind: round(steepest(*pair), 3) for kind, pair in of.items()}
+            found[f"{model}/{axis}"] = row | {"exponent": slopes, "steepest": bends}
+    return found
+
+
+def too_steep(found: Mapping[str, Mapping]) -> list[str]:
+    """Where operations grow faster than theory allows, at any place of an axis."""
+    return [key for key, row in found.items() if row["steepest"]["products"] > highest_exponent(*key.split("/")) + 1e-3]
+
+
+def table(found: Mapping[str, Mapping]) -> str:
+    """Markdown: CPU milliseconds along each axis, and both exponents beside what theory allows."""
+    lines = [
+        "| model, axis | at | CPU ms/step | exponent of operations | of CPU time | theory: at most |",
+        "|---|---|---|---:|---:|---:|",
+    ]
+    for key, row in found.items():
+        at, cost = (", ".join(f"{x:g}" for x in part) for part in (row["values"], np.round(row["cpu_ms"], 1)))
+        slopes = row["exponent"]
+        limit = highest_exponent(*key.split("/"))
+        lines.append(f"| {key} | {at} | {cost} | {slopes['products']:.2f} | {slopes['cpu_ms']:.2f} | {limit:g} |")
+    return "\n".join(lines)
+
+
+def draw(found: Mapping[str, Mapping], path) -> None:
+    """A picture: for each axis all models' CPU time against the axis' values, both logarithmic."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    for panel, axis in zip(panels.flat, AXES, strict=True):
+        for key, row in found.items():
+            model, of = key.split("/")
+            if of == axis:
+                color, style = f"C{MODELS.index(model) % 10}", "-" if MODELS.index(model) < 10 else "--"
+                panel.loglog(row["values"], row["cpu_ms"], style, marker="o", markersize=3, label=model, color=color)
+        panel.set(xlabel=axis, ylabel="CPU ms per step")
+        panel.set_xticks(AXES[axis], AXES[axis], minor=False)
+        panel.minorticks_off()
+        panel.legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
