@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,12 +31,31 @@ def side_by_side(names: Sequence[str], batch_size: int, length: Length) -> dict[
     return interleaved.summary(turns, names[1])
 
 
+def inputs(batch_size: int, length: Length) -> dict[str, dict]:
+    """`input`, the pipelines alone side by side, and `paper_input`; printed."""
+    feeding = side_by_side(["mmtf_input", "torch_input"], batch_size, length)
+    paper = paper_input(batch_size, length)
+    print(
+        f"\nInput pipelines alone\n\n{interleaved.table(feeding, 'torch_input')}\n\n"
+        f"On data of the size of MNIST-SVHN-Text: {paper['batches_per_second']:.0f} batches/s, with {paper['peak_mb']:.0f} MB "
+        "of memory at most.",
+        flush=True,
+    )
+    return {"input": feeding, "paper_input": paper}
+
+
 def paper_input(batch_size: int, length: Length) -> dict[str, float]:
     """Batches per second, and the highest memory in MB, on data of the size of MNIST-SVHN-Text."""
     with interleaved.Contender("mmtf_paper_input", batch_size, length.threads) as contender:
         turns = interleaved.race([contender], length.rounds, 20 * length.steps, length.warm_up)
         rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
         return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
+
+
+def write(path: Path, results: Mapping) -> None:
+    """Puts these parts into a file of results; parts of other names that stand there stay."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    write_atomically(path, (json.dumps({**before, **results}, indent=2) + "\n").encode())
 
 
 def keep(path: Path, part: str, name: str, row: dict) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import contenders
 
 from mmtf.config import Config
-from mmtf.data.dataset import Split
 
 # What does nearly all of the arithmetic; their gradients are operations of the same names.
 MATRIX_PRODUCTS = {"float32": "matmul", "bfloat16": "matmul_bfloat16"}
@@ -52,11 +51,11 @@ def vae_products(batch_size: int) -> float:
     return step_products(config, data.modalities, pipeline.batches(data.train, batch_size, 0, first_step=0, num_steps=1))
 
 
-def game_products(split: Split, batch_size: int) -> float:
+def game_products(batch_size: int) -> float:
     """Of our MMALI's step, both turns."""
     from mmtf.data import mnist_svhn, pipeline
 
-    batches = pipeline.turns(split, batch_size, 0, first_step=0, num_steps=1, single=True)
+    batches = pipeline.turns(contenders.game_sized_split(), batch_size, 0, first_step=0, num_steps=1, single=True)
     return step_products(contenders.game(), (mnist_svhn.MNIST, mnist_svhn.SVHN), batches)
 
 

@@ -8,16 +8,22 @@ matrix product too, such as the fixed cost of many small operations, which is wh
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import comparisons
 import floor
 import numpy as np
 
+from mmtf import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.hyperparameters import GAMES, SAMPLED, VAES
+
+log = logging.getLogger(__name__)
 
 WIDTH = 256
 
@@ -51,8 +57,8 @@ def highest_exponent(model: str, axis: str) -> float:
     """By theory, of the operations of matrix products.
 
     Linear in everything, with two kinds of exceptions. Quadratic in the modalities: the M experts' samples that M decoders
-    read (MMVAE's bounds, and the pairs of a contrast), and a game's M discriminators of M + 1 kinds of tuples. Of the codes' size
-    only the layers next to them know, so that it is far below 1.
+    read (MMVAE's bounds, and the pairs of a contrast), and a game's M discriminators of M + 1 kinds of tuples. Of the codes'
+    size only the layers next to them know, so that it is far below 1.
     """
     if axis == "modalities":
         return 2.0 if model in CROSSED or model in CONTRASTS or model in GAMES else 1.0
@@ -85,8 +91,8 @@ def config_of(model: str, at: Point) -> Config:
     return Config(DataConfig("arrays"), ModelConfig(model, **options), TrainConfig(batch_size=at.batch))
 
 
-def step_of(model: str, at: Point) -> tuple[Callable[[], None], float]:
-    """One training step to be called, on data that are there already, and its `floor.graph_products`."""
+def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
+    """One training step to be called, on data that are there already, for its terms; and its `floor.graph_products`."""
     import tensorflow as tf
 
     from mmtf import catalog, train
@@ -116,7 +122,7 @@ def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[fl
     return {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
 
 
-def _seconds(step: Callable[[], None], count: int) -> float:
+def _seconds(step: Callable[[], Mapping], count: int) -> float:
     start = time.process_time()
     for _ in range(count):
         step()
@@ -148,8 +154,22 @@ def rows(models: Iterable[str], rounds: int, steps: int, each: Callable[[str], N
 
 
 def too_steep(found: Mapping[str, Mapping]) -> list[str]:
-    """Where operations grow faster than theory allows, at any place of an axis."""
-    return [key for key, row in found.items() if row["steepest"]["products"] > highest_exponent(*key.split("/")) + 1e-3]
+    """Sentences: where operations grow faster than theory allows, at any place of an axis."""
+    return [
+        f"{key}: operations grow with the power {row['steepest']['products']}, not {highest_exponent(*key.split('/'))} at most."
+        for key, row in found.items()
+        if row["steepest"]["products"] > highest_exponent(*key.split("/")) + 1e-3
+    ]
+
+
+def report(length: comparisons.Length, path: Path | None) -> dict[str, dict]:
+    """`rows` of all models; printed, and drawn where there is a path."""
+    console.load_tensorflow()
+    found = rows(MODELS, length.rounds, max(length.steps // 10, 1), lambda name: log.info("Scaling: %s.", name))
+    print(f"\nHow a step's cost grows\n\n{table(found)}", flush=True)
+    if path:
+        draw(found, path)
+    return found
 
 
 def table(found: Mapping[str, Mapping]) -> str:
@@ -166,7 +186,7 @@ def table(found: Mapping[str, Mapping]) -> str:
     return "\n".join(lines)
 
 
-def draw(found: Mapping[str, Mapping], path) -> None:
+def draw(found: Mapping[str, Mapping], path: Path) -> None:
     """A picture: for each axis all models' CPU time against the axis' values, both logarithmic."""
     import matplotlib
 
