@@ -1,0 +1,62 @@
+"""Text in a graph: strings to class indices and back, as `mmtf.data.text` does outside of one."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf.modality import Modality
+from mmtf.serving import checks
+
+
+def is_text(modality: Modality) -> bool:
+    """Whether a value is one line of characters."""
+    return modality.alphabet is not None and len(modality.event_shape) == 1
+
+
+def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fill: str = " ") -> tf.Tensor:
+    """Class indices int32 `[B, length]` of UTF-8 strings `[B]`, filled up at their ends.
+
+    In lower case, where the alphabet has no other, as `mmtf.data.own.inference` turns a user's texts. Of a character that
+    occurs twice in the alphabet, such as '-', the first place.
+
+    Args:
+      present: `[B]` bool; what stands where it is False may be anything, even bytes that are no UTF-8. None: all are there.
+
+    Raises (when the graph is run):
+      InvalidArgumentError: a string that is no UTF-8, is too long, or holds a character outside the alphabet.
+    """
+    length = modality.event_shape[0]
+    if present is not None:
+        strings = tf.where(present, strings, "")
+    # Invalid bytes end the call here; `tf.strings.lower` would pass them on.
+    strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="strict")
+    if modality.alphabet == modality.alphabet.lower():
+        strings = tf.strings.lower(strings, encoding="utf-8")
+    sizes = tf.strings.length(strings, unit="UTF8_CHAR")
+    short = checks.each(modality.name, sizes <= length, f"texts of at most {length} characters", sizes)
+    filled = tf.fill([tf.shape(strings)[0]], fill * length)
+    codes = tf.strings.unicode_decode(checks.after([short], strings) + filled, "UTF-8")[:, :length].to_tensor(shape=[None, length])
+    indices, known = _looked_up(modality.alphabet, codes)
+    return checks.after([_known(modality, strings, known)], indices)
+
+
+def decode(modality: Modality, indices: tf.Tensor, fill: str = " ") -> tf.Tensor:
+    """Strings `[B]` of class indices `[B, length]`, without the filling at their ends."""
+    characters = tf.gather(tf.constant(list(modality.alphabet)), indices)
+    # By its code: no character then means something else in a regular expression.
+    return tf.strings.regex_replace(tf.strings.reduce_join(characters, axis=-1), rf"\x{{{ord(fill):x}}}+$", "")
+
+
+def _looked_up(alphabet: str, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Index of each code point in the alphabet, and whether it is there."""
+    points, first = np.unique([ord(c) for c in alphabet], return_index=True)
+    place = tf.minimum(tf.searchsorted(tf.constant(points, tf.int32), tf.reshape(codes, [-1])), len(points) - 1)
+    place = tf.reshape(place, tf.shape(codes))
+    indices = tf.ensure_shape(tf.gather(tf.constant(first, tf.int32), place), [None, codes.shape[1]])
+    return indices, tf.gather(tf.constant(points, tf.int32), place) == codes
+
+
+def _known(modality: Modality, strings: tf.Tensor, known: tf.Tensor) -> tf.Operation:
+    of = f"the alphabet's {len(modality.alphabet)} characters alone (assets.extra/mmtf.json lists them)"
+    return checks.each(modality.name, tf.reduce_all(known, axis=1), of, strings)
