@@ -18,8 +18,7 @@ from mmtf.rundir import write_atomically
 from mmtf.serving.requests import value_spec
 from mmtf.serving.signatures import PRIVATE, SHARED, encoder
 
-# An image's row is one operation, so the optimizer of converted graphs has nothing to gain; operations beyond the built-in ones
-# would need another, larger runtime on the device.
+# Others would need another, larger runtime on the device.
 OPERATIONS = (tf.lite.OpsSet.TFLITE_BUILTINS,)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
+import sys
+
 import tensorflow as tf
 
 from mmtf.modality import Modality
@@ -29,16 +31,14 @@ def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fi
     length = modality.event_shape[0]
     if present is not None:
         strings = tf.where(present, strings, "")
-    # Invalid bytes end the call here; `tf.strings.lower` would pass them on.
     strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="strict")
-    if modality.alphabet == modality.alphabet.lower():
-        strings = tf.strings.lower(strings, encoding="utf-8")
     sizes = tf.strings.length(strings, unit="UTF8_CHAR")
     short = checks.each(modality.name, sizes <= length, f"texts of at most {length} characters", sizes)
     filled = tf.fill([tf.shape(strings)[0]], fill * length)
     codes = tf.strings.unicode_decode(checks.after([short], strings) + filled, "UTF-8")[:, :length].to_tensor(shape=[None, length])
     indices, known = _looked_up(modality.alphabet, codes)
-    return checks.after([_known(modality, strings, known)], indices)
+    wanted = f"only the {len(modality.alphabet)} characters of the alphabet (assets.extra/mmtf.json lists them)"
+    return checks.after([checks.each(modality.name, tf.reduce_all(known, axis=1), wanted, strings)], indices)
 
 
 def decode(modality: Modality, indices: tf.Tensor, fill: str = " ") -> tf.Tensor:
@@ -49,14 +49,21 @@ def decode(modality: Modality, indices: tf.Tensor, fill: str = " ") -> tf.Tensor
 
 
 def _looked_up(alphabet: str, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Index of each code point in the alphabet, and whether it is there."""
-    points, first = np.unique([ord(c) for c in alphabet], return_index=True)
-    place = tf.minimum(tf.searchsorted(tf.constant(points, tf.int32), tf.reshape(codes, [-1])), len(points) - 1)
-    place = tf.reshape(place, tf.shape(codes))
-    indices = tf.ensure_shape(tf.gather(tf.constant(first, tf.int32), place), [None, codes.shape[1]])
-    return indices, tf.gather(tf.constant(points, tf.int32), place) == codes
+    """Index of each code point `[B, length]` in the alphabet, and whether it is there."""
+    points, indices = (tf.constant(x, tf.int32) for x in zip(*_table(alphabet), strict=True))
+    # With one more, since nothing cannot be searched for.
+    flat = tf.concat([tf.reshape(codes, [-1]), [0]], axis=0)
+    place = tf.reshape(tf.minimum(tf.searchsorted(points, flat), tf.size(points) - 1)[:-1], tf.shape(codes))
+    return tf.ensure_shape(tf.gather(indices, place), [None, codes.shape[1]]), tf.gather(points, place) == codes
 
 
-def _known(modality: Modality, strings: tf.Tensor, known: tf.Tensor) -> tf.Operation:
-    of = f"the alphabet's {len(modality.alphabet)} characters alone (assets.extra/mmtf.json lists them)"
-    return checks.each(modality.name, tf.reduce_all(known, axis=1), of, strings)
+@functools.cache
+def _table(alphabet: str) -> list[tuple[int, int]]:
+    """Code points in ascending order with their index in the alphabet; capitals have that of their lower case.
+
+    Not `tf.strings.lower`: it ends a string at a character of code 0.
+    """
+    first = {c: index for index, c in reversed(list(enumerate(alphabet)))}
+    lower = alphabet == alphabet.lower()
+    found = ((point, chr(point).lower() if lower else chr(point)) for point in range(sys.maxunicode + 1))
+    return [(point, first[c]) for point, c in found if c in first]
