@@ -56,17 +56,22 @@ class Load:
 
 def load(model_dir: str | Path, requests: int = 10_000, threads: int = 8, seed: int = 0) -> Load:
     """Asks a SavedModel so often, after a warm-up."""
-    served = tf.saved_model.load(str(model_dir))
-    modalities = modalities_of(model_dir)
-    names = sorted(served.signatures)
+    return measured(tf.saved_model.load(str(model_dir)).signatures, modalities_of(model_dir), requests, threads, seed)
+
+
+def measured(
+    signatures: Mapping, modalities: Mapping[str, Modality], requests: int, threads: int, seed: int = 0, warm_up: int = WARM_UP
+) -> Load:
+    """The same of signatures that are loaded, those asked in turn. warm_up: requests of each before."""
+    names = sorted(signatures)
 
     def asked(number: int) -> tuple[str, int, float, str]:
         rng = np.random.default_rng([seed, number])
         name = names[number % len(names)]
-        inputs, size = request(served.signatures[name], modalities, rng)
+        inputs, size = request(signatures[name], modalities, rng)
         start = time.perf_counter()
         try:
-            for x in served.signatures[name](**inputs).values():
+            for x in signatures[name](**inputs).values():
                 x.numpy()
             error = ""
         except tf.errors.OpError as caught:
@@ -74,7 +79,7 @@ def load(model_dir: str | Path, requests: int = 10_000, threads: int = 8, seed: 
         return name, size, time.perf_counter() - start, error
 
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        first = WARM_UP * len(names)
+        first = warm_up * len(names)
         errors = [error for *_, error in pool.map(asked, range(first)) if error]
         resident, found, start = [resident_bytes()], [], time.perf_counter()
         for part in np.array_split(np.arange(first, first + requests), 10):

@@ -22,10 +22,10 @@ PATH = re.compile(r"/v1/models/(?P<model>[^/:]+)(/versions/(?P<version>\d+))?:pr
 
 
 class Model:
-    """The versions under a folder, each loaded when it is first asked for."""
+    """The versions under a folder, each loaded when it is first asked for, unless it was loaded before."""
 
-    def __init__(self, folder, name="mmtf"):
-        self.folder, self.name, self._loaded = Path(folder), name, {}
+    def __init__(self, folder, name, loaded):
+        self.folder, self.name, self._loaded = Path(folder), name, dict(loaded)
 
     def signature(self, model, version, signature):
         """Raises KeyError of what there is not."""
@@ -164,9 +164,9 @@ class Servicer(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 @contextlib.contextmanager
-def serving(folder, name="mmtf"):
-    """Serves the versions under a folder on free ports: yields the hosts of REST and gRPC."""
-    model = Model(folder, name)
+def serving(folder, loaded=(), name="mmtf"):
+    """Serves the versions under a folder on free ports: yields the hosts of REST and gRPC. loaded: models by version."""
+    model = Model(folder, name, loaded)
     rest = http.server.ThreadingHTTPServer(("localhost", 0), rest_handler(model))
     thread = threading.Thread(target=rest.serve_forever, daemon=True)
     rpc = grpc.server(concurrent.futures.ThreadPoolExecutor(2))

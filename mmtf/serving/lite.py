@@ -7,6 +7,7 @@ inside: a device has no operation that ends a call with a message.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -76,7 +77,9 @@ def _decoder(model, name: str):
 
 
 def _reason(error: Exception) -> str:
-    """The line that names the operation."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    named = [line for line in lines if "error:" in line or line.startswith(("Flex ops", "Custom ops"))]
-    return f"{(named or lines or [type(error).__name__])[0].rstrip('.')}."
+    """The operations that the converter names, or what else it says first."""
+    unknown = sorted(set(re.findall(r"'(tf\.\w+)' op", str(error))))
+    if unknown:
+        return f"it does not have {', '.join(unknown)}."
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return f"{first.rstrip('.')}."

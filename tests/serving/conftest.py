@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from mmtf import export, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -22,3 +23,9 @@ def exported(tmp_path_factory):
     config = Config(DataConfig(pairings=1), ModelConfig(shared_dim=4, private_dim=2), SHORT)
     run = train.train(config, folder / "run")
     return run, export.export(run.path, folder / "exported", tflite=True)
+
+
+@pytest.fixture(scope="session")
+def loaded(exported):
+    """Once for all: the first call of each signature optimises its graph, which takes longer than the call."""
+    return tf.saved_model.load(str(exported[1]))

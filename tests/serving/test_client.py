@@ -21,13 +21,13 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def signatures(exported):
-    return tf.saved_model.load(str(exported[1])).signatures
+def signatures(loaded):
+    return loaded.signatures
 
 
 @pytest.fixture(scope="module")
-def hosts(exported):
-    with served.serving(exported[1].parent) as found:
+def hosts(exported, loaded):
+    with served.serving(exported[1].parent, {1: loaded}) as found:
         yield found
 
 
@@ -131,21 +131,43 @@ def test_the_client_runs_as_a_program(hosts):
 
 
 def test_a_small_load_has_no_error_and_a_row_for_each_signature(exported, signatures, monkeypatch):
-    monkeypatch.setattr(load, "WARM_UP", 1)
     monkeypatch.setattr(load, "LARGEST_BATCH", 4)
-    found = load.load(exported[1], requests=3 * len(signatures), threads=4)
+    count = 3 * len(signatures)
+    found = load.measured(signatures, load.modalities_of(exported[1]), count, threads=4, warm_up=1)
     assert found.errors == []
     assert [row[0] for row in found.rows] == sorted(signatures)
-    assert sum(row[1] for row in found.rows) == found.requests == 3 * len(signatures)
-    for row in found.rows:
-        assert 0 < row[2] <= row[3] <= row[4]
+    assert [row[1] for row in found.rows] == [3] * len(signatures)
+    assert found.requests == count
+    for _, _, median, high, highest, per_second in found.rows:
+        assert 0 < median <= high <= highest
+        assert per_second > 0
     assert len(found.resident) == 11
+    # More than the whole model would be a leak.
+    assert found.growth < 100 * 2**20
     assert f"| `{found.rows[0][0]}` | 3 |" in load.table(found)
 
 
-def test_a_load_counts_what_fails(exported, monkeypatch):
-    monkeypatch.setattr(load, "WARM_UP", 0)
+def test_a_load_counts_what_fails(exported, signatures, monkeypatch):
+    some = {name: signatures[name] for name in ("generate", "compare", "encode_any_raw")}
     monkeypatch.setattr(load, "_other", lambda name, spec, size, rng: np.zeros([size if d is None else d for d in spec.shape]))
-    found = load.load(exported[1], requests=60, threads=2)
-    assert {error.partition(":")[0] for error in found.errors} >= {"generate", "compare"}
-    assert any("n: wanted 1 or more" in error for error in found.errors)
+    found = load.measured(some, load.modalities_of(exported[1]), 30, threads=2, warm_up=0)
+    assert len(found.errors) == 20
+    assert {error.partition(":")[0] for error in found.errors} == {"generate", "compare"}
+    assert any("n: wanted 1 or more, but it is 0" in error for error in found.errors)
+
+
+def test_random_requests_are_of_every_set_of_modalities_and_filled_with_what_nothing_may_depend_on(exported, signatures):
+    modalities, rng = load.modalities_of(exported[1]), np.random.default_rng(0)
+    inputs = [load.request(signatures["encode_any"], modalities, rng)[0] for _ in range(20)]
+    masks = np.concatenate([np.stack([x[f"present_{n}"] for n in modalities], 1) for x in inputs])
+    assert len(np.unique(masks, axis=0)) == 7
+    for x in inputs:
+        there = x["present_digit"].numpy()
+        assert np.isnan(x["digit"].numpy()[~there]).all()
+        assert not np.isnan(x["digit"].numpy()[there]).any()
+
+
+def test_the_load_test_is_a_script(exported, tmp_path):
+    command = [sys.executable, ROOT / "scripts/load_test.py", f"--model_dir={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, "holds no SavedModel" in done.stderr) == (2, True)
