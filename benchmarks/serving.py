@@ -1,4 +1,4 @@
-"""How a served model bears load: requests to all its signatures, of random batches and sets of modalities, from several threads.
+"""How a served model bears load: requests to all signatures, of random batches and sets of modalities, from several threads.
 
 There is no server here: the threads call the functions of one loaded SavedModel, as a server's threads do. What a network and
 the encoding of requests cost comes on top.
@@ -101,7 +101,8 @@ def request(function, modalities: Mapping[str, Modality], rng: np.random.Generat
         else:
             found[name] = _other(name, spec, size, rng)
     found |= {PRESENT.format(n): there for n, there in present.items()}
-    return {n: tf.constant(x, specs[n].dtype) for n, x in found.items()}, int(found["n"]) if set(found) == {"n", "seed"} else size
+    answered = int(found["n"]) if len(found) == 2 and "n" in found else size
+    return {n: tf.constant(x, specs[n].dtype) for n, x in found.items()}, answered
 
 
 def values(modality: Modality, spec: tf.TensorSpec, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -148,7 +149,8 @@ def _rows(found: Sequence[tuple[str, int, float, str]]) -> list[tuple]:
         times[name].append(1000 * seconds)
         sizes[name] += size
     return [
-        (name, len(x), *np.percentile(x, [50, 90, 99]).tolist(), 1000 * sizes[name] / sum(x)) for name, x in sorted(times.items())
+        (name, len(x), *np.percentile(x, [50, 90, 99]).tolist(), 1000 * sizes[name] / sum(x))
+        for name, x in sorted(times.items())
     ]
 
 

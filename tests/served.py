@@ -113,7 +113,7 @@ def answer_of(outputs, rows):
 
 def rest_handler(model):
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):  # noqa: N802
+        def do_POST(self):
             status, answer = self._answer()
             content = json.dumps(answer).encode()
             self.send_response(status)

@@ -25,7 +25,8 @@ def over_rest(host, model, signature, inputs, version=None):
       inputs: arrays, numbers or lists, by name.
       version: of the model; the newest by default.
     """
-    return _posted(host, model, version, {"signature_name": signature, "inputs": {n: as_json(x) for n, x in inputs.items()}})["outputs"]
+    body = {"signature_name": signature, "inputs": {n: as_json(x) for n, x in inputs.items()}}
+    return _posted(host, model, version, body)["outputs"]
 
 
 def rows_over_rest(host, model, signature, rows, version=None):

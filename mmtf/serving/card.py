@@ -13,8 +13,8 @@ from mmtf.rundir import RunDirectory, write_atomically
 LICENCE = "Apache-2.0"
 # Terms of the data, where their publishers state them; see docs/data.md for the files.
 LICENCES = {
-    "digits": "Scans: Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998, UCI repository), as scikit-learn carries "
-    "them. Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, CC BY 2.0.",
+    "digits": "Scans: Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998, UCI repository), as scikit-learn "
+    "carries them. Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, CC BY 2.0.",
     "mnist": "MNIST: by Y. LeCun and C. Cortes, derived from NIST's data.",
     "svhn": "SVHN (Netzer et al. 2011): for non-commercial research.",
     "celeba": "CelebA (Liu et al. 2015): for non-commercial research.",
@@ -34,8 +34,8 @@ LIMITS = (
     "It knows nothing but its training data, and repeats what they are skewed to; values from elsewhere are encoded without a "
     "warning.",
     "What it generates is no evidence of anything: not of a person's looks, and not of a fact.",
-    "Its log-likelihoods are estimates whose effective sample size says when not to trust them; they do not tell reliably whether "
-    "a value is like the training data.",
+    "Log-likelihoods, of models that have them, are estimates whose effective sample size says when not to trust them; they do "
+    "not tell reliably whether a value is like the training data.",
     "It was not examined for fairness between groups of people; do not decide about people by it.",
 )
 

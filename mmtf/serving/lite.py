@@ -30,7 +30,7 @@ def write_lite(folder: Path, model) -> list[Path]:
       UserError: the converter does not know an operation of a network.
     """
     written = []
-    for name, (function, specs) in _parts(model).items():
+    for name, (function, specs) in parts_of(model).items():
         path = folder / f"{name}.tflite"
         write_atomically(path, convert(name, function, specs, list(model.served_weights().values())))
         written.append(path)
@@ -57,7 +57,8 @@ def convert(name: str, function: Callable[..., Mapping[str, tf.Tensor]], specs, 
         ) from error
 
 
-def _parts(model) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
+def parts_of(model) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
+    """The function and the inputs of every file, by its name."""
     found = {}
     for name, modality in model.modalities.items():
         encode, decode = encoder(model, name), _decoder(model, name)

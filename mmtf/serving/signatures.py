@@ -20,6 +20,7 @@ Concrete = tf.types.experimental.ConcreteFunction
 DEFAULT = "serving_default"
 N, SEED = tf.TensorSpec([], tf.int32, name="n"), tf.TensorSpec([2], tf.int32, name="seed")
 QUERIES, CANDIDATES, SHARED, PRIVATE = "queries", "candidates", "shared", "private_{}"
+NOTHING = Request(())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Verb:
     """
 
     function: Callable[..., Mapping[str, tf.Tensor]]
-    takes: Request = Request(())
+    takes: Request = NOTHING
     further: tuple[tf.TensorSpec, ...] = ()
     gives: tuple[str, ...] = ()
 
@@ -75,7 +76,7 @@ def signatures(model, fills: Mapping[str, str] | None = None) -> dict[str, Concr
     Raises:
       UserError: modalities of such names that two signatures, or two inputs, would be called the same.
     """
-    verbs = _verbs(model)
+    verbs = verbs_of(model)
     plain = {name: verb.traced() for name, verb in verbs.items()}
     form = RawForm(model.modalities, fills or {})
     raw = {f"{name}{RAW}": _raw(plain[name], verb, form) for name, verb in verbs.items() if _wants_raw(model, verb)}
@@ -83,12 +84,13 @@ def signatures(model, fills: Mapping[str, str] | None = None) -> dict[str, Concr
     return {DEFAULT: plain["encode"]} | plain | raw
 
 
-def _verbs(model) -> dict[str, Verb]:
+def verbs_of(model) -> dict[str, Verb]:
+    """The plain signatures of a model, by name, before they are traced. Raises UserError as `signatures` does."""
     names, parts = model.names, tuple(model.modalities.values())
     several = len(names) > 1
     found = [("encode", Verb(lambda x, _: _moments(model.posterior(x)), Request(parts)))]
     found += [("reconstruct", Verb(lambda x, _: model.reconstruct(x), Request(parts), (), names))]
-    found += [("generate", Verb(lambda *_, n, seed: model.generate(n, seed), Request(()), (N, SEED), names))]
+    found += [("generate", Verb(lambda *_, n, seed: model.generate(n, seed), NOTHING, (N, SEED), names))]
     found += [("decode", _decode(model)), ("compare", _compare(model))]
     for name, modality in model.modalities.items():
         others = tuple(other for other in names if other != name)
@@ -139,7 +141,7 @@ def _decode(model) -> Verb:
         private = {n: codes[PRIVATE.format(n)] for n in model.names if PRIVATE.format(n) in codes}
         return {n: shown_value(model.modalities[n], p) for n, p in model.decode(codes[SHARED], private).items()}
 
-    return Verb(decode, Request(()), tuple(tf.TensorSpec([None, d], name=n) for n, d in sizes.items()), model.names)
+    return Verb(decode, NOTHING, tuple(tf.TensorSpec([None, d], name=n) for n, d in sizes.items()), model.names)
 
 
 def _compare(model) -> Verb:
@@ -151,7 +153,7 @@ def _compare(model) -> Verb:
         return {"score": scores.compared(given[QUERIES], given[CANDIDATES])}
 
     specs = tuple(tf.TensorSpec([None, 2 * model.shared_dim], name=n) for n in (QUERIES, CANDIDATES))
-    return Verb(compare, Request(()), specs)
+    return Verb(compare, NOTHING, specs)
 
 
 def _wants_raw(model, verb: Verb) -> bool:

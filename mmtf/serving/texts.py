@@ -34,8 +34,8 @@ def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fi
     strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="strict")
     sizes = tf.strings.length(strings, unit="UTF8_CHAR")
     short = checks.each(modality.name, sizes <= length, f"texts of at most {length} characters", sizes)
-    filled = tf.fill([tf.shape(strings)[0]], fill * length)
-    codes = tf.strings.unicode_decode(checks.after([short], strings) + filled, "UTF-8")[:, :length].to_tensor(shape=[None, length])
+    filled = checks.after([short], strings) + tf.fill([tf.shape(strings)[0]], fill * length)
+    codes = tf.strings.unicode_decode(filled, "UTF-8")[:, :length].to_tensor(shape=[None, length])
     indices, known = _looked_up(modality.alphabet, codes)
     wanted = f"only the {len(modality.alphabet)} characters of the alphabet (assets.extra/mmtf.json lists them)"
     return checks.after([checks.each(modality.name, tf.reduce_all(known, axis=1), wanted, strings)], indices)

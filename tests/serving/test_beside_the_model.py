@@ -18,7 +18,6 @@ from mmtf.rundir import RunDirectory
 from mmtf.serving import card, lite, warmup
 from mmtf.serving.signatures import PRIVATE, SHARED
 
-
 # ---- warm-up ---------------------------------------------------------------------------------------------------------
 
 
@@ -108,7 +107,7 @@ def runner(content):
 
 @pytest.mark.parametrize("size", [1, 5])
 def test_lite_encoders_and_decoders_equal_the_saved_model(exported, loaded, size):
-    run, path = exported
+    _, path = exported
     batch = digits.load(pairings=1).test.take(np.arange(size))
     served, rng = loaded.signatures, np.random.default_rng(0)
     codes = {SHARED: rng.normal(size=(size, 4))} | {PRIVATE.format(n): rng.normal(size=(size, 2)) for n in batch}
@@ -152,7 +151,7 @@ def test_networks_of_every_data_set_are_converted(dataset, modalities, model, pa
     built = catalog.build_model(config, catalog.configure(modalities, config.model))
     rng = np.random.default_rng(0)
     for part in parts:
-        function, specs = lite._parts(built)[part]
+        function, specs = lite.parts_of(built)[part]
         kept, run = runner(lite.convert(part, function, specs, list(built.served_weights().values())))
         for size in (1, 3):
             draws = {s.name: rng.integers(0, 3, (size, *s.shape[1:])) for s in specs}
@@ -166,5 +165,7 @@ def test_networks_of_every_data_set_are_converted(dataset, modalities, model, pa
 
 def test_an_operation_that_lite_does_not_have_is_named():
     spec = [tf.TensorSpec([2, 2], name="x")]
-    with pytest.raises(UserError, match=r"^odd cannot be .* TensorFlow Lite: it does not have tf.Cholesky. .* without --tflite"):
+    with pytest.raises(
+        UserError, match=r"^odd cannot be .* TensorFlow Lite: it does not have tf.Cholesky. .* without --tflite"
+    ):
         lite.convert("odd", lambda x: {"y": tf.linalg.cholesky(x)}, spec)

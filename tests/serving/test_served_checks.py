@@ -19,7 +19,7 @@ VALUES = toys.values(3)
 @pytest.fixture(scope="module", params=["vae", "game"])
 def served(request):
     model = toys.model("mvae") if request.param == "vae" else games.model("joint")
-    verbs = signatures._verbs(model)
+    verbs = signatures.verbs_of(model)
     wanted = ("encode_any", "encode", "generate", "compare", "decode", "score_text")
     return {name: verbs[name].traced() for name in wanted if name in verbs}
 
@@ -61,7 +61,9 @@ def test_a_present_value_is_checked_and_a_missing_one_is_not(served, changed, me
 
 def test_an_example_without_anything_is_named(served):
     nothing = {n: np.array([True, True, False]) for n in NAMES}
-    with pytest.raises(tf.errors.InvalidArgumentError, match="wanted one of vector, image, text in every example, but example 2"):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="wanted one of vector, image, text in every example, but example 2"
+    ):
         served["encode_any"](**asked(nothing))
 
 

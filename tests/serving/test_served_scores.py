@@ -36,7 +36,7 @@ def exact(x, private):
 def test_scores_of_any_set_are_those_of_the_linear_gaussian_model(kind, private):
     x = linear.drawn(private, COUNT)
     model = linear.model_of(kind, private)
-    served = signatures._verbs(model)["score_any"].traced()
+    served = signatures.verbs_of(model)["score_any"].traced()
     filled = {n: np.where(MASK[n][:, None], v, np.float32(np.nan)) for n, v in x.items()}
     masks = {PRESENT.format(n): tf.constant(m) for n, m in MASK.items()}
     found = served(**{n: tf.constant(v) for n, v in filled.items()}, **masks, n=tf.constant(SAMPLES), seed=tf.constant([5, 6]))
@@ -66,7 +66,7 @@ def test_one_sample_of_a_mixture_is_of_each_component_equally_often():
 
 def test_scores_follow_their_seed_and_number_of_samples():
     model, x = toys.model("mmvae"), toys.values(3)
-    served = signatures._verbs(model)["score_image"].traced()
+    served = signatures.verbs_of(model)["score_image"].traced()
 
     def found(n, seed):
         return served(image=tf.constant(x["image"]), n=tf.constant(n), seed=tf.constant([seed, 0]))[scores.LIKELIHOOD].numpy()
@@ -80,7 +80,7 @@ def test_scores_follow_their_seed_and_number_of_samples():
 @pytest.mark.parametrize("make", [lambda: toys.model("mmvae"), lambda: games.model("joint")], ids=["mmvae", "game"])
 def test_compared_embeddings_are_the_scores_of_retrieval(make):
     model, x = make(), toys.values(6)
-    verbs = signatures._verbs(model)
+    verbs = signatures.verbs_of(model)
     queries, candidates = (verbs[f"embed_{n}"].traced()(**{n: tf.constant(x[n])})["embedding"] for n in ("vector", "text"))
     found = verbs["compare"].traced()(queries=queries, candidates=candidates[:4])["score"]
     pair = {n: x[n] for n in ("vector", "text")}

@@ -64,7 +64,7 @@ def expected(model):
 def test_one_call_of_all_sets_equals_the_verbs_of_each(setting):
     make, kind, options = MODELS[setting]
     model = make(kind, **options)
-    verbs = signatures._verbs(model)
+    verbs = signatures.verbs_of(model)
     for name, answers in expected(model).items():
         served = verbs[name].traced()
         seed = {"seed": SEED} if name.startswith("sample") else {}
@@ -77,7 +77,7 @@ def test_one_call_of_all_sets_equals_the_verbs_of_each(setting):
 
 def test_codes_that_were_encoded_are_decoded_to_what_is_translated():
     model = toys.model("mopoe")
-    verbs = signatures._verbs(model)
+    verbs = signatures.verbs_of(model)
     mean = model.posterior(VALUES).mean()
     codes = {"shared": mean} | {f"private_{n}": model.encode(VALUES).private[n].mean() for n in NAMES}
     found = verbs["decode"].traced()(**codes)
@@ -87,8 +87,8 @@ def test_codes_that_were_encoded_are_decoded_to_what_is_translated():
 
 def test_models_of_one_modality_or_without_likelihood_have_fewer_signatures():
     common = {"encode", "reconstruct", "generate", "decode", "compare"}
-    assert set(signatures._verbs(toys.model(count=1))) == common | {"encode_vector", "embed_vector", "score_vector"}
-    found = signatures._verbs(games.model())
+    assert set(signatures.verbs_of(toys.model(count=1))) == common | {"encode_vector", "embed_vector", "score_vector"}
+    found = signatures.verbs_of(games.model())
     assert {"encode_any", "embed_any", "translate_image", "sample_from_text"} < set(found)
     assert not [name for name in found if name.startswith("score")]
 
@@ -100,7 +100,7 @@ def test_names_that_would_collide_are_refused():
         model.modalities = {name: parts[0], **{m.name: m for m in parts[1:]}}
         object.__setattr__(parts[0], "name", name)
         with pytest.raises(UserError, match=f"two things called '{twice}'"):
-            signatures._verbs(model)
+            signatures.verbs_of(model)
 
 
 def test_a_request_has_its_inputs_in_the_order_of_the_model():
