@@ -16,6 +16,7 @@ VERSION = re.search(r'__version__ = "(.+)"', Path(__file__).with_name("mmtf").jo
 REQUIRED = [
     "tensorflow>=2.20",
     "tensorflow-probability>=0.25",
+    "tensorflow-serving-api>=2.20",
     "keras>=3.10",
     "tf-keras",
     "tensorboard",

@@ -54,7 +54,7 @@ class DatasetEntry:
 
     A modality without a row gets the networks of `networks.default` for its kind of values. `classifier_epochs` is for
     classifiers that need more than `metrics.classifier.default_epochs`. `adversarial` are networks of games, `together` the
-    sizes of discriminators that see all modalities.
+    sizes of discriminators that see all modalities. `fills` are characters behind shorter texts, where they are not spaces.
     """
 
     load: Callable[[DataConfig], MultimodalData]
@@ -63,6 +63,7 @@ class DatasetEntry:
     classifier_epochs: Mapping[str, int] = dataclasses.field(default_factory=dict)
     adversarial: Mapping[str, ModuleType] = dataclasses.field(default_factory=dict)
     together: assembly.Together = dataclasses.field(default_factory=assembly.Together)
+    fills: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 # Half of its features are dropped while it learns: on 8,000 images of SVHN, 15 epochs come to 0.82 on others and 40 to 0.87.
@@ -117,6 +118,7 @@ DATASETS = {
         celeba.load,
         {"image": celeba_image, "text": celeba_text},
         {"image": celeba_classifiers.image, "text": celeba_classifiers.text},
+        fills={"text": celeba.FILL},
     ),
     "cub": DatasetEntry(
         lambda config: cub.load(config, config.features_dir), together=assembly.Together(tower=(), trunk=(512, 512))
@@ -168,6 +170,11 @@ def classifier_of(dataset: str, modality: Modality) -> Callable[..., keras.Model
 def classifier_epochs(dataset: str, modality: str) -> int | None:
     """Epochs of the modality's classifier; None for the usual number."""
     return _look_up(DATASETS, dataset, "dataset").classifier_epochs.get(modality)
+
+
+def fills_of(dataset: str) -> Mapping[str, str]:
+    """The characters behind a data set's shorter texts, by modality, where they are not spaces."""
+    return _look_up(DATASETS, dataset, "dataset").fills
 
 
 def configure(modalities: Sequence[Modality], config: ModelConfig) -> tuple[Modality, ...]:

@@ -7,30 +7,41 @@ import json
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tensorflow as tf
 
+from mmtf import catalog
 from mmtf.errors import UserError
 from mmtf.evaluate import load_model
-from mmtf.modality import Modality
 from mmtf.rundir import RunDirectory
+from mmtf.serving.card import write_card
+from mmtf.serving.lite import write_lite
+from mmtf.serving.signatures import signatures
+from mmtf.serving.warmup import FILE as WARMUP
+from mmtf.serving.warmup import write_warmup
 
 log = logging.getLogger(__name__)
 
 # What reads beside the graph: TensorFlow Serving ignores files of this folder that it does not know.
 EXTRA = "assets.extra"
+LITE = "tflite"
 
 
-def export(run_dir: str | Path, export_dir: str | Path) -> Path:
+def export(run_dir: str | Path, export_dir: str | Path, *, tflite: bool = False) -> Path:
     """Writes the newest checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
+
+    Beside the graph, in `assets.extra`: the model's card, its configuration, and requests by which a server warms up.
+
+    Args:
+      tflite: also write TensorFlow Lite files of the encoders and decoders.
 
     Returns:
       The directory of the SavedModel, such as `saved_models/digits/1`; `signatures` says what it can do.
 
     Raises:
-      UserError: there is no run or no checkpoint, or `export_dir` cannot be written to. Versions already there are kept.
+      UserError: there is no run or no checkpoint, `export_dir` cannot be written to, or a network cannot be converted to
+        TensorFlow Lite. Versions already there are kept.
     """
     run = RunDirectory.open(run_dir)
     model, step = load_model(run)
@@ -39,6 +50,8 @@ def export(run_dir: str | Path, export_dir: str | Path) -> Path:
         export_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=export_dir, prefix=".export-") as temporary:
             _write(model, run, step, Path(temporary) / "model")
+            if tflite:
+                write_lite(Path(temporary) / "model" / EXTRA / LITE, model)
             target = export_dir / str(_next_version(export_dir))
             shutil.move(Path(temporary) / "model", target)
     except (OSError, tf.errors.OpError) as error:
@@ -48,64 +61,18 @@ def export(run_dir: str | Path, export_dir: str | Path) -> Path:
     return target
 
 
-def signatures(model) -> dict[str, tf.types.experimental.ConcreteFunction]:
-    """The functions of the SavedModel, by name. Images are float32 in 0..1, text is int32 class indices, seeds are int32 [2].
-
-    `encode_X`      x -> shared_mean, shared_stddev (and private_mean, private_stddev) of q(c|x) and q(s|x)
-    `encode`        all modalities -> mean and stddev of the joint posterior q(c|X)
-    `translate_X`   x -> all other modalities, from the means of posterior and priors
-    `sample_from_X` x and a seed -> all other modalities, sampled
-    `reconstruct`   all modalities -> the same, from the means of their posteriors
-    `generate`      n and a seed -> n samples of all modalities
-    """
-    everything = [_spec(m) for m in model.modalities.values()]
-    seed = tf.TensorSpec([2], tf.int32, name="seed")
-    found = {
-        "encode": _function(lambda **x: _moments(model.posterior(x)), everything),
-        "reconstruct": _function(lambda **x: model.reconstruct(x), everything),
-        "generate": _function(lambda n, seed: model.generate(n, seed), [tf.TensorSpec([], tf.int32, name="n"), seed]),
-    }
-    for name, modality in model.modalities.items():
-        found[f"encode_{name}"] = _function(_encoder(model, name), [_spec(modality)])
-        if len(model.modalities) > 1:
-            found[f"translate_{name}"] = _function(lambda **x: model.translate(x), [_spec(modality)])
-            found[f"sample_from_{name}"] = _function(lambda seed, **x: model.translate(x, seed=seed), [_spec(modality), seed])
-    return found
-
-
 def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     module = tf.Module()
     # The functions hold the variables; the module must own them, or they would not be saved.
     module.weights = tuple(v.value for v in model.served_weights().values())
-    found = signatures(model)
-    tf.saved_model.save(module, str(path), signatures={"serving_default": found["encode"]} | found)
+    found = signatures(model, catalog.fills_of(run.config().data.dataset))
+    tf.saved_model.save(module, str(path), signatures=found)
     extra = path / EXTRA
     extra.mkdir()
+    write_warmup(extra / WARMUP, found)
+    write_card(extra, run, step)
     card = {"config": run.config().to_json(), "step": step, "modalities": [dataclasses.asdict(m) for m in run.modalities()]}
     (extra / "mmtf.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
-
-
-def _function(function: Callable[..., Mapping[str, tf.Tensor]], specs: list[tf.TensorSpec]):
-    """A concrete function whose inputs have the names of their specs."""
-    return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
-
-
-def _spec(modality: Modality) -> tf.TensorSpec:
-    dtype = tf.int32 if modality.likelihood == "categorical" else tf.float32
-    return tf.TensorSpec([None, *modality.event_shape], dtype, name=modality.name)
-
-
-def _encoder(model, name: str):
-    def encode(**x):
-        codes = model.encode(x)
-        found = _moments(codes.shared[name], "shared_")
-        return found | (_moments(codes.private[name], "private_") if name in codes.private else {})
-
-    return encode
-
-
-def _moments(q, prefix: str = "") -> dict[str, tf.Tensor]:
-    return {f"{prefix}mean": q.mean(), f"{prefix}stddev": q.stddev()}
 
 
 def _next_version(export_dir: Path) -> int:

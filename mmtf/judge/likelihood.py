@@ -131,7 +131,7 @@ def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int,
     """Samples of each set's own posterior, with log q(c|X_K) - log p(c) and the same of the component that they are of."""
     for subset in sets:
         posterior = model.posterior_of(codes, observed.present, subset)
-        drawn, component = _sampled(model, observed, codes, posterior, noise, samples, subset_key(subset, model.names))
+        drawn, component = sampled(model, observed, codes, posterior, noise, samples, subset_key(subset, model.names))
         ratio = published = model.log_ratio(posterior, drawn.shared)
         if component is not None:
             published = model.log_ratio(_component(posterior, component), drawn.shared)
@@ -141,7 +141,7 @@ def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int,
 def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
     """The same of mixtures of experts: samples of an expert, and their decodings, serve every set that it is in."""
     used = [n for n in codes.shared if any(n in subset for subset in sets)]
-    experts = {n: _sampled(model, observed, codes, codes.shared[n], noise, samples, n)[0] for n in used}
+    experts = {n: sampled(model, observed, codes, codes.shared[n], noise, samples, n)[0] for n in used}
     for subset in sets:
         # Equal shares of a set's samples, as of a stratified sample of the mixture.
         each = -(-samples // len(subset))
@@ -152,7 +152,7 @@ def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, se
         yield subset, (density - log_density(model.prior, drawn.shared), published), drawn
 
 
-def _sampled(
+def sampled(
     model, observed: Observed, codes: Codes, q: tfd.Distribution, noise, samples: int, stream: str
 ) -> tuple[_Sampled, tf.Tensor | None]:
     """Samples of q; and of a mixture which component each is of, `[K, B]`."""

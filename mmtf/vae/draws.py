@@ -103,7 +103,7 @@ def of_posterior(
     for size in reversed(before[1:]):
         # Places of a batch axis get strata of their own, apart by the golden ratio: no two of them agree.
         strata = tf.math.floormod(strata + GOLDEN * _column(size, strata), 1.0)
-    strata = (strata + _column(before[0], strata)) / before[0]
+    strata = (strata + _column(before[0], strata)) / tf.cast(before[0], tf.float32)
     weights = posterior.mixture_distribution.probs_parameter()
     strata = tf.minimum(strata, LARGEST_STRATUM)
     codes = sample_components(posterior.components_distribution, weights, strata, standard)

@@ -1,0 +1,130 @@
+"""The model card beside a SavedModel: what it was trained on and how, what was measured of it, and what it is not for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mmtf import __version__
+from mmtf.rundir import RunDirectory, write_atomically
+
+LICENCE = "Apache-2.0"
+# Terms of the data, where their publishers state them; see docs/data.md for the files.
+LICENCES = {
+    "digits": "Scans: Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998, UCI repository), as scikit-learn "
+    "carries them. Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, CC BY 2.0.",
+    "mnist": "MNIST: by Y. LeCun and C. Cortes, derived from NIST's data.",
+    "svhn": "SVHN (Netzer et al. 2011): for non-commercial research.",
+    "celeba": "CelebA (Liu et al. 2015): for non-commercial research.",
+    "cub": "CUB-200-2011 (Wah et al. 2011) and the captions of Reed et al. 2016: for non-commercial research.",
+    "arrays": "The user's own data: this project knows nothing of their terms.",
+}
+PARTS = {"mnist_svhn_text": ("mnist", "svhn"), "mnist_svhn": ("mnist", "svhn"), "multimnist": ("mnist",)}
+# Of metrics.json: what is no measurement, or stands beside one.
+NO_METRICS = ("model", "dataset", "protocol", "seed", "step", "score", "version", "measured_of", "parts")
+NO_METRICS += ("training", "data", "evaluation")
+BESIDE = ("_standard_error", "_interval")
+USE = (
+    "Research on, and demonstrations of, learning from several modalities: encoding, completing, translating and generating "
+    "values like those that it was trained on."
+)
+LIMITS = (
+    "It knows nothing but its training data, and repeats what they are skewed to; values from elsewhere are encoded without a "
+    "warning.",
+    "What it generates is no evidence of anything: not of a person's looks, and not of a fact.",
+    "Log-likelihoods, of models that have them, are estimates whose effective sample size says when not to trust them; they do "
+    "not tell reliably whether a value is like the training data.",
+    "It was not examined for fairness between groups of people; do not decide about people by it.",
+)
+
+
+def write_card(folder: Path, run: RunDirectory, step: int) -> None:
+    """Writes `model_card.json` and, for people, `model_card.md`."""
+    card = model_card(run, step)
+    write_atomically(folder / "model_card.json", (json.dumps(card, indent=2) + "\n").encode())
+    write_atomically(folder / "model_card.md", as_markdown(card).encode())
+
+
+def model_card(run: RunDirectory, step: int) -> dict:
+    """What the run directory knows, and what holds for all models of this project.
+
+    Raises:
+      UserError: one of the run's files is damaged.
+    """
+    config = run.config()
+    dataset = config.data.dataset
+    data, training, metrics = (_there(run, name) for name in ("data.json", "training.json", "metrics.json"))
+    return {
+        "model": {"name": config.model.model, "step": step, "modalities": [dataclasses.asdict(m) for m in run.modalities()]},
+        "data": data | {"dataset": dataset, "licence": [LICENCES[part] for part in PARTS.get(dataset, (dataset,))]},
+        "configuration": config.to_json(),
+        "training": training,
+        "metrics": metrics,
+        "intended_use": USE,
+        "limits": list(LIMITS),
+        "software": {"mmtf": __version__, "licence": LICENCE},
+    }
+
+
+def as_markdown(card: Mapping) -> str:
+    """The card as people read it."""
+    model, data = card["model"], card["data"]
+    shapes = [f"`{m['name']}` {list(m['event_shape'])}, {m['likelihood']}" for m in model["modalities"]]
+    parts = [
+        f"# {model['name']} on {data['dataset']}, step {model['step']}",
+        f"Models {'; '.join(shapes)}.",
+        _section("Intended use", [card["intended_use"]]),
+        _section("Limits", [f"- {limit}" for limit in card["limits"]]),
+        _section("Data", _lines(data, "digests", "classes", "licence", "dataset") + [f"- {x}" for x in data["licence"]]),
+        _section("Digests of the values", _lines(data.get("digests", {}))),
+        _section("Training", _lines(card["training"]) or ["No training.json: it was not finished, or not by `train`."]),
+        _section("Measured on the test split", _measured(card["metrics"], model["step"])),
+        _section("Configuration", ["```json", json.dumps(card["configuration"], indent=2), "```"]),
+        _section("Software", [f"mmtf {card['software']['mmtf']}, licence {card['software']['licence']}."]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _there(run: RunDirectory, name: str) -> dict:
+    return run.read_json(name) if (run.path / name).is_file() else {}
+
+
+def _section(title: str, lines: list[str]) -> str:
+    return f"## {title}\n\n" + "\n".join(lines)
+
+
+def _lines(entries: Mapping, *without: str) -> list[str]:
+    rest = {key: x for key, x in entries.items() if key not in without}
+    return [f"- {' '.join(path)}: {value}" for path, value in _leaves(rest)]
+
+
+def _measured(metrics: Mapping, step: int) -> list[str]:
+    """A table of every number, with its 95 % interval where there is one."""
+    if not metrics:
+        return ["Nothing was measured: `scripts/evaluate.py` had not been run."]
+    said = [] if metrics.get("step") == step else [f"These numbers are of step {metrics.get('step')}.", ""]
+    rows = [f"| {' '.join(path)} | {value} | {interval} |" for path, value, interval in _numbers(metrics)]
+    return [*said, "| | value | 95 % interval |", "|---|---:|---|", *rows]
+
+
+def _numbers(metrics: Mapping) -> Iterator[tuple[tuple[str, ...], object, str]]:
+    for key, entry in metrics.items():
+        if key in NO_METRICS or key.endswith(BESIDE):
+            continue
+        intervals = metrics.get(f"{key}_interval", {})
+        for path, value in _leaves({key: entry}):
+            shown = intervals.get(path[-1]) if len(path) == 2 else None
+            if isinstance(value, Mapping):
+                shown, value = ([value["low"], value["high"]] if "low" in value else None), value["value"]
+            yield path, value, "" if shown is None else f"[{shown[0]}, {shown[1]}]"
+
+
+def _leaves(entries: Mapping, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Everything that is no dict, and measurements with their uncertainty, under the keys that lead there."""
+    for key, x in entries.items():
+        if isinstance(x, Mapping) and "value" not in x:
+            yield from _leaves(x, (*path, str(key)))
+        else:
+            yield (*path, str(key)), x
