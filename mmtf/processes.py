@@ -86,7 +86,9 @@ def in_turn(scripts: Scripts, work: Callable[[Item], Found], items: Sequence[Ite
     with _ends_as_interrupts(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         waiting = [pool.submit(work, item) for item in items]
         try:
-            return [future.result() for future in waiting]
+            concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_EXCEPTION)
+            failed = [future for future in waiting if future.done() and future.exception()]
+            return [future.result() for future in failed or waiting]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             scripts.stop()

@@ -161,12 +161,9 @@ class Sweep:
         if found.axes != names:
             changed = [f"it was over {', '.join(found.axes)} and is over {', '.join(names)}"]
         else:
-            both = found.common.keys() | common.keys()
-            changed = [
-                f"--{n} was {found.common.get(n)!r} and is {common.get(n)!r}"
-                for n in sorted(both)
-                if found.common.get(n) != common.get(n)
-            ]
+            # A flag that came later had its default.
+            before = _fields(Config()) | found.common
+            changed = [f"--{n} was {before[n]!r} and is {value!r}" for n, value in common.items() if before[n] != value]
         if changed:
             raise UserError(
                 f"--sweep_dir={folder} holds another sweep: {'; '.join(changed)}. Give the same flags, or another --sweep_dir."
@@ -286,8 +283,11 @@ def _steps(path: Path) -> int | None:
 
 def _common(config: Config, axes: Sequence[str]) -> dict[str, object]:
     """What changes a run's numbers, by flag, but for the axes."""
-    fields = {name: value for concern in rerun.with_length(config).to_json().values() for name, value in concern.items()}
-    return {name: value for name, value in fields.items() if name not in axes}
+    return {name: value for name, value in _fields(rerun.with_length(config)).items() if name not in axes}
+
+
+def _fields(config: Config) -> dict[str, object]:
+    return {name: value for concern in config.to_json().values() for name, value in concern.items()}
 
 
 def _readable(value) -> str:
