@@ -241,7 +241,8 @@ def carry_out(
         failed = _brought_on(sweep, point, state, scripts, evaluation)
         if scripts.stopped:
             return ""
-        say(f"{said}{failed.splitlines()[0] if failed else 'done'}")
+        if state != rerun.TAKEN:
+            say(f"{said}{failed.splitlines()[0] if failed else 'done'}")
         return f"{point.name}: {failed}" if failed else ""
 
     return [sentence for sentence in in_turn(scripts, one, list(enumerate(todo, 1)), jobs) if sentence]

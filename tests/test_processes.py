@@ -23,8 +23,7 @@ def folder(tmp_path):
     (found / "threads.py").write_text("import os\nprint([os.environ.get(n) for n in " + repr(processes.THREADS) + "])\n")
     (found / "wait.py").write_text(
         "import pathlib, sys, time\n"
-        "pathlib.Path(sys.argv[1]).touch()\n"
-        "try:\n    time.sleep(600)\n"
+        "try:\n    pathlib.Path(sys.argv[1]).touch()\n    time.sleep(600)\n"
         "except KeyboardInterrupt:\n    pathlib.Path(sys.argv[1] + '.ended').touch()\n    sys.exit(130)\n"
     )
     return found

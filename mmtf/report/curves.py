@@ -140,7 +140,11 @@ def summary(metrics: Mapping) -> dict[str, float]:
     Args: metrics: the content of metrics.json, or of the parts of it that were measured.
     """
     panels = _panels(metrics, ())
-    found = {f"{title}/{name}": value for title, lines in panels.items() for name, value in lines.items()}
+    found = {
+        title if title.endswith(f"/{name}") else f"{title}/{name}": value
+        for title, lines in panels.items()
+        for name, value in lines.items()
+    }
     loss = _number(metrics.get("test_terms", {}).get("loss"))
     return found | ({} if loss is None else {"test_terms/loss": loss})
 

@@ -17,6 +17,8 @@ from mmtf.report.sections import ABSENT, markdown, number
 SEED = "seed"
 # How long a run took is in the tables; over a parameter it tells of the machine.
 TRAINING = "training/"
+# Whose numbers are of one scale.
+TOGETHER = (*curves.SHOWN, curves.JOINT, f"{curves.AREA}, random", f"{curves.AREA}, conditional")
 
 
 class Result(NamedTuple):
@@ -55,7 +57,7 @@ def as_csv(results: Sequence[Result]) -> str:
 def picture(results: Sequence[Result]) -> Figure:
     """What runs came to over the first flag whose values are numbers, or else over the first one.
 
-    Where nothing else was varied but the seed, a panel shows what belongs together, such as all probes; else it shows one
+    Where nothing else was varied but the seed, a panel shows what is of one scale, such as all probes; else it shows one
     number, with a line for each combination of the other values. Bars are sample standard deviations over seeds.
 
     Raises:
@@ -74,7 +76,8 @@ def picture(results: Sequence[Result]) -> Figure:
         combination = ", ".join(f"{a}={run.values[a]}" for a in others)
         for column in (c for c in shown if c in run.found):
             panel, _, line = column.rpartition("/")
-            panel, line = (column, combination) if others else (panel, line)
+            if others or panel not in TOGETHER:
+                panel, line = column, combination
             points.setdefault(panel, {}).setdefault(line, {}).setdefault(x, []).append(run.found[column])
     panels = {panel: {line: _line(places) for line, places in lines.items()} for panel, lines in points.items()}
     return curves.drawn(panels, place, names)
@@ -109,8 +112,9 @@ def _cell(values: Sequence[float | None]) -> str:
     there = [v for v in values if v is not None]
     if not there:
         return ABSENT
-    mean = number(statistics.fmean(there))
-    spread = f" ± {number(statistics.stdev(there))}" if len(there) > 1 else ""
+    # Steps, of which all have as many.
+    mean = number(there[0] if len(set(there)) == 1 else statistics.fmean(there))
+    spread = f" ± {number(statistics.stdev(there))}" if len(set(there)) > 1 else ""
     return f"{mean}{spread}" + (f" ({len(there)} of {len(values)})" if len(there) < len(values) else "")
 
 
