@@ -26,7 +26,7 @@ PLACES = ("data_dir", "features_dir", "download")
 class Session(keras.callbacks.Callback):
     """The latest session of training: hyper-parameters, start, end, how it ended, and its last loss. A context manager.
 
-    A session that was killed has no end, and is shown as running.
+    A session that goes on or was killed has no end yet, and its status is shown as unknown.
     """
 
     def __init__(self, logs: Path, config: Config):
