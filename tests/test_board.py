@@ -70,7 +70,8 @@ def table(folder):
 def test_the_hparams_dashboard_has_a_row_with_what_a_run_was_made_with(watched):
     values, metrics, session = table(watched.path.parent)["watched"]
     wanted = {n: v for part in watched.config().to_json().values() for n, v in part.items() if v is not None}
-    assert values == {n: v for n, v in wanted.items() if n not in hparams.PLACES}
+    assert values == {n: v for n, v in wanted.items() if n not in hparams.LEFT_OUT}
+    assert {"beta", "seed", "steps", "shared_dim", "model", "dataset"} <= set(values)
     assert session["status"] == "STATUS_SUCCESS"
     assert session["endTimeSecs"] >= session["startTimeSecs"] > 0
     assert metrics["training/loss"]["value"] == pytest.approx(monitor.read_scalars(watched.logs)["loss"][1][-1], rel=1e-6)

@@ -16,11 +16,12 @@ from tensorboard.plugins.hparams import api_pb2, summary
 
 from mmtf import runtime
 from mmtf.config import Config
+from mmtf.report.runs import CONDUCT, PLACES
 
 FOLDER = "hparams"
 SESSION, JUDGED = ".session", ".judged"
-# Where files are is no setting, and nothing that belongs into a table that others see.
-PLACES = ("data_dir", "features_dir", "download")
+# Of what changes no number, the dashboard, which shows few columns at first, has these alone.
+LEFT_OUT = {*CONDUCT, *PLACES} - {"seed", "data_seed", "max_seconds", "steps_per_epoch"}
 
 
 class Session(keras.callbacks.Callback):
@@ -60,9 +61,9 @@ class Session(keras.callbacks.Callback):
 
 
 def hyperparameters(config: Config) -> dict[str, bool | float | str]:
-    """Every field of a config by the name of its flag, but for places and for what is left to its default by None."""
+    """The fields of a config by the names of their flags, but for what changes no number, and for what None leaves open."""
     fields = {name: value for concern in config.to_json().values() for name, value in concern.items()}
-    return {name: value for name, value in fields.items() if name not in PLACES and value is not None}
+    return {name: value for name, value in fields.items() if name not in LEFT_OUT and value is not None}
 
 
 def write_metrics(logs: Path, found: Mapping[str, float], step: int) -> None:
