@@ -288,7 +288,7 @@ def test_the_script_trains_goes_on_and_reports(tmp_path):
     assert done.returncode == 1
     assert "Not to the end:\nbatch_size=2000: train.py ended with 2" in done.stderr
     assert "error: --batch_size=2000 is more than the 1400 training examples" in done.stderr
-    assert re.search(r"\| *16 \|", done.stdout)
+    assert re.search(r"^\| 16 +\|", done.stdout, re.M)
     before = (tmp_path / "out/batch_size=16/training.json").stat().st_mtime_ns
     again = script(*short, "--sweep=batch_size=16", cwd=tmp_path)
     assert (again.returncode, "batch_size=16: as it is" in again.stdout) == (0, True)
