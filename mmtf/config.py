@@ -36,6 +36,7 @@ __all__ = [
     "differences",
     "from_flags",
     "named_numbers",
+    "profile_window",
     "quirk_names",
     "read_flags",
 ]
@@ -146,10 +147,27 @@ def named_numbers(text: str, flag: str, names: tuple[str, ...]) -> dict[str, flo
     return numbers
 
 
+def profile_window(text: str) -> tuple[int, int] | None:
+    """The steps of `--profile_steps=FIRST,LAST`; None for none.
+
+    Raises:
+      UserError: not two numbers in order, from 1 on.
+    """
+    if not text:
+        return None
+    first, _, last = (part.strip() for part in text.partition(","))
+    if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise UserError(f"--profile_steps={text!r} wants the first and the last step to trace, such as 21,40; the first is 1.")
+    return int(first), int(last)
+
+
 def _check_contradictions(config: Config) -> None:
     model = config.model
     if config.train.clock != "wall" and not config.train.max_seconds:
         raise UserError(f"--clock={config.train.clock} does nothing without --max_seconds; give both or neither.")
+    last = (profile_window(config.train.profile_steps) or (0, 0))[1]
+    if config.train.steps and last > config.train.steps:
+        raise UserError(f"--profile_steps={config.train.profile_steps} is beyond the {config.train.steps} steps of --steps.")
     if config.train.steps and config.train.epochs != TrainConfig.epochs:
         raise UserError("--steps and --epochs both say how long to train; give one of them.")
     for concern, kind, chosen in ((model, "model", model.model), (config.data, "dataset", config.data.dataset)):

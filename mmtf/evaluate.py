@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mmtf import catalog, judge, monitor, pictures
+from mmtf.board import hparams, projector
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data import record
@@ -72,6 +73,8 @@ def evaluate(
         measured.part(name, functools.partial(PARTS[name], judged))
     metrics = measured.content()
     run.write_json("metrics.json", metrics)
+    hparams.write_metrics(run.logs, curves.summary(metrics), step)
+    projector.write(run.logs, model, dataclasses.replace(judged.data, test=judged.test))
     codes = pictures.of_codes(model, judged.test, judged.data.class_names, judged.data.show)
     _write_figures(run, pictures.of_model(model, judged.test, judged.data.show) | codes | _charts(metrics, model.names))
     page.write(run)

@@ -219,6 +219,22 @@ class TrainConfig:
         low=0,
         may_change=True,
     )
+    histograms_every: int = option(
+        0,
+        "Epochs between histograms of weights and posteriors, and gradients' norms, in TensorBoard; 0 for none.",
+        low=0,
+        may_change=True,
+    )
+    embeddings_every: int = option(
+        0,
+        "Epochs between embeddings for TensorBoard's projector; 0 for none. evaluate.py writes them anyway.",
+        low=0,
+        may_change=True,
+    )
+    profile_steps: str = option("", "First and last step of a profile for TensorBoard, such as '21,40'.", may_change=True)
+    profiler_port: int = option(
+        0, "Port at which a profile can be asked for while training goes on; 0 for none.", low=0, high=65535, may_change=True
+    )
     keep_checkpoints: int = option(3, "How many of the latest checkpoints are kept.", low=1, may_change=True)
     steps_per_execution: int = option(10, "Steps per call into TensorFlow's runtime.", low=1, may_change=True)
     strategy: str = option(

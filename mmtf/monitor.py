@@ -82,11 +82,15 @@ class Warn(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """A bar with steps per second, remaining time and the loss. A context manager: it ends its line when training ends."""
+    """Steps per second, remaining time and the terms: on one line as it goes, and on a line that stays after each epoch.
+
+    A context manager: it ends its line when training ends.
+    """
 
     def __init__(self, first: int, steps: int):
         super().__init__()
         self._bar = progress.bar(steps, "", "step", first=first)
+        self._begun = first, time.monotonic()
 
     def __enter__(self) -> Progress:
         return self
@@ -94,9 +98,17 @@ class Progress(keras.callbacks.Callback):
     def __exit__(self, *exception):
         self._bar.close()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begun = runtime.step_of(self.model.optimizer), time.monotonic()
+
     def on_train_batch_end(self, batch, logs=None):
-        if self._bar.update(runtime.step_of(self.model.optimizer) - self._bar.n):
-            self._bar.set_postfix(loss=f"{float(logs['loss']):.1f}", refresh=False)
+        done = runtime.step_of(self.model.optimizer) - self._bar.n
+        progress.show_terms(self._bar, logs)
+        self._bar.update(done)
+
+    def on_epoch_end(self, epoch, logs=None):
+        (first, start), now = self._begun, time.monotonic()
+        progress.say(self._bar, progress.epoch_line(self._bar.n, self._bar.total, self._bar.n - first, now - start, logs))
 
 
 class Scalars(keras.callbacks.Callback):
@@ -131,8 +143,8 @@ def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
     events = event_accumulator.EventAccumulator(str(logs), size_guidance={event_accumulator.TENSORS: 0}).Reload()
     found = {}
     for name in events.Tags()["tensors"]:
-        points = [e for e in events.Tensors(name) if not e.tensor_proto.string_val]
-        if points:
+        if events.SummaryMetadata(name).plugin_data.plugin_name == "scalars":
+            points = events.Tensors(name)
             found[name] = [e.step for e in points], [float(tf.make_ndarray(e.tensor_proto)) for e in points]
     return found
 

@@ -6,9 +6,6 @@ A run's folder is its flag file's path and its seed: `<root>/mnist_svhn_text/mmj
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -78,7 +75,7 @@ def state(job: Job) -> tuple[str, str]:
         judged = metrics is not None and metrics["step"] >= done
     except (UserError, OSError, KeyError, TypeError) as error:
         return DAMAGED, str(error) if isinstance(error, UserError) else f"its records lack something ({error!r})"
-    changed = differences(_with_length(config), _with_length(job.config))
+    changed = differences(with_length(config), with_length(job.config))
     if changed:
         return OTHER, "; ".join(changed)
     if done < planned:
@@ -86,7 +83,7 @@ def state(job: Job) -> tuple[str, str]:
     return (TAKEN, "") if judged else (JUDGE, "")
 
 
-def _with_length(config: Config) -> Config:
+def with_length(config: Config) -> Config:
     """What must be the same for a run to be the one asked for: what changes its numbers, how long it trains, and its seed."""
     lengths = {name: getattr(config.train, name) for name in ("steps", "epochs", "seed")}
     found = settings(config)
@@ -105,7 +102,7 @@ def carry_out(
     """Brings every run to where it is judged; one that fails does not keep the others.
 
     Args:
-      call: runs a script, see `script`.
+      call: runs a script, see `processes.Scripts`.
       say: is told what happens to each run.
       evaluate_flags: further flags of evaluate.py.
 
@@ -139,18 +136,6 @@ def _failed(job: Job, needs: str, call: Call, evaluate_flags: Sequence[str]) -> 
         if status:
             return f"{name} ended with {status}"
     return ""
-
-
-def script(scripts: Path) -> Call:
-    """What runs a script of that folder in a process of its own, showing what it says."""
-
-    def call(name: str, arguments: Sequence[str]) -> int:
-        root = str(scripts.parent)
-        # As where mmtf is not installed, in a checkout.
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
-        return subprocess.run([sys.executable, str(scripts / name), *arguments], env=environment, check=False).returncode
-
-    return call
 
 
 _SAYINGS = {

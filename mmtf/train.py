@@ -10,8 +10,9 @@ import keras
 import tensorflow as tf
 
 from mmtf import catalog, checks, judge, monitor, runtime
+from mmtf.board import histograms, hparams, profile, projector
 from mmtf.checkpoint import Checkpoints
-from mmtf.config import Config, TrainConfig
+from mmtf.config import Config, TrainConfig, profile_window
 from mmtf.data import pipeline, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
@@ -67,6 +68,7 @@ def train(
     first = checkpoints.restore() if resume and checkpoints.steps else 0
     if first >= steps:
         raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
+    profile.serve(config.train.profiler_port)
     run.begin(config, modalities, record.files(data), overwrite=overwrite)
     log.info(
         "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
@@ -133,17 +135,22 @@ def _fit(
 ) -> None:
     """Runs Keras' fit over whole epochs (a checkpoint ends each), then over the steps that are left."""
     budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
-    with monitor.Progress(first, steps) as progress:
+    traced = profile.Profile(run.logs, profile_window(config.train.profile_steps))
+    with monitor.Progress(first, steps) as progress, hparams.Session(run.logs, config) as session, traced:
         callbacks = [
             budget,
             monitor.StopWhenNotFinite(checkpoints),
             progress,
+            session,
+            traced,
             monitor.Warn(),
             monitor.Record(run, first),
             monitor.Scalars(run.logs),
             monitor.Save(checkpoints),
             monitor.Panels(run.logs, data, config.train.panels_every),
             monitor.Coherence(run.logs, data, config.train.coherence_every),
+            histograms.Histograms(run.logs, data, config.train.histograms_every, config.train.batch_size),
+            projector.Embeddings(run.logs, data, config.train.embeddings_every),
         ]
         whole, rest = divmod(steps - first, per_epoch)
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):

@@ -4,15 +4,11 @@ Every system is a flag file; all get as much time, at constant learning rates, i
 and was judged is taken as it is, so that a contest that was stopped goes on; one that was not is left alone, and named.
 """
 
-import concurrent.futures
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from absl import flags
 
-from mmtf import console
+from mmtf import console, processes
 from mmtf.errors import UserError
 from mmtf.report import tables
 from mmtf.rundir import RunDirectory, write_atomically
@@ -22,13 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS = flags.DEFINE_list("systems", None, "Flag files; by default all of configs/digits.")
 MAX_SECONDS = flags.DEFINE_float("max_seconds", 300.0, "Seconds of training that each system gets.", lower_bound=1)
 CLOCK = flags.DEFINE_enum("clock", "wall", ["wall", "cpu"], "Which seconds; cpu ones where other work shares the machine.")
-JOBS = flags.DEFINE_integer("jobs", 1, "Systems at once; with more than one each has one thread.", lower_bound=1)
+JOBS = flags.DEFINE_integer("jobs", 1, "Systems at once; several share the processors.", lower_bound=1)
 SEED = flags.DEFINE_integer("seed", 0, "Seed of all of them.", lower_bound=0)
 RUN_DIR = flags.DEFINE_string("run_dir", "runs/contest", "Directory of the runs.")
 TABLE = flags.DEFINE_string("table", "", "Markdown file for the table, which is printed too.")
 
 MOST_STEPS = 10_000_000
-ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def main(argv):
@@ -39,8 +34,8 @@ def main(argv):
         raise UserError(
             f"--systems wants flag files of different names that are there, not {', '.join(missing or map(str, files))}."
         )
-    with concurrent.futures.ThreadPoolExecutor(JOBS.value) as pool:
-        rows = list(pool.map(_compete, files))
+    scripts = processes.Scripts(ROOT / "scripts", JOBS.value)
+    rows = processes.in_turn(scripts, lambda file: _compete(file, scripts), files, JOBS.value)
     table = tables.contest_table({f.stem: row for f, row in zip(files, rows, strict=True) if row})
     lost = [f.stem for f, row in zip(files, rows, strict=True) if not row]
     table += f"\n\nNot to the end: {', '.join(lost)}." if lost else ""
@@ -49,27 +44,26 @@ def main(argv):
         write_atomically(Path(TABLE.value), (table + "\n").encode())
 
 
-def _compete(file: Path) -> dict | None:
+def _compete(file: Path, scripts: processes.Scripts) -> dict | None:
     """metrics.json of one system, trained and judged unless it is there; None if that failed, with the reason printed."""
     run = Path(RUN_DIR.value) / file.stem
     if not (run / "metrics.json").is_file():
         print(f"{file.stem}: training", flush=True)
         train = [f"--flagfile={file}", f"--max_seconds={MAX_SECONDS.value}", f"--clock={CLOCK.value}", f"--seed={SEED.value}"]
         train += [f"--steps={MOST_STEPS}", "--steps_per_epoch=50", "--learning_rate_schedule=constant", "--panels_every=0"]
-        if not (_call("train.py", run, train) and _call("evaluate.py", run, [])):
+        if not (_call(scripts, "train.py", run, train) and _call(scripts, "evaluate.py", run, [])):
             return None
     found = RunDirectory.open(run).read_json("metrics.json")
     print(f"{file.stem}: {found['training']['steps']} steps in {found['training']['seconds']:.0f} s", flush=True)
     return found
 
 
-def _call(script: str, run: Path, arguments: list[str]) -> bool:
-    environment = os.environ | (ONE_THREAD if JOBS.value > 1 else {})
-    command = [sys.executable, str(ROOT / "scripts" / script), f"--run_dir={run}", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        print(f"{run.name}: {script} ended with {done.returncode}: {done.stderr.strip().splitlines()[-1]}", flush=True)
-    return done.returncode == 0
+def _call(scripts: processes.Scripts, name: str, run: Path, arguments: list[str]) -> bool:
+    output = run.parent / "output" / f"{run.name}.txt"
+    status = scripts(name, [f"--run_dir={run}", *arguments], output)
+    if status:
+        print(f"{run.name}: {name} ended with {status}: {' '.join(processes.last_lines(output, 1))}", flush=True)
+    return status == 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from absl import flags
 
 from mmtf import console, rerun
 from mmtf.errors import UserError
+from mmtf.processes import Scripts
 from mmtf.report import formats, published, reproduce, runs
 from mmtf.report.protocols import PROTOCOLS
 from mmtf.rundir import write_atomically
@@ -57,7 +58,7 @@ def _run(table: published.Table) -> list[str]:
         raise UserError(f"--seeds wants numbers such as 0,1,2, not {','.join(SEEDS.value)!r}.")
     todo = rerun.jobs(table, Path(RUNS.value[0]), [int(s) for s in SEEDS.value], shlex.split(TRAIN_FLAGS.value), CONFIGS)
     return rerun.carry_out(
-        todo, rerun.script(ROOT / "scripts"), lambda text: print(text, flush=True), shlex.split(EVALUATE_FLAGS.value)
+        todo, Scripts(ROOT / "scripts"), lambda text: print(text, flush=True), shlex.split(EVALUATE_FLAGS.value)
     )
 
 

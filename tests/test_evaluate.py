@@ -9,6 +9,7 @@ import tensorflow as tf
 import toys
 
 from mmtf import catalog, evaluate, judge, monitor, train
+from mmtf.board import hparams, projector
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import digits, from_arrays, record
 from mmtf.data.dataset import Split
@@ -165,6 +166,10 @@ def test_metrics_have_every_subset_and_target(run, quick_classifiers):
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(drawn)
     assert f'value="{metrics["test_terms"]["loss"]!r}"' in page
+    shown = monitor.read_scalars(run.logs / hparams.FOLDER)
+    assert shown["test_terms/loss"] == ([2], [pytest.approx(metrics["test_terms"]["loss"], rel=1e-6)])
+    assert {"coherence/random", "probe/1 given"} <= set(shown)
+    assert (run.logs / projector.FOLDER / "shared.png").exists()
     assert evaluate.evaluate(run.path, HOW) == metrics
 
 

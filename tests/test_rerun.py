@@ -13,7 +13,7 @@ import absl.flags
 import pytest
 from judged import CONFIGS, config_of, judged, started, trained
 
-from mmtf import config, rerun
+from mmtf import config, processes, rerun
 from mmtf.errors import UserError
 from mmtf.report import published
 
@@ -247,7 +247,7 @@ def test_train_py_does_what_it_is_called_for(tmp_path, monkeypatch):
     write_svhn(tmp_path / "data")
     monkeypatch.setenv("MMTF_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    stands, call, table = Scripts(), rerun.script(ROOT / "scripts"), TABLE.only(["mmjsd_ms"])
+    stands, call, table = Scripts(), processes.Scripts(ROOT / "scripts"), TABLE.only(["mmjsd_ms"])
 
     def scripts(name, arguments):
         return call(name, arguments) if name == "train.py" else stands(name, arguments)

@@ -5,7 +5,7 @@ number of attributes, they are average precisions, their means over attributes (
 examples in question have is left out of them, and named beside them.
 """
 
-from mmtf.judge.codes import code_use
+from mmtf.judge.codes import code_use, kl_to_prior, moments, moments_graph
 from mmtf.judge.coherence import Coherence
 from mmtf.judge.correlation import correlations
 from mmtf.judge.features import Features, inception_network
@@ -44,8 +44,11 @@ __all__ = [
     "given_quality",
     "in_context",
     "inception_network",
+    "kl_to_prior",
     "latent_probes",
     "log_likelihoods",
+    "moments",
+    "moments_graph",
     "objective_terms",
     "prevalence",
     "reconstruction_errors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -21,8 +22,8 @@ def code_use(model, test: Split) -> dict[str, dict]:
 
     Divergences between Laplace posteriors are those of Gaussians of their means and variances; to the prior, their own.
     """
-    shared, private = _moments(model, test)
-    to_prior = latents.laplace_kl_to_prior if family_of(model.prior) is LAPLACE else latents.kl_to_prior
+    shared, private = moments(model, test)
+    to_prior = kl_to_prior(model)
     found = {"active_units": {}, "collapse": {}, "divergence_between": {}}
     for kind, codes in (("shared", shared), ("private", private)):
         for subset in whole_somewhere(codes, test):
@@ -50,6 +51,11 @@ def code_use(model, test: Split) -> dict[str, dict]:
     return {kind: part for kind, part in found.items() if part}
 
 
+def kl_to_prior(model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """The divergence of a model's posteriors from its prior, of means and standard deviations, per dimension."""
+    return latents.laplace_kl_to_prior if family_of(model.prior) is LAPLACE else latents.kl_to_prior
+
+
 def shared_moments(model, split: Split) -> dict[str, dict[str, np.ndarray]]:
     """Mean and standard deviation of q(c|x_j) in double precision, `[N, D]` each, by modality of the split."""
 
@@ -62,16 +68,25 @@ def shared_moments(model, split: Split) -> dict[str, dict[str, np.ndarray]]:
     return {n: {k: x.astype(np.float64) for k, x in found[n].items()} for n in split.pools}
 
 
-def _moments(model, test: Split) -> tuple[dict, dict]:
-    """Mean and standard deviation, `[N, D]` each: of q(c|X_K) by set, and of q(s_j|x_j)."""
+def moments(model, test: Split, graph: Callable | None = None) -> tuple[dict, dict]:
+    """Mean and standard deviation, `[N, D]` each: of q(c|X_K) by set, and of q(s_j|x_j), by `(j,)`.
+
+    Args: graph: what `moments_graph` returned for the model, where moments are asked for several times.
+    """
+    graph = graph or moments_graph(model)
+    return in_batches(test, lambda batch, number: graph(*batch))
+
+
+def moments_graph(model) -> Callable:
+    """What `moments` computes of a batch, as a graph."""
 
     @tf.function(reduce_retracing=True)
-    def moments(values, mask):
+    def both(values, mask):
         codes = model.encode(values, mask)
         shared = {k: (q.mean(), q.stddev()) for k, q in model.posteriors(values, mask).items()}
         return shared, {(n,): (q.mean(), q.stddev()) for n, q in codes.private.items()}
 
-    return in_batches(test, lambda batch, number: moments(*batch))
+    return both
 
 
 def _can_be_mismatched(test: Split) -> bool:

@@ -34,12 +34,13 @@ class Group:
     subtitles: Sequence[str] = ()
 
 
-def cells(values, what: str) -> list[Cell]:
+def cells(values, what: str, *, magnified: bool = True) -> list[Cell]:
     """Values of one modality as cells: texts as they are, images as magnified uint8 `[H, W, 3]`.
 
     Args:
       values: images `[N, H, W, C]` with C 1 or 3, uint8 or float (clipped to 0..1), or a list of N strings.
       what: how the error message calls them.
+      magnified: whether small images are magnified to about `SIDE`.
 
     Raises:
       ValueError: they are neither, there are none, or an image holds NaN or floats far beyond 0..1.
@@ -49,7 +50,8 @@ def cells(values, what: str) -> list[Cell]:
     images = np.asarray(values)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
         raise ValueError(f"{what}: wanted images [N, H, W, 1 or 3] or a list of str, but the shape is {images.shape}.")
-    return list(_magnified(_as_bytes(images, what)))
+    found = _as_bytes(images, what)
+    return list(_magnified(found) if magnified else np.broadcast_to(found, (*found.shape[:3], 3)))
 
 
 def _as_bytes(images: np.ndarray, what: str) -> np.ndarray:

@@ -75,7 +75,14 @@ def sweep_curves(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries
     Raises:
       ValueError: as `swept`.
     """
-    panels = swept(runs, parameter, entries)
+    return drawn(swept(runs, parameter, entries), parameter)
+
+
+def drawn(panels: Lines, parameter: str, names: Sequence[str] = ()) -> Figure:
+    """A panel for each of these, with a line and a legend entry for each of its lines, over the parameter.
+
+    Args: names: of the places 0, 1 and so on, where the parameter's values are no numbers.
+    """
     across = min(ACROSS, len(panels))
     down = math.ceil(len(panels) / across)
     figure = Figure(figsize=(3.6 * across, 3.1 * down), dpi=DPI, facecolor="white", layout="constrained")
@@ -93,7 +100,7 @@ def sweep_curves(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries
         places = sorted({x for line in lines.values() for x in line[0]})
         if parameter in BY_FACTORS and min(places) > 0:
             axes.set_xscale("log")
-        axes.set_xticks(places, [f"{x:g}" for x in places])
+        axes.set_xticks(places, [names[int(x)] if names else f"{x:g}" for x in places])
         axes.minorticks_off()
         axes.set_title(title, fontsize=FONT, parse_math=False)
         axes.set_xlabel(parameter, fontsize=FONT)
@@ -125,6 +132,21 @@ def swept(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Seque
     if not lines:
         raise ValueError(f"None of {', '.join(entries or SHOWN)} was measured in all {len(runs)} runs.")
     return lines
+
+
+def summary(metrics: Mapping) -> dict[str, float]:
+    """What a run came to in a few numbers: those that `sweep_curves` draws, such as `probe/2 given`, and the test loss.
+
+    Args: metrics: the content of metrics.json, or of the parts of it that were measured.
+    """
+    panels = _panels(metrics, ())
+    found = {
+        title if title.endswith(f"/{name}") else f"{title}/{name}": value
+        for title, lines in panels.items()
+        for name, value in lines.items()
+    }
+    loss = _number(metrics.get("test_terms", {}).get("loss"))
+    return found | ({} if loss is None else {"test_terms/loss": loss})
 
 
 def _check_alike(runs: Sequence[tuple[Config, Mapping]], parameter: str) -> None:

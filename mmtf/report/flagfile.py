@@ -21,7 +21,12 @@ def read(path: Path, further: Sequence[str] = ()) -> Config:
     """
     if not path.is_file():
         raise UserError(f"There is no flag file {path}.")
-    return config.from_flags(parsed([f"--flagfile={path}", *further], str(path)))
+    return config_of([f"--flagfile={path}", *further], str(path))
+
+
+def config_of(arguments: Sequence[str], where: str) -> Config:
+    """The config of flags of train.py. Raises UserError as `parsed`, or for a value that is refused."""
+    return config.from_flags(parsed(arguments, where))
 
 
 def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:

@@ -1,0 +1,131 @@
+"""Scripts in processes of their own: several at once, what they say in a file, and all of them ended when this one is."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+Item, Found = TypeVar("Item"), TypeVar("Found")
+
+# Seconds that an interrupted process has for ending by itself, such as for a checkpoint that it is writing.
+GRACE = 30.0
+STOPPED = -signal.SIGINT  # what a process that was not started any more is said to have ended with
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+
+
+class Scripts:
+    """Runs the scripts of a folder, such as train.py, in the Python that runs this one.
+
+    Args:
+      folder: theirs; mmtf is imported from beside it, as in a checkout where it is not installed.
+      jobs: how many are to run at once: each gets its share of the processors as threads.
+    """
+
+    def __init__(self, folder: Path, jobs: int = 1):
+        self._folder = folder
+        path = os.pathsep.join(filter(None, [str(folder.parent), os.environ.get("PYTHONPATH")]))
+        self._environment = os.environ | {"PYTHONPATH": path} | _threads(jobs)
+        self._running: set[subprocess.Popen] = set()
+        self._lock, self.stopped = threading.Lock(), False
+
+    def __call__(self, name: str, arguments: Sequence[str], output: Path | None = None) -> int:
+        """The exit status of a script. Args: output: what it says is added to this file; None shows it."""
+        if output is None:
+            return self._run(name, arguments, None)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with output.open("ab") as file:
+            return self._run(name, arguments, file)
+
+    def stop(self) -> None:
+        """Interrupts what runs, as Ctrl-C does; ends what goes on after that; and starts nothing any more."""
+        with self._lock:
+            self.stopped, running = True, list(self._running)
+        # What a shell started in the background is deaf to the first.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+            running = [process for process in running if process.poll() is None]
+            for process in running:
+                process.send_signal(number)
+            end = time.monotonic() + GRACE
+            while any(process.poll() is None for process in running) and time.monotonic() < end:
+                time.sleep(0.1)
+
+    def _run(self, name: str, arguments: Sequence[str], file) -> int:
+        command = [sys.executable, str(self._folder / name), *arguments]
+        with self._lock:
+            if self.stopped:
+                return STOPPED
+            # In a session of its own, so that Ctrl-C reaches it once, from `stop`.
+            process = subprocess.Popen(
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+            )
+            self._running.add(process)
+        try:
+            return process.wait()
+        except BaseException:
+            self.stop()
+            raise
+        finally:
+            self._running.discard(process)
+
+
+def in_turn(scripts: Scripts, work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> list[Found]:
+    """What `work` returns for each item, so many at once; interrupted, it stops the scripts that work started, and raises.
+
+    Raises:
+      KeyboardInterrupt: by Ctrl-C, or by a signal to end, as schedulers send it.
+    """
+    with _ends_as_interrupts(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(work, item) for item in items]
+        try:
+            concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_EXCEPTION)
+            failed = [future for future in waiting if future.done() and future.exception()]
+            return [future.result() for future in failed or waiting]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            scripts.stop()
+            raise
+
+
+def last_lines(file: Path, count: int = 3) -> list[str]:
+    """The last lines of a file that are not blank; none where it is not there."""
+    if not file.is_file():
+        return []
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line.rstrip() for line in lines if line.strip()][-count:]
+
+
+@contextmanager
+def _ends_as_interrupts() -> Iterator[None]:
+    """SIGTERM and SIGHUP as Ctrl-C, so that processes end with the one that started them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    # nohup has the second one ignored, which stays so.
+    caught = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in caught}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _threads(jobs: int) -> dict[str, str]:
+    """As many threads as each of several processes may have; one alone decides by itself."""
+    if jobs == 1:
+        return {}
+    each = max(1, len(os.sched_getaffinity(0)) // jobs) if hasattr(os, "sched_getaffinity") else 1
+    return dict.fromkeys(THREADS, str(each))

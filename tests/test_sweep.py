@@ -1,0 +1,298 @@
+"""A run for each combination; all that is wrong is found before the first; what is there is taken, the rest goes on."""
+
+import dataclasses
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmtf import processes, sweep, sweep_results
+from mmtf.config import Config
+from mmtf.errors import UserError
+from mmtf.modality import Modality
+from mmtf.rundir import RunDirectory
+
+ROOT = Path(__file__).parents[1]
+SHORT = ("--steps=20", "--batch_size=16")
+LIMIT = 240  # seconds for a script here
+
+
+class Scripts(processes.Scripts):
+    """Stands for the scripts: leaves what they would leave, but does not run; those in `fails` say why and end with 1."""
+
+    def __init__(self, *fails):
+        super().__init__(ROOT / "scripts")
+        self.calls, self._fails = [], fails
+
+    def __call__(self, name, arguments, output=None):
+        path = Path(next(a for a in arguments if a.startswith("--run_dir=")).removeprefix("--run_dir="))
+        self.calls.append((name, path.name, "--resume" in arguments))
+        if (name, path.name) in self._fails:
+            output.parent.mkdir(exist_ok=True)
+            output.write_text("reading\n\nerror: the disk is full\n")
+            return 1
+        if name == "train.py":
+            flags = [a for a in arguments if not a.startswith(("--run_dir", "--resume"))]
+            leave(path, sweep.flagfile.config_of(flags, "here"))
+        else:
+            steps = json.loads((path / "training.json").read_text())["steps"]
+            config = RunDirectory.open(path).config()
+            share = config.model.beta / 10 + config.train.seed / 100
+            metrics = {"step": steps, "probe": {"digit": share}, "test_terms": {"loss": -share}}
+            (path / "metrics.json").write_text(json.dumps(metrics))
+        return 0
+
+
+def leave(path, config, steps=None):
+    run = RunDirectory(path)
+    run.begin(config, [Modality("digit", (2,), "normal")], {})
+    run.write_json("data.json", {"examples": {"train": 320}})
+    steps = config.train.steps if steps is None else steps
+    run.write_json("training.json", {"steps": steps, "seconds": 2.0, "steps_per_second": steps / 2})
+
+
+def combinations(folder, *axes, base=SHORT):
+    return sweep.points(base, [sweep.axis(text) for text in axes], folder)
+
+
+def carried_out(folder, scripts, *axes, base=SHORT, jobs=1, evaluation=()):
+    todo, said = combinations(folder, *axes, base=base), []
+    found = sweep.Sweep.claim(folder, todo)
+    lost = sweep.carry_out(found, todo, scripts, jobs, evaluation, said.append)
+    return found, lost, said
+
+
+def test_the_grid_is_the_product_in_order_under_readable_names(tmp_path):
+    found = combinations(tmp_path, "beta=1,2.50", "seed=0,1,2")
+    assert [p.name for p in found] == [f"beta={b},seed={s}" for b in ("1", "2.5") for s in (0, 1, 2)]
+    assert [(p.job.config.model.beta, p.job.config.train.seed) for p in found] == [(b, s) for b in (1, 2.5) for s in range(3)]
+    assert all(p.job.config.train.steps == 20 for p in found)
+    assert found[5].values == {"beta": 2.5, "seed": 2}
+    assert found[5].job.path == tmp_path / "beta=2.5,seed=2"
+
+
+@pytest.mark.parametrize(
+    ("axis", "names"),
+    [
+        ("modalities=digit,word;digit", ["modalities=digit%2Cword", "modalities=digit"]),
+        ("learning_rate=1e-3,0.01", ["learning_rate=0.001", "learning_rate=0.01"]),
+        ("unpaired_pools=true,false", ["unpaired_pools=True", "unpaired_pools=False"]),
+        ("data_dir=/a/b,c", ["data_dir=%2Fa%2Fb", "data_dir=c"]),
+        ("private_weights=;word=2", ["private_weights=", "private_weights=word%3D2"]),
+    ],
+)
+def test_any_value_has_a_folder_of_its_own(tmp_path, axis, names):
+    assert [p.name for p in combinations(tmp_path, axis, base=(*SHORT, "--private_dim=2"))] == names
+
+
+def test_an_axis_overrides_the_flag_that_all_runs_have(tmp_path):
+    assert combinations(tmp_path, "beta=3,4", base=("--beta=7",))[0].job.config.model.beta == 3
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ([], "wants at least one --sweep"),
+        (["beta"], "wants a flag and its values"),
+        (["beta="], "wants a flag and its values"),
+        (["=1"], "wants a flag and its values"),
+        (["beta=1,,2"], "has an empty value"),
+        (["bata=1,2"], "Unknown command line flag 'bata'"),
+        (["beta=1,x"], "--sweep='beta=1,x': flag --beta=x"),
+        (["beta=5,1,5.0"], "has the value 5.0 twice"),
+        (["beta=1,2", "beta=3"], "--sweep names beta twice"),
+        (["flagfile=a,b"], "--flagfile is no setting of a run"),
+        (
+            ["beta=-1,2", "seed=0,1"],
+            "2 of 4 combinations cannot be trained; nothing was started.\nbeta=-1,seed=0: --beta",
+        ),
+        (["model=mmjsd,mvae", "prior_weight=0.3"], "model=mvae,prior_weight=0.3: --prior_weight does nothing for --model=mvae"),
+        (["epochs=1,2,50"], "2 of 3 combinations"),
+        (["seed=" + ",".join(str(-n) for n in range(1, 9))], "and 3 more"),
+        ([f"private_weights={';'.join('x' * n for n in (250, 251))}"], "too long for the name of a folder"),
+    ],
+)
+def test_mistakes_are_found_before_anything_starts(tmp_path, axes, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        combinations(tmp_path / "new", *axes)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_all_are_trained_and_judged_and_left_alone_the_next_time(tmp_path, jobs):
+    scripts = Scripts()
+    found, lost, _ = carried_out(tmp_path, scripts, "beta=1,2", "seed=0,1", jobs=jobs)
+    assert lost == []
+    names = [f"beta={b},seed={s}" for b in (1, 2) for s in (0, 1)]
+    assert sorted(scripts.calls) == sorted((script, name, False) for name in names for script in ("train.py", "evaluate.py"))
+    assert {name: run["status"] for name, run in found.runs.items()} == dict.fromkeys(names, sweep.JUDGED)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.json") if path.name != sweep.FILE}
+    again = Scripts()
+    _, lost, said = carried_out(tmp_path, again, "beta=1,2", "seed=0,1", jobs=jobs)
+    assert (again.calls, lost) == ([], [])
+    assert len([line for line in said if line.endswith("as it is")]) == 4
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*.json") if path.name != sweep.FILE}
+
+
+def test_it_goes_on_where_it_was_and_with_further_values(tmp_path):
+    carried_out(tmp_path, Scripts(), "beta=1,2", evaluation=None)
+    leave(tmp_path / "beta=2", combinations(tmp_path, "beta=2")[0].job.config, steps=10)
+    scripts = Scripts()
+    assert carried_out(tmp_path, scripts, "beta=1,2,3")[1] == []
+    assert scripts.calls == [
+        ("evaluate.py", "beta=1", False),
+        ("train.py", "beta=2", True),
+        ("evaluate.py", "beta=2", False),
+        ("train.py", "beta=3", False),
+        ("evaluate.py", "beta=3", False),
+    ]
+    # Judged otherwise, they are judged again, and not trained.
+    otherwise = Scripts()
+    found, _, _ = carried_out(tmp_path, otherwise, "beta=3", evaluation=["--parts=probe"])
+    assert otherwise.calls == [("evaluate.py", "beta=3", False)]
+    assert list(found.runs) == ["beta=1", "beta=2", "beta=3"]
+
+
+def test_a_run_that_ended_by_its_time_is_not_resumed(tmp_path):
+    """It has fewer steps than its flags ask for, and train.py ended it."""
+
+    class Timed(Scripts):
+        def __call__(self, name, arguments, output=None):
+            status = super().__call__(name, arguments, output)
+            if name == "train.py":
+                path = Path(next(a for a in arguments if a.startswith("--run_dir=")).removeprefix("--run_dir="))
+                leave(path, RunDirectory.open(path).config(), steps=7)
+            return status
+
+    base = (*SHORT, "--max_seconds=1")
+    carried_out(tmp_path, Timed(), "beta=1,2", base=base)
+    again = Scripts()
+    assert carried_out(tmp_path, again, "beta=1,2", base=base)[1] == []
+    assert again.calls == []
+
+
+def test_a_run_that_fails_is_reported_with_what_it_said_and_tried_again(tmp_path):
+    fails = ("train.py", "beta=1"), ("evaluate.py", "beta=2")
+    found, lost, _ = carried_out(tmp_path, Scripts(*fails), "beta=1,2,3")
+    assert [sentence.split(";")[0] for sentence in lost] == [
+        "beta=1: train.py ended with 1",
+        "beta=2: evaluate.py ended with 1",
+    ]
+    assert all(sentence.endswith("    reading\n    error: the disk is full") for sentence in lost)
+    assert [run["status"] for run in found.runs.values()] == [sweep.FAILED, sweep.FAILED, sweep.JUDGED]
+    again = Scripts()
+    found, lost, _ = carried_out(tmp_path, again, "beta=1,2,3")
+    assert lost == []
+    assert [call[:2] for call in again.calls] == [("train.py", "beta=1"), ("evaluate.py", "beta=1"), ("evaluate.py", "beta=2")]
+    assert {run["status"] for run in found.runs.values()} == {sweep.JUDGED}
+
+
+def test_a_run_of_other_settings_and_a_damaged_one_are_left_alone(tmp_path):
+    carried_out(tmp_path, Scripts(), "beta=1,2")
+    (tmp_path / "beta=1/config.json").write_text("{")
+    changed = dataclasses.replace(RunDirectory.open(tmp_path / "beta=2").config().model, shared_dim=3)
+    RunDirectory(tmp_path / "beta=2").write_json("config.json", Config(model=changed).to_json())
+    scripts = Scripts()
+    _, lost, _ = carried_out(tmp_path, scripts, "beta=1,2")
+    assert scripts.calls == []
+    assert "beta=1 was left alone, damaged" in lost[0]
+    assert "beta=2 was left alone, made with other settings: --shared_dim was 3 and is 20" in lost[1]
+
+
+def test_the_folder_of_another_sweep_or_of_something_else_is_refused(tmp_path):
+    carried_out(tmp_path / "sweep", Scripts(), "beta=1,2", "seed=0,1")
+    for axes, base, message in [
+        (("beta=1,2",), SHORT, "it was over beta, seed and is over beta"),
+        (("seed=0,1", "beta=1,2"), SHORT, "it was over beta, seed and is over seed, beta"),
+        (("beta=1,2", "seed=0,1"), (*SHORT, "--shared_dim=5"), "--shared_dim was 20 and is 5"),
+        (("beta=1,2", "seed=0,1"), ("--steps=30", "--batch_size=16"), "--steps was 20 and is 30"),
+    ]:
+        with pytest.raises(UserError, match=message):
+            sweep.Sweep.claim(tmp_path / "sweep", combinations(tmp_path / "sweep", *axes, base=base))
+    # What changes no number may change.
+    todo = combinations(tmp_path / "sweep", "beta=1", "seed=0", base=(*SHORT, "--panels_every=0"))
+    assert len(sweep.Sweep.claim(tmp_path / "sweep", todo).runs) == 4
+    (tmp_path / "sweep" / sweep.FILE).write_text("{}")
+    with pytest.raises(UserError, match=r"sweep.json is damaged"):
+        sweep.Sweep.claim(tmp_path / "sweep", todo)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UserError, match="holds other files and no sweep"):
+        sweep.Sweep.claim(tmp_path, todo)
+
+
+def test_two_calls_at_once_are_refused(tmp_path):
+    found = sweep.Sweep.claim(tmp_path / "sweep", combinations(tmp_path / "sweep", "beta=1,2"))
+    with found.locked(), pytest.raises(UserError, match="Another call is at work"), found.locked():
+        pass
+    with found.locked():
+        pass
+
+
+def test_tables_and_a_picture_tell_of_all_runs(tmp_path):
+    found, _, _ = carried_out(tmp_path, Scripts(), "beta=2,1", "seed=0,1")
+    table = sweep_results.write(found)
+    # The probe is beta / 10 + seed / 100, whose mean and sample deviation over seeds 0 and 1 are these.
+    row = next(line for line in table.splitlines() if line.startswith("| 1.0 "))
+    assert [cell.strip() for cell in row.split("|")][2:4] == ["2", "0.105 ± 0.007"]
+    assert (tmp_path / "table.md").read_text() == f"{table}\n"
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    assert lines[0] == "beta,seed,probe/digit,test_terms/loss,training/steps,training/seconds"
+    assert [line.split(",")[:2] for line in lines[1:]] == [["1.0", "0"], ["1.0", "1"], ["2.0", "0"], ["2.0", "1"]]
+    assert float(lines[4].split(",")[2]) == pytest.approx(0.21)
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def script(*arguments, cwd, limit=LIMIT):
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(ROOT / "scripts/sweep.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=limit)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--sweep=beta=1,2", "--parts=probe"], "--parts=probe does nothing without --evaluate"),
+    (["--sweep=model=mmjsd,mmjds"], "Unknown --model='mmjds'"),
+    (["--sweep=beta=1,2", "--evaluate", "--parts=prob"], "--parts names 'prob'"),
+    (["--sweep=beta=1,2", "beta=3"], "is not a flag"),
+])  # fmt: skip
+def test_mistakes_get_a_sentence(tmp_path, arguments, message):
+    done = script("--sweep_dir=new", *arguments, cwd=tmp_path)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert message in done.stderr
+
+
+def documented():
+    """The arguments of every command in the documentation."""
+    text = (ROOT / "docs/sweeps.md").read_text().replace("\\\n", " ")
+    return [shlex.split(line)[2:] for line in re.findall(r"^    python scripts/sweep.py.*", text, re.M)]
+
+
+def test_the_documentation_s_commands_say_what_they_would_do(tmp_path):
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    assert len(documented()) >= 3
+    for arguments in documented():
+        done = script(*arguments, "--dry_run", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count(": training") >= 2
+    assert [path.name for path in tmp_path.iterdir()] == ["configs"]
+
+
+def test_the_script_trains_goes_on_and_reports(tmp_path):
+    """Two runs of two steps, one of which cannot be trained on so few examples; then a longer list."""
+    short = ["--steps=2", "--pairings=1", "--panels_every=0", "--private_dim=2", "--sweep_dir=out"]
+    done = script(*short, "--sweep=batch_size=16,2000", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Not to the end:\nbatch_size=2000: train.py ended with 2" in done.stderr
+    assert "error: --batch_size=2000 is more than the 1400 training examples" in done.stderr
+    assert re.search(r"^\| 16 +\|", done.stdout, re.M)
+    before = (tmp_path / "out/batch_size=16/training.json").stat().st_mtime_ns
+    again = script(*short, "--sweep=batch_size=16", cwd=tmp_path)
+    assert (again.returncode, "batch_size=16: as it is" in again.stdout) == (0, True)
+    assert (tmp_path / "out/batch_size=16/training.json").stat().st_mtime_ns == before
+    header, row = (tmp_path / "out/table.csv").read_text().splitlines()
+    assert {"training/loss", "divergence", "log_likelihood/word", "training/steps"} <= set(header.split(","))
+    assert row.startswith("16,")
