@@ -23,8 +23,11 @@ log = logging.getLogger(__name__)
 EXTRA = "assets.extra"
 
 
-def export(run_dir: str | Path, export_dir: str | Path) -> Path:
-    """Writes the newest checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
+def export(run_dir: str | Path, export_dir: str | Path, checkpoint: str = "latest") -> Path:
+    """Writes a checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
+
+    Args:
+      checkpoint: `latest`, `best` or a step; see `Checkpoints.restore`.
 
     Returns:
       The directory of the SavedModel, such as `saved_models/digits/1`; `signatures` says what it can do.
@@ -33,7 +36,7 @@ def export(run_dir: str | Path, export_dir: str | Path) -> Path:
       UserError: there is no run or no checkpoint, or `export_dir` cannot be written to. Versions already there are kept.
     """
     run = RunDirectory.open(run_dir)
-    model, step = load_model(run)
+    model, step = load_model(run, checkpoint)
     export_dir = Path(export_dir)
     try:
         export_dir.mkdir(parents=True, exist_ok=True)

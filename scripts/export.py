@@ -6,6 +6,7 @@ from mmtf import console
 
 RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.", required=True)
 EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Directory that gets the next version of the model.", required=True)
+CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "latest, best (of --validation_examples), or a step.")
 
 
 def main(argv):
@@ -13,7 +14,7 @@ def main(argv):
     console.load_tensorflow()
     from mmtf.export import export
 
-    path = export(RUN_DIR.value, EXPORT_DIR.value)
+    path = export(RUN_DIR.value, EXPORT_DIR.value, CHECKPOINT.value)
     print(f"Exported to {path}. Look at it: saved_model_cli show --dir {path} --tag_set serve")
 
 
