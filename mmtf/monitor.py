@@ -102,7 +102,7 @@ class Scalars(keras.callbacks.Callback):
     def __init__(self, logs: Path):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(logs))
-        self._last = 0
+        self._last = self._written = 0
 
     def on_train_begin(self, logs=None):
         self._last = runtime.step_of(self.model.optimizer)
@@ -117,6 +117,9 @@ class Scalars(keras.callbacks.Callback):
         self._write(runtime.step_of(self.model.optimizer), logs)
 
     def _write(self, step: int, terms) -> None:
+        if step == self._written:
+            return  # the end of an epoch may be one of the steps between
+        self._written = step
         with self._writer.as_default(step=step):
             for name, value in terms.items():
                 tf.summary.scalar(name, value)
