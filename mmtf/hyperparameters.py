@@ -229,6 +229,7 @@ class TrainConfig:
         "VAEs: training examples that are held out; their loss at the end of each epoch tells which checkpoint is the best. "
         "0 for none.",
         low=0,
+        models=VAES,
     )
     deterministic: bool = option(
         False,

@@ -183,7 +183,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_the_whole_one(tmp_path, fo
     """`kill -9` at random moments of two sessions, and a fresh process each time."""
     given = ["--kills=2", "--seed=3", f"--work_dir={tmp_path / 'kills'}", "--", *flags_of(folder, 400)]
     command, environment = script("kill_test.py", *given)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "After 2 kills: all weights, optimizer states and scalars equal, bit for bit." in done.stdout
 
