@@ -222,6 +222,11 @@ def _check_game(config: Config) -> None:
     model = config.model
     if config.train.microbatch:
         raise UserError(f"--microbatch does nothing for --model={model.model}, which is a game; remove it.")
+    if config.train.validation_examples:
+        raise UserError(
+            f"--validation_examples does nothing for --model={model.model}: in a game a player's loss is low where the other "
+            "is weak, and tells no checkpoint from another. Remove it; --coherence_every measures what a game has learned."
+        )
     if not model.private_dim:
         raise UserError(f"--model={model.model} needs a private code for each modality; set --private_dim, such as 10.")
     if config.train.batch_size < 2:

@@ -28,9 +28,14 @@ PLACES = ("data_dir", "cache_dir", "protocol", "parts")
 
 
 def evaluate(
-    run_dir: str | Path, config: EvaluateConfig | None = None, *, data: MultimodalData | None = None, again: bool = False
+    run_dir: str | Path,
+    config: EvaluateConfig | None = None,
+    *,
+    data: MultimodalData | None = None,
+    again: bool = False,
+    checkpoint: str = "latest",
 ) -> dict:
-    """Judges the newest checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
+    """Judges a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
 
     metrics.json is written after each part. A judgement that was stopped, or that was asked for other parts, goes on; with
     other settings, or after more training, the old file is kept under another name.
@@ -38,6 +43,7 @@ def evaluate(
     Args:
       data: what the run was trained on, where it was not loaded from the config's data set.
       again: measure the parts asked for once more, those that are there too; the old file is kept under another name.
+      checkpoint: `latest`, `best` or a step; see `Checkpoints.restore`.
 
     Returns:
       The content of metrics.json; `docs/metrics.md` says what each entry is.
@@ -51,7 +57,7 @@ def evaluate(
     run = RunDirectory.open(run_dir)
     run.check_writable()
     trained = run.read_json("training.json")
-    model, step = load_model(run)
+    model, step = load_model(run, checkpoint)
     experiment = run.config()
     if data is None:
         data = catalog.load_data(dataclasses.replace(experiment.data, data_dir=config.data_dir or experiment.data.data_dir))
@@ -172,10 +178,10 @@ def part_names(config: EvaluateConfig, parts: Iterable[str] | None = None) -> li
     return [name for name in parts if name in names]
 
 
-def load_model(run: RunDirectory):
-    """The model of a run with the weights of its newest checkpoint, and that checkpoint's step."""
+def load_model(run: RunDirectory, checkpoint: str = "latest"):
+    """The model of a run with the weights of its newest checkpoint, the best one or that of a step; and the step."""
     model = catalog.build_model(run.config(), run.modalities())
-    step = Checkpoints(run.checkpoints, model.named_weights()).restore(partial=True)
+    step = Checkpoints(run.checkpoints, model.named_weights()).restore(partial=True, which=checkpoint)
     return model, step
 
 

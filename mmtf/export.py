@@ -28,12 +28,13 @@ EXTRA = "assets.extra"
 LITE = "tflite"
 
 
-def export(run_dir: str | Path, export_dir: str | Path, *, tflite: bool = False) -> Path:
-    """Writes the newest checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
+def export(run_dir: str | Path, export_dir: str | Path, checkpoint: str = "latest", *, tflite: bool = False) -> Path:
+    """Writes a checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
 
     Beside the graph, in `assets.extra`: the model's card, its configuration, and requests by which a server warms up.
 
     Args:
+      checkpoint: `latest`, `best` or a step; see `Checkpoints.restore`.
       tflite: also write TensorFlow Lite files of the encoders and decoders.
 
     Returns:
@@ -44,7 +45,7 @@ def export(run_dir: str | Path, export_dir: str | Path, *, tflite: bool = False)
         TensorFlow Lite. Versions already there are kept.
     """
     run = RunDirectory.open(run_dir)
-    model, step = load_model(run)
+    model, step = load_model(run, checkpoint)
     export_dir = Path(export_dir)
     try:
         export_dir.mkdir(parents=True, exist_ok=True)

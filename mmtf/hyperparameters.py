@@ -203,7 +203,9 @@ class TrainConfig:
     clock: str = option(
         "wall", "What --max_seconds counts: wall time, or cpu time of the process.", choices=("wall", "cpu"), may_change=True
     )
-    steps_per_epoch: int = option(0, "Steps between checkpoints; 0 for one pass over the examples, but at least 100.", low=0)
+    steps_per_epoch: int = option(
+        0, "Steps of an epoch, which a checkpoint ends; 0 for one pass over the examples, but at least 100.", low=0
+    )
     precision: str = option(
         "float32",
         "Numbers that networks compute with in training: bfloat16 is faster where the processor multiplies it, and has 8 bits "
@@ -235,7 +237,28 @@ class TrainConfig:
     profiler_port: int = option(
         0, "Port at which a profile can be asked for while training goes on; 0 for none.", low=0, high=65535, may_change=True
     )
-    keep_checkpoints: int = option(3, "How many of the latest checkpoints are kept.", low=1, may_change=True)
+    checkpoint_every: int = option(
+        0,
+        "Steps between checkpoints, beside the one that ends each epoch, at the next end of an execution; 0 for none between.",
+        low=0,
+        may_change=True,
+    )
+    checkpoint_minutes: float = option(0.0, "The same by the clock: minutes since the last checkpoint.", low=0, may_change=True)
+    keep_checkpoints: int = option(
+        3, "How many of the latest checkpoints are kept, beside the best one.", low=1, may_change=True
+    )
+    validation_examples: int = option(
+        0,
+        "VAEs: training examples that are held out; their loss at the end of each epoch tells which checkpoint is the best. "
+        "0 for none.",
+        low=0,
+        models=VAES,
+    )
+    deterministic: bool = option(
+        False,
+        "Promise the same bits again, also of a run that was killed and resumed, on the same software and hardware: takes "
+        "deterministic kernels, and does without XLA and without rearranged sums.",
+    )
     steps_per_execution: int = option(10, "Steps per call into TensorFlow's runtime.", low=1, may_change=True)
     strategy: str = option(
         "auto", "Devices: one, mirrored (all), or auto.", choices=("auto", "one", "mirrored"), may_change=True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
 import time
 from pathlib import Path
 
@@ -12,14 +11,12 @@ import keras
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-import mmtf
 from mmtf import judge, pictures, progress, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.report import figures
-from mmtf.rundir import RunDirectory
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +43,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         names = ", ".join(name for name, at in broken.items() if at == step)
         raise NotFiniteError(f"At step {step} these terms became NaN or infinite: {names}. {self._advice()}")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def check_weights(self) -> None:
         """The last update's terms were finite, but it may have broken the weights: look before they are saved."""
         broken = [n for n, v in self.model.named_weights().items() if not tf.reduce_all(tf.math.is_finite(v.value))]
         if broken:
@@ -117,7 +114,10 @@ class Scalars(keras.callbacks.Callback):
     def __init__(self, logs: Path):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(logs))
-        self._last = 0
+        self._last = self._written = 0
+
+    def on_train_begin(self, logs=None):
+        self._last = runtime.step_of(self.model.optimizer)
 
     def on_train_batch_end(self, batch, logs=None):
         step = runtime.step_of(self.model.optimizer)
@@ -127,15 +127,19 @@ class Scalars(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._write(runtime.step_of(self.model.optimizer), logs)
-        self._writer.flush()
 
     def _write(self, step: int, terms) -> None:
+        if step == self._written:
+            return  # the end of an epoch may be one of the steps between
+        self._written = step
         with self._writer.as_default(step=step):
             for name, value in terms.items():
                 tf.summary.scalar(name, value)
             for name, value in self.model.schedule(step).items():
                 tf.summary.scalar(f"schedule/{name}", value)
             tf.summary.scalar("schedule/learning_rate", self.model.optimizer.learning_rate)
+        # A checkpoint may follow; what is not on the disk then would be missing after a kill.
+        self._writer.flush()
 
 
 def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
@@ -156,11 +160,9 @@ class Panels(keras.callbacks.Callback):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".panels")
         self._data, self._every = data, every
-        self._epochs = 0
 
     def on_epoch_end(self, epoch, logs=None):
-        self._epochs += 1
-        if self._every and self._epochs % self._every == 0:
+        if self._every and (epoch + 1) % self._every == 0:
             with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
                 for name, figure in pictures.of_model(self.model, self._data.test, self._data.show).items():
                     tf.summary.image(name, figures.to_image(figure)[None])
@@ -175,8 +177,7 @@ class Coherence(keras.callbacks.Callback):
         if every and judge.score_name(data) is None:
             raise UserError(f"--coherence_every does nothing for --dataset={data.name}, which has no labels; remove it.")
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".coherence")
-        self._every, self._epochs = every, 0
-        self._data, self._judge = data, None
+        self._every, self._data, self._judge = every, data, None
 
     def on_train_begin(self, logs=None):
         if self._every and self._judge is None:
@@ -185,39 +186,13 @@ class Coherence(keras.callbacks.Callback):
             self._judge = judge.Coherence(self.model, self._data.test.first(COHERENCE_EXAMPLES), classifiers, how)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._epochs += 1
-        if self._every and self._epochs % self._every == 0:
+        if self._every and (epoch + 1) % self._every == 0:
             found = self._judge.measure()
             with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
                 for kind, shares in found.items():
                     for name, share in shares.items():
                         tf.summary.scalar(f"{kind}/{name}", share)
             self._writer.flush()
-
-
-class Record(keras.callbacks.Callback):
-    """training.json at the end of every epoch: steps and seconds of all sessions of a run, and what it ran on.
-
-    The seconds are those of training and feeding, without checkpoints, pictures and measurements.
-    """
-
-    def __init__(self, run: RunDirectory, first: int):
-        super().__init__()
-        self._run = run
-        # A run that was continued adds to the time it had when its checkpoint was written.
-        self._seconds = run.read_json("training.json")["seconds"] if first else 0.0
-        self._start = 0.0
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._start = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._seconds += time.monotonic() - self._start
-        step = runtime.step_of(self.model.optimizer)
-        record = {"steps": step, "seconds": round(self._seconds, 2), "steps_per_second": round(step / self._seconds, 3)}
-        software = {"mmtf": mmtf.__version__, "tensorflow": tf.__version__, "keras": keras.__version__}
-        hardware = {"machine": platform.machine(), "devices": [d.device_type for d in tf.config.list_logical_devices()]}
-        self._run.write_json("training.json", record | {"platform": software | hardware})
 
 
 class Budget(keras.callbacks.Callback):
@@ -243,14 +218,3 @@ class Budget(keras.callbacks.Callback):
         self._left -= self._clock() - self._start
         if self._left <= 0.0:
             self.spent = self.model.stop_training = True
-
-
-class Save(keras.callbacks.Callback):
-    """A checkpoint at the end of every epoch, after the record: one without a record could not be resumed."""
-
-    def __init__(self, checkpoints: Checkpoints):
-        super().__init__()
-        self._checkpoints = checkpoints
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._checkpoints.save(runtime.step_of(self.model.optimizer))

@@ -19,19 +19,21 @@ from pathlib import Path
 
 from mmtf.config import Config, differences
 from mmtf.errors import UserError
+from mmtf.lock import NAME as LOCK
 from mmtf.modality import Modality
 
+# Written before config.json, which makes a run of a directory.
+BEGINNING = ("modalities.json", "data.json", "pairing.npz")
+# In the order in which they are removed: what a kill leaves of it is a run that can be overwritten.
 PARTS = (
-    "config.json",
-    "modalities.json",
-    "data.json",
-    "pairing.npz",
+    "checkpoints",
     "training.json",
     "metrics.json",
-    "checkpoints",
     "logs",
     "figures",
     "report.html",
+    *BEGINNING,
+    "config.json",
 )
 
 
@@ -47,12 +49,13 @@ class RunDirectory:
 
         Raises:
           UserError: it already holds a run (and neither resume nor overwrite is asked for), holds other files, cannot be
-            written to, or is to be resumed with another config or without a run in it.
+            written to, or is to be resumed with another config. Without a run in it there is nothing to resume, and one
+            may start.
         """
         run = cls(Path(path))
         if resume and overwrite:
             raise UserError("--resume and --overwrite contradict one another; give one of them.")
-        if resume:
+        if resume and run.begun:
             run._check_same(config)
         else:
             run._check_free(overwrite)
@@ -62,7 +65,7 @@ class RunDirectory:
     def begin(
         self, config: Config, modalities: Sequence[Modality], files: Mapping[str, bytes], *, overwrite: bool = False
     ) -> None:
-        """Writes what the run is about to train; with overwrite, after removing the run that was here.
+        """Writes what the run is about to train; with overwrite, after removing the run that was here, or what began to be one.
 
         Args:
           files: content by name, of what the run is trained on.
@@ -83,7 +86,7 @@ class RunDirectory:
           UserError: there is none.
         """
         run = cls(Path(path))
-        if not run._holds_a_run():
+        if not run.begun:
             raise UserError(f"{path} holds no run (no config.json in it); train one with scripts/train.py --run_dir={path}.")
         return run
 
@@ -131,12 +134,12 @@ class RunDirectory:
         """Writes to a temporary name and renames, so that the file is whole at every moment."""
         write_atomically(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
 
-    def _holds_a_run(self) -> bool:
+    @property
+    def begun(self) -> bool:
+        """Whether there is a run, if only its beginning."""
         return (self.path / "config.json").is_file()
 
     def _check_same(self, config: Config) -> None:
-        if not self._holds_a_run():
-            raise UserError(f"--resume: {self.path} holds no run yet; leave --resume out to start one.")
         changed = differences(self.config(), config, lambda field: not field.metadata["may_change"])
         if config.train.learning_rate_schedule == "cosine":
             # The rate is a function of the step and of the last step: another length would be another run.
@@ -147,14 +150,14 @@ class RunDirectory:
             )
 
     def _check_free(self, overwrite: bool) -> None:
-        if self._holds_a_run() and not overwrite:
+        if self.begun and not overwrite:
             raise UserError(
                 f"{self.path} already holds a run; continue it with --resume, replace it with --overwrite, or name "
                 "another --run_dir."
             )
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"--run_dir={self.path} is a file; name a directory.")
-        if self.path.is_dir() and not self._holds_a_run() and any(self.path.iterdir()):
+        if self.path.is_dir() and not self.begun and not all(_is_beginning(path.name) for path in self.path.iterdir()):
             raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
 
     def check_writable(self) -> None:
@@ -162,7 +165,7 @@ class RunDirectory:
         new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.path) as probe:
+            with tempfile.NamedTemporaryFile(dir=self.path, prefix=f"{LOCK}.") as probe:
                 probe.write(b"0" * 4096)
                 probe.flush()
             if new:
@@ -178,6 +181,13 @@ class RunDirectory:
         for part in (*PARTS, *kept):
             target = self.path / part
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            for unfinished in self.path.glob(f".{part}.*"):
+                unfinished.unlink()
+
+
+def _is_beginning(name: str) -> bool:
+    """Whether a file is one that a run which was killed before it began may have left."""
+    return name in BEGINNING or name.startswith((LOCK, *(f".{part}." for part in (*BEGINNING, "config.json"))))
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
+import platform
 import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import keras
 import tensorflow as tf
+
+import mmtf
 
 # The largest float32 stratum handed out; (n - 1 + u) / n can round to 1, which no distribution function inverts.
 LARGEST_STRATUM = 1.0 - 2.0**-22
@@ -147,6 +152,42 @@ def leave_sums_as_they_are() -> None:
     resumed run differs in the last digit; and it has taken terms that are broadcast for terms of the others' shape.
     """
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+
+
+def be_deterministic() -> None:
+    """Has TensorFlow take kernels that give the same bits again, and build the same graph again, for this process.
+
+    It disables XLA without a word, and refuses random numbers without a seed.
+    """
+    tf.config.experimental.enable_op_determinism()
+    leave_sums_as_they_are()
+
+
+def platform_of(strategy: tf.distribute.Strategy) -> dict[str, str | int | list[str]]:
+    """What the bits of a result depend on beside seed and settings: versions of the software, and the hardware."""
+    details = [tf.config.experimental.get_device_details(d) for d in tf.config.list_physical_devices("GPU")]
+    return {
+        "mmtf": mmtf.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "machine": platform.machine(),
+        "processor": _processor(),
+        # So many threads share the work of one operation.
+        "cores": tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0)),
+        "devices": [d.device_type for d in tf.config.list_logical_devices()],
+        "accelerators": [found.get("device_name", "unknown") for found in details],
+        "replicas": strategy.num_replicas_in_sync,
+    }
+
+
+def _processor() -> str:
+    """Its name as Linux has it; elsewhere as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:

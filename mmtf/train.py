@@ -9,14 +9,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, checks, judge, monitor, runtime
+from mmtf import catalog, checks, events, judge, monitor, runtime, saving
 from mmtf.board import histograms, hparams, profile, projector
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, TrainConfig, profile_window
-from mmtf.data import pipeline, record
-from mmtf.data.dataset import MultimodalData
+from mmtf.data import holdout, pipeline, record
+from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
+from mmtf.lock import locked
 from mmtf.rundir import RunDirectory
+from mmtf.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +39,33 @@ def train(
       run_dir: a new directory; see `RunDirectory.claim` for when an old one is accepted.
       data: in place of what the config's data set would load, such as what `mmtf.data.from_arrays` returned; its networks
         are those of the config's data set.
-      resume: continue from the newest checkpoint, exactly as if there had been no interruption.
+      resume: continue from the newest checkpoint, exactly as if there had been no interruption; from the start where there is
+        none yet.
 
     Raises:
-      UserError: the config, the directory or the data cannot be used; nothing was trained, nothing was lost.
+      UserError: the config, the directory or the data cannot be used, or another process trains in the directory; nothing was
+        trained, nothing was lost.
       monitor.NotFiniteError: a term became NaN or infinite; the last good checkpoint is kept.
+      saving.Stopped: SIGTERM or Ctrl-C asked for an end; a checkpoint of what was done is kept.
     """
     catalog.check_names(config)
+    with locked(Path(run_dir)):
+        return _train(config, run_dir, data, resume, overwrite)
+
+
+def _train(config: Config, run_dir: str | Path, data: MultimodalData | None, resume: bool, overwrite: bool) -> RunDirectory:
     run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
+    if resume and not run.begun:
+        log.info("--resume: %s holds no run yet; one starts there.", run.path)
+        resume = False
     data = data or catalog.load_data(config.data)
     if config.train.coherence_every and judge.score_name(data) is None:
         raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
     if resume:
         data = record.restored(run, data)
+    whole, validation = data, None
+    if config.train.validation_examples:
+        data, validation = holdout.held_out(data, config.train.validation_examples, config.data.data_seed)
     turns = catalog.model_class(config.model.model).turns
     steps, per_epoch = plan(config.train, _usable(data, turns), turns)
     modalities = catalog.configure(data.modalities, config.model)
@@ -57,6 +73,8 @@ def train(
         # What a mask hides may be anything, in the pool too.
         used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
         checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
+    if config.train.deterministic:
+        runtime.be_deterministic()
     if config.train.microbatch:
         runtime.leave_sums_as_they_are()
     strategy = runtime.make_strategy(config.train.strategy)
@@ -68,12 +86,19 @@ def train(
     first = checkpoints.restore() if resume and checkpoints.steps else 0
     if first >= steps:
         raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
+    if resume:
+        saving.say_what_differs(run, strategy)
+        checkpoints.tidy(first)
+        events.drop_after(run.logs, first)
     profile.serve(config.train.profiler_port)
-    run.begin(config, modalities, record.files(data), overwrite=overwrite)
+    run.begin(config, modalities, record.files(whole), overwrite=not resume)
     log.info(
         "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
     )
-    _fit(model, data, config, run, checkpoints, first, steps, per_epoch)
+    try:
+        _fit(model, data, validation, config, run, checkpoints, first, steps, per_epoch, strategy)
+    finally:
+        checkpoints.close()
     return run
 
 
@@ -111,7 +136,7 @@ def compile_model(
         optimizers[name].build(variables)
     model.compile(
         **optimizers,
-        jit_compile=runtime.compile_with_xla(strategy),
+        jit_compile=runtime.compile_with_xla(strategy) and not config.deterministic,
         steps_per_execution=min(config.steps_per_execution, per_epoch),
     )
 
@@ -126,40 +151,58 @@ def training_state(model: keras.Model) -> dict[str, keras.Variable]:
 def _fit(
     model: keras.Model,
     data: MultimodalData,
+    validation: Split | None,
     config: Config,
     run: RunDirectory,
     checkpoints: Checkpoints,
     first: int,
     steps: int,
     per_epoch: int,
+    strategy: tf.distribute.Strategy,
 ) -> None:
-    """Runs Keras' fit over whole epochs (a checkpoint ends each), then over the steps that are left."""
+    """Runs Keras' fit over what is left of an epoch, over whole epochs (a checkpoint ends each), then over the last steps."""
+    state = checkpoints.extra(first) if first else {}
     budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
+    seconds = state.get("seconds") or (run.read_json("training.json")["seconds"] if first else 0.0)
+    record, means = saving.Record(seconds, strategy), saving.Continue(first, per_epoch, state.get("means", {}))
+    finite = monitor.StopWhenNotFinite(checkpoints)
     traced = profile.Profile(run.logs, profile_window(config.train.profile_steps))
-    with monitor.Progress(first, steps) as progress, hparams.Session(run.logs, config) as session, traced:
+    length_of_run = {"first": first, "steps": steps, "per_epoch": per_epoch}
+    with (
+        monitor.Progress(first, steps) as progress,
+        hparams.Session(run.logs, config) as session,
+        traced,
+        saving.Interruption() as interruption,
+    ):
+        save = saving.Save(
+            run, checkpoints, record, means, interruption, config=config.train, check=finite.check_weights, **length_of_run
+        )
         callbacks = [
+            means,
             budget,
-            monitor.StopWhenNotFinite(checkpoints),
+            finite,
             progress,
             session,
             traced,
             monitor.Warn(),
-            monitor.Record(run, first),
+            record,
             monitor.Scalars(run.logs),
-            monitor.Save(checkpoints),
             monitor.Panels(run.logs, data, config.train.panels_every),
             monitor.Coherence(run.logs, data, config.train.coherence_every),
             histograms.Histograms(run.logs, data, config.train.histograms_every, config.train.batch_size),
             projector.Embeddings(run.logs, data, config.train.embeddings_every),
+            Validation(run.logs, validation, config.model.warmup_steps, save),
+            save,
         ]
-        whole, rest = divmod(steps - first, per_epoch)
-        for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
-            if epochs and not budget.spent:
+        for epoch, count, length in saving.session(first, steps, per_epoch):
+            if not budget.spent:
                 done = runtime.step_of(model.optimizer)
-                batches = _batches(model, data, config.train, done, epochs * length)
-                # The last, shorter epoch ends with its data, which may be in the middle of an execution.
+                batches = _batches(model, data, config.train, done, count * length)
+                # A shorter epoch ends with its data, which may be in the middle of an execution.
                 per_fit = {"steps_per_epoch": length} if length == per_epoch else {}
-                model.fit(batches, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0, **per_fit)
+                how = {"initial_epoch": epoch, "epochs": epoch + count, "shuffle": False, "verbose": 0}
+                model.fit(batches, callbacks=callbacks, **how, **per_fit)
+        checkpoints.wait()
 
 
 def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count: int) -> tf.data.Dataset:

@@ -13,6 +13,7 @@ RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.")
 SAMPLES = flags.DEFINE_string("samples", None, "In place of a run: folder with random/NAME.npy and from_A,B/NAME.npy.")
 OUTPUT = flags.DEFINE_string("output", None, "Of --samples: folder for metrics.json; by default that of the samples.")
 AGAIN = flags.DEFINE_bool("again", False, "Measure once more what was measured with the same settings.")
+CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "Of a run: latest, best (of --validation_examples), or a step.")
 config.define_flags([config.EvaluateConfig])
 # Both have --data_dir.
 OF_SAMPLES = config.define_flags([config.DataConfig], leave_out=["data_dir"])
@@ -36,11 +37,13 @@ def of_run(how, which):
     from mmtf.evaluate import evaluate
     from mmtf.report import tables
 
-    print(tables.metrics_table(evaluate(RUN_DIR.value, how, again=AGAIN.value)))
+    print(tables.metrics_table(evaluate(RUN_DIR.value, how, again=AGAIN.value, checkpoint=CHECKPOINT.value)))
     print(f"Numbers: {RUN_DIR.value}/metrics.json. Pictures: {RUN_DIR.value}/figures/. All: {RUN_DIR.value}/report.html")
 
 
 def of_samples(how, which):
+    if CHECKPOINT.present:
+        raise UserError("--checkpoint does nothing with --samples; remove it.")
     console.load_tensorflow()
     from mmtf.evaluate_samples import evaluate_samples
     from mmtf.report import tables

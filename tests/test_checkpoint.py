@@ -1,7 +1,10 @@
 """Checkpoints hold every variable, and a damaged one is passed over."""
 
+import threading
+
 import numpy as np
 import pytest
+import tensorflow as tf
 import toys
 
 from mmtf import runtime
@@ -53,39 +56,133 @@ def test_the_last_few_are_kept(tmp_path):
     checkpoints = Checkpoints(tmp_path, training_state(compiled()), keep=2)
     for step in (1, 2, 3):
         checkpoints.save(step)
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        f"step-{n}.{end}" for n in (2, 3) for end in ("data-00000-of-00001", "index")
-    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-2", "step-3"]
 
 
 def test_a_checkpoint_that_was_not_finished_is_none(tmp_path):
     checkpoints = Checkpoints(tmp_path, training_state(compiled()))
     checkpoints.save(1)
-    (tmp_path / "step-2.data-00000-of-00001").write_bytes(b"half")
-    (tmp_path / "step-3.data-00000-of-00001.tempstate1").write_bytes(b"half")
+    for name in (".step-2", ".step-1.removed"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state.index").write_bytes(b"half")
     assert (checkpoints.steps, checkpoints.restore()) == ([1], 1)
+    checkpoints.save(2)
+    checkpoints.tidy(newest=2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-1", "step-2"]
+
+
+def test_the_values_saved_are_those_of_the_call_and_appear_at_once(tmp_path):
+    """Training goes on while they are written."""
+    state = training_state(compiled())
+    checkpoints = Checkpoints(tmp_path, state)
+    for step in (1, 2):  # the second time into the same copies
+        scramble(state, step)
+        before, goes_on = snapshot(state), threading.Event()
+        checkpoints.start_saving(step, {"seconds": 0.1 + step}, before=goes_on.wait)
+        scramble(state, 10 + step)
+        assert checkpoints.steps == list(range(1, step))
+        goes_on.set()
+        checkpoints.wait()
+        assert checkpoints.extra(step) == {"seconds": 0.1 + step}
+        assert checkpoints.restore() == step
+        for name, value in snapshot(state).items():
+            np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_a_writer_s_failure_is_raised_by_the_next_call(tmp_path):
+    checkpoints = Checkpoints(tmp_path / "checkpoints", training_state(compiled()))
+    (tmp_path / "checkpoints").write_bytes(b"a file")
+    checkpoints.start_saving(1)
+    with pytest.raises(UserError, match="Cannot write a checkpoint to .* at step 1: .*go on with --resume"):
+        checkpoints.start_saving(2)
+    checkpoints.check()
+    checkpoints.close()
+
+
+def flipped(place):
+    def damage(file):
+        content = bytearray(file.read_bytes())
+        content[int(place * (len(content) - 1))] ^= 0x40
+        file.write_bytes(content)
+
+    return damage
+
+
+DAMAGES = {
+    "flipped at the start": flipped(0.0),
+    "flipped within": flipped(0.61),
+    "flipped at the end": flipped(0.98),
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:-5]),
+    "empty": lambda file: file.write_bytes(b""),
+    "missing": lambda file: file.unlink(),
+}
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, caplog):
+    """Whichever of its files is damaged, and however."""
     state = training_state(compiled())
     checkpoints = Checkpoints(tmp_path, state)
     checkpoints.save(1)
     before = snapshot(state)
     scramble(state, 1)
     checkpoints.save(2)
-    data = tmp_path / "step-2.data-00000-of-00001"
-    content = bytearray(data.read_bytes())
-    for position in range(0, len(content), 97):
-        content[position] ^= 255
-    data.write_bytes(content)
-    assert Checkpoints(tmp_path, state).restore() == 1
-    assert "step-2" in caplog.text
+    files = sorted((tmp_path / "step-2").iterdir())
+    assert [f.name for f in files] == ["SHA256SUMS", "state.data-00000-of-00001", "state.index", "state.json"]
+    for file in files:
+        whole = file.read_bytes()
+        for kind, damage in DAMAGES.items():
+            damage(file)
+            caplog.clear()
+            assert Checkpoints(tmp_path, state).restore() == 1, (file.name, kind)
+            assert "step-2 cannot be read and is passed over" in caplog.text
+            file.write_bytes(whole)
     for name, value in snapshot(state).items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
-    for file in tmp_path.glob("step-1*"):
+    assert Checkpoints(tmp_path, state).restore() == 2
+    for file in tmp_path.glob("step-*/state.data*"):
         file.write_bytes(file.read_bytes()[:10])
     with pytest.raises(UserError, match=r"No checkpoint .* can be read"):
         Checkpoints(tmp_path, state).restore()
+
+
+def test_what_is_newer_than_the_step_gone_on_from_is_put_aside(tmp_path):
+    """Else the damaged one would be the one kept, and each new one be removed as the older."""
+    checkpoints = Checkpoints(tmp_path, training_state(compiled()), keep=1)
+    checkpoints.save(4)
+    flipped(0.5)(tmp_path / "step-4/state.index")
+    checkpoints.tidy(newest=2)
+    checkpoints.save(3)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["damaged-step-4", "step-3"]
+    assert checkpoints.restore() == 3
+
+
+def test_the_best_one_stays_beside_the_last(tmp_path):
+    state = training_state(compiled())
+    checkpoints = Checkpoints(tmp_path, state, keep=1)
+    checkpoints.save(1)
+    with pytest.raises(UserError, match="--checkpoint=best: no checkpoint .* has a validation loss"):
+        checkpoints.restore(which="best")
+    for step, loss in ((2, 3.0), (3, 1.0), (4, 2.0), (5, np.nan), (6, None)):
+        checkpoints.save(step, {} if loss is None else {"validation_loss": loss})
+    assert (checkpoints.steps, checkpoints.best) == ([3, 6], 3)
+    found = [checkpoints.restore(which=which) for which in ("best", "latest", "3")]
+    assert found == [3, 6, 3]
+    with pytest.raises(UserError, match="one of the steps 3, 6, not 'bset'"):
+        checkpoints.restore(which="bset")
+
+
+def test_checkpoints_from_before_they_were_folders_are_read_and_removed(tmp_path):
+    state = training_state(compiled())
+    scramble(state, 1)
+    before = snapshot(state)
+    tf.train.Checkpoint(variables={name: v.value for name, v in state.items()}).write(str(tmp_path / "step-7"))
+    scramble(state, 2)
+    checkpoints = Checkpoints(tmp_path, state, keep=1)
+    assert (checkpoints.steps, checkpoints.restore(), checkpoints.extra(7)) == ([7], 7, {})
+    for name, value in snapshot(state).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+    checkpoints.save(8)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-8"]
 
 
 def test_no_checkpoint_is_said(tmp_path):
@@ -93,10 +190,16 @@ def test_no_checkpoint_is_said(tmp_path):
         Checkpoints(tmp_path, training_state(compiled())).restore()
 
 
-def test_a_checkpoint_of_another_model_is_refused(tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_by_the_name_of_a_variable(tmp_path):
     Checkpoints(tmp_path, training_state(compiled())).save(1)
-    with pytest.raises(UserError, match="can be read"):
+    with pytest.raises(UserError, match=r"is of another model: it has .*text.* too"):
         Checkpoints(tmp_path, training_state(toys_with_two())).restore()
+    Checkpoints(tmp_path / "two", training_state(toys_with_two())).save(1)
+    with pytest.raises(UserError, match=r"is of another model: it has no .*text"):
+        Checkpoints(tmp_path / "two", training_state(compiled())).restore()
+    wider = toys.model("mmjsd", (2, 5, 2))
+    with pytest.raises(UserError, match=r"of another model: .*image.* has the shape \(.*\) there and \(.*\) in this run"):
+        Checkpoints(tmp_path, wider.named_weights()).restore(partial=True)
 
 
 def test_weights_alone_can_be_read_from_a_whole_state(tmp_path):

@@ -265,9 +265,9 @@ def test_train_py_does_what_it_is_called_for(tmp_path, monkeypatch):
 
 def _stopped_after(path, step):
     """Makes the run what it was at this step."""
-    for file in (path / "checkpoints").iterdir():
-        if not file.name.startswith(f"step-{step}."):
-            file.unlink()
+    for folder in (path / "checkpoints").iterdir():
+        if folder.name != f"step-{step}":
+            shutil.rmtree(folder)
     record = json.loads((path / "training.json").read_text())
     (path / "training.json").write_text(json.dumps(record | {"steps": step}))
     (path / "metrics.json").unlink()

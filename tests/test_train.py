@@ -10,7 +10,7 @@ import tensorflow as tf
 import toys
 from absl import flags
 
-from mmtf import catalog, evaluate, judge, monitor, runtime, train
+from mmtf import catalog, evaluate, judge, monitor, runtime, saving, train
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
@@ -48,7 +48,7 @@ def test_a_run_leaves_its_config_record_and_checkpoints(finished):
     assert record["steps_per_second"] == pytest.approx(4 / record["seconds"], rel=0.01)
     assert finished.config() == config(private_dim=2)
     assert [m.private_dim for m in finished.modalities()] == [2, 2, 2]
-    assert sorted(p.name for p in finished.checkpoints.glob("*.index")) == ["step-2.index", "step-4.index"]
+    assert sorted(p.name for p in finished.checkpoints.iterdir()) == ["step-2", "step-4"]
 
 
 def test_tensorboard_has_every_term_under_its_own_name(finished):
@@ -150,7 +150,7 @@ def test_several_devices_train_resume_and_draw_as_one(tmp_path):
 
 def test_broken_weights_are_not_saved(tmp_path, monkeypatch):
     """A last update with finite terms and a gradient that is none."""
-    honest = monitor.Record.on_epoch_begin
+    honest = saving.Record.on_epoch_begin
 
     def poison(self, epoch, logs=None):
         honest(self, epoch, logs)
@@ -159,7 +159,7 @@ def test_broken_weights_are_not_saved(tmp_path, monkeypatch):
                 np.full(self.model.coders.heads["digit"].bias.shape, np.inf, np.float32)
             )
 
-    monkeypatch.setattr(monitor.Record, "on_epoch_begin", poison)
+    monkeypatch.setattr(saving.Record, "on_epoch_begin", poison)
     monkeypatch.setattr(monitor.StopWhenNotFinite, "on_train_batch_end", lambda self, batch, logs=None: None)
     with pytest.raises(monitor.NotFiniteError, match="made weights NaN or infinite.*last good checkpoint is step-2"):
         train.train(config(4), tmp_path / "run")
@@ -397,7 +397,7 @@ def test_every_flagfile_is_valid():
 
 def test_checkpoints_have_the_whole_optimizer(finished):
     model, _ = evaluate.load_model(finished)
-    saved = {name for name, _ in tf.train.list_variables(str(finished.checkpoints / "step-4"))}
+    saved = {name for name, _ in tf.train.list_variables(str(finished.checkpoints / "step-4/state"))}
     count = len(model.weights) + 2 * len(model.trainable_variables) + 2
     assert len([n for n in saved if n.startswith("variables/")]) == count
     assert Checkpoints(finished.checkpoints, model.named_weights()).steps == [2, 4]

@@ -26,7 +26,7 @@ from mmtf.judge.probes import code_means, latent_probes
 from mmtf.judge.quality import sample_quality
 from mmtf.judge.reconstruction import reconstruction_errors
 from mmtf.judge.relatedness import relatedness
-from mmtf.judge.terms import objective_terms
+from mmtf.judge.terms import objective_terms, terms_of_batches
 
 __all__ = [
     "Coherence",
@@ -56,6 +56,7 @@ __all__ = [
     "sample_quality",
     "scale",
     "score_name",
+    "terms_of_batches",
     "train_classifiers",
     "unimodal",
 ]

@@ -1,0 +1,44 @@
+"""TensorBoard's event files of a run that is resumed: what was written after its checkpoint will be written again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event
+
+
+def drop_after(logs: Path, step: int) -> int:
+    """Removes the events of later steps, and the half-written ones of a kill, from all event files; how many there were.
+
+    The file writers of TensorFlow 2 have no `purge_step`; and where one is emulated, events still stand in the files twice.
+    A file is written anew under another name and renamed, so that it is whole at every moment.
+    """
+    found = 0
+    for file in sorted(logs.rglob("*.tfevents.*")):
+        if file.name.startswith("."):
+            file.unlink()
+            continue
+        kept, dropped = _events(file, step)
+        found += dropped
+        if dropped:
+            unfinished = file.with_name(f".{file.name}")
+            with tf.io.TFRecordWriter(str(unfinished)) as writer:
+                for event in kept:
+                    writer.write(event)
+            unfinished.replace(file)
+    return found
+
+
+def _events(file: Path, step: int) -> tuple[list[bytes], int]:
+    """The records of a file up to a step, and how many others there are."""
+    kept, dropped = [], 0
+    try:
+        for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
+            if Event.FromString(record).step <= step:
+                kept.append(record)
+            else:
+                dropped += 1
+    except tf.errors.DataLossError:
+        dropped += 1
+    return kept, dropped
