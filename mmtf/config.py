@@ -38,6 +38,7 @@ __all__ = [
     "named_numbers",
     "quirk_names",
     "read_flags",
+    "shared_flags",
 ]
 
 
@@ -109,6 +110,16 @@ def differences(old: Config, new: Config, include: Callable[[dataclasses.Field],
     return found
 
 
+# Where each worker of a run finds its files.
+OF_A_MACHINE = ("data_dir", "features_dir", "download")
+
+
+def shared_flags(config: Config) -> dict[str, object]:
+    """What has to be the same on all workers of a run, by the names of the flags."""
+    flat = {name: value for part in config.to_json().values() for name, value in part.items()}
+    return {name: value for name, value in flat.items() if name not in OF_A_MACHINE}
+
+
 def quirk_names(config: ModelConfig) -> tuple[str, ...]:
     """The departures that a config names.
 
@@ -150,6 +161,8 @@ def _check_contradictions(config: Config) -> None:
     model = config.model
     if config.train.clock != "wall" and not config.train.max_seconds:
         raise UserError(f"--clock={config.train.clock} does nothing without --max_seconds; give both or neither.")
+    if config.train.tpu and config.train.strategy != "tpu":
+        raise UserError(f"--tpu={config.train.tpu} does nothing without --strategy=tpu; give both or neither.")
     if config.train.steps and config.train.epochs != TrainConfig.epochs:
         raise UserError("--steps and --epochs both say how long to train; give one of them.")
     for concern, kind, chosen in ((model, "model", model.model), (config.data, "dataset", config.data.dataset)):

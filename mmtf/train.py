@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
 import math
 from pathlib import Path
@@ -9,9 +12,9 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, checks, judge, monitor, runtime
+from mmtf import catalog, checks, distribution, judge, monitor, runtime
 from mmtf.checkpoint import Checkpoints
-from mmtf.config import Config, TrainConfig
+from mmtf.config import Config, TrainConfig, shared_flags
 from mmtf.data import pipeline, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
@@ -43,36 +46,74 @@ def train(
       monitor.NotFiniteError: a term became NaN or infinite; the last good checkpoint is kept.
     """
     catalog.check_names(config)
-    run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
-    data = data or catalog.load_data(config.data)
-    if config.train.coherence_every and judge.score_name(data) is None:
-        raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
-    if resume:
-        data = record.restored(run, data)
-    turns = catalog.model_class(config.model.model).turns
-    steps, per_epoch = plan(config.train, _usable(data, turns), turns)
-    modalities = catalog.configure(data.modalities, config.model)
-    for m in modalities:
-        # What a mask hides may be anything, in the pool too.
-        used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
-        checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
-    if config.train.microbatch:
-        runtime.leave_sums_as_they_are()
-    strategy = runtime.make_strategy(config.train.strategy)
-    _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
+    # Before all else: workers are joined when TensorFlow starts, and what one of them refuses all have to hear of.
+    strategy = distribution.make_strategy(config.train.strategy, config.train.tpu, json.dumps(shared_flags(config)))
+    with distribution.while_all_live(strategy):
+        return _train(config, run_dir, data, resume, overwrite, strategy)
+
+
+def _train(config, run_dir, data, resume: bool, overwrite: bool, strategy: tf.distribute.Strategy) -> RunDirectory:
+    with distribution.agreed(strategy):
+        run = _claimed(config, run_dir, resume, overwrite)
+        data = data or catalog.load_data(config.data)
+        if config.train.coherence_every and judge.score_name(data) is None:
+            raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
+        if resume:
+            data = record.restored(run, data)
+        turns = catalog.model_class(config.model.model).turns
+        steps, per_epoch = plan(config.train, _usable(data, turns), turns)
+        modalities = catalog.configure(data.modalities, config.model)
+        for m in modalities:
+            # What a mask hides may be anything, in the pool too.
+            used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
+            checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
+        if config.train.microbatch:
+            runtime.leave_sums_as_they_are()
+        _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
+    _check_same_data(strategy, data)
     with strategy.scope():
         model = catalog.build_model(config, modalities)
         compile_model(model, config.train, steps, per_epoch, strategy)
-    checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
-    first = checkpoints.restore() if resume and checkpoints.steps else 0
-    if first >= steps:
-        raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
-    run.begin(config, modalities, record.files(data), overwrite=overwrite)
+    with distribution.agreed(strategy):
+        checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
+        first = checkpoints.restore() if resume and checkpoints.steps else 0
+        if first >= steps:
+            raise UserError(
+                f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on."
+            )
+    distribution.check_same(strategy, "The step to begin at", str(first))
+    with distribution.agreed(strategy):
+        if distribution.is_chief():
+            run.begin(config, modalities, record.files(data), overwrite=overwrite)
     log.info(
-        "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
+        "Training %s on %s: steps %d to %d, batch %d, %s.",
+        config.model.model,
+        data.name,
+        first,
+        steps,
+        config.train.batch_size,
+        distribution.described(strategy),
     )
     _fit(model, data, config, run, checkpoints, first, steps, per_epoch)
-    return run
+    # Nobody leaves before the chief has written all: its absence would be a failure to the others, and theirs to it.
+    with distribution.agreed(strategy):
+        return run
+
+
+def _claimed(config: Config, run_dir: str | Path, resume: bool, overwrite: bool) -> RunDirectory:
+    """The run directory; on workers that are not the chief as something to read, which it is when there is a run to resume."""
+    if distribution.is_chief():
+        return RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
+    return RunDirectory.open(run_dir) if resume else RunDirectory(Path(run_dir))
+
+
+def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> None:
+    """Raises UserError where workers loaded other values, or paired them otherwise."""
+    if distribution.several_workers(strategy):
+        files = record.files(data)
+        # Where the values came from may differ.
+        values = json.dumps(json.loads(files[record.DESCRIPTION])["digests"]).encode() + files[record.PAIRING]
+        distribution.check_same(strategy, "The digest of the data set", hashlib.sha256(values).hexdigest()[:16])
 
 
 def plan(config: TrainConfig, examples: int, turns: int = 1) -> tuple[int, int]:
@@ -107,6 +148,7 @@ def compile_model(
     optimizers = {name: keras.optimizers.Adam(rate, config.adam_beta_1) for name in model.learned()}
     for name, variables in model.learned().items():
         optimizers[name].build(variables)
+    model.compiles_inside = runtime.compile_inside(strategy)
     model.compile(
         **optimizers,
         jit_compile=runtime.compile_with_xla(strategy),
@@ -133,35 +175,48 @@ def _fit(
 ) -> None:
     """Runs Keras' fit over whole epochs (a checkpoint ends each), then over the steps that are left."""
     budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
-    with monitor.Progress(first, steps) as progress:
-        callbacks = [
-            budget,
-            monitor.StopWhenNotFinite(checkpoints),
-            progress,
-            monitor.Warn(),
-            monitor.Record(run, first),
-            monitor.Scalars(run.logs),
-            monitor.Save(checkpoints),
-            monitor.Panels(run.logs, data, config.train.panels_every),
-            monitor.Coherence(run.logs, data, config.train.coherence_every),
-        ]
+    # What all workers do: they stop together.
+    callbacks = [budget, monitor.StopWhenNotFinite(checkpoints)]
+    with contextlib.ExitStack() as opened:
+        if distribution.is_chief():
+            callbacks += _writers(opened, data, config, run, checkpoints, first, steps)
         whole, rest = divmod(steps - first, per_epoch)
         for epochs, length in ((whole, per_epoch), (min(rest, 1), rest)):
             if epochs and not budget.spent:
                 done = runtime.step_of(model.optimizer)
                 batches = _batches(model, data, config.train, done, epochs * length)
-                # The last, shorter epoch ends with its data, which may be in the middle of an execution.
-                per_fit = {"steps_per_epoch": length} if length == per_epoch else {}
+                # The last, shorter epoch ends with its data, which may be in the middle of an execution; several replicas count
+                # their parts of batches.
+                one = model.distribute_strategy.num_replicas_in_sync == 1
+                per_fit = {} if one and length < per_epoch else {"steps_per_epoch": length}
                 model.fit(batches, epochs=epochs, callbacks=callbacks, shuffle=False, verbose=0, **per_fit)
 
 
-def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count: int) -> tf.data.Dataset:
-    """As many batches, from that step on, as the model's training step takes them."""
-    if model.turns == 1:
-        return pipeline.batches(data.train, config.batch_size, config.seed, first, count)
-    return pipeline.turns(
-        data.train, config.batch_size, config.seed, first, count, single=model.takes_single, count=model.turns
-    )
+def _writers(
+    opened: contextlib.ExitStack, data: MultimodalData, config: Config, run: RunDirectory, checkpoints, first: int, steps: int
+) -> list[keras.callbacks.Callback]:
+    """What shows and writes: the chief's alone. None of it computes with the other workers, who wait at the next step."""
+    return [
+        opened.enter_context(monitor.Progress(first, steps)),
+        monitor.Warn(),
+        monitor.Record(run, first),
+        monitor.Scalars(run.logs),
+        monitor.Save(checkpoints),
+        monitor.Panels(run.logs, data, config.train.panels_every),
+        monitor.Coherence(run.logs, data, config.train.coherence_every),
+    ]
+
+
+def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count: int):
+    """As many batches, from that step on, as the model's training step takes them; on several replicas shared out."""
+
+    def shared(*share: int) -> tf.data.Dataset:
+        how = (data.train, config.batch_size, config.seed, first, count)
+        if model.turns == 1:
+            return pipeline.batches(*how, pipeline.Share(*share))
+        return pipeline.turns(*how, single=model.takes_single, count=model.turns, share=pipeline.Share(*share))
+
+    return distribution.per_replica(model.distribute_strategy, shared)
 
 
 def _usable(data: MultimodalData, turns: int) -> int:
@@ -186,7 +241,8 @@ def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int
         )
     if batch_size % strategy.num_replicas_in_sync:
         raise UserError(
-            f"--batch_size={batch_size} cannot be shared evenly by {strategy.num_replicas_in_sync} devices; choose a multiple."
+            f"--batch_size={batch_size} cannot be shared evenly by {distribution.described(strategy)}; choose a multiple of "
+            f"{strategy.num_replicas_in_sync}."
         )
     if microbatch and (each % microbatch or microbatch > each):
         raise UserError(

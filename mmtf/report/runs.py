@@ -24,6 +24,7 @@ CONDUCT = (
     "keep_checkpoints",
     "steps_per_execution",
     "strategy",
+    "tpu",
     "max_seconds",
     "clock",
 )
