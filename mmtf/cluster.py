@@ -27,12 +27,10 @@ class Cluster:
 
     Attributes:
       addresses: `host:port` of every worker, the chief's first. index: of this process; the chief is 0.
-      jobs: how many of them are of each of TF_CONFIG's types, in the order of the addresses.
     """
 
     addresses: tuple[str, ...]
     index: int
-    jobs: tuple[tuple[str, int], ...]
 
     @property
     def is_chief(self) -> bool:
@@ -62,8 +60,7 @@ def read_cluster(text: str | None = None) -> Cluster | None:
     if len(addresses) == 1:
         return None
     before = len(jobs.get("chief", ())) if kind == "worker" else 0
-    counts = tuple((job, len(jobs[job])) for job in ("chief", "worker") if job in jobs)
-    return Cluster(addresses, before + index, counts)
+    return Cluster(addresses, before + index)
 
 
 def meet(cluster: Cluster, flags: str, seconds: float = SECONDS_TO_MEET) -> None:

@@ -161,8 +161,6 @@ def _check_contradictions(config: Config) -> None:
     model = config.model
     if config.train.clock != "wall" and not config.train.max_seconds:
         raise UserError(f"--clock={config.train.clock} does nothing without --max_seconds; give both or neither.")
-    if config.train.tpu and config.train.strategy != "tpu":
-        raise UserError(f"--tpu={config.train.tpu} does nothing without --strategy=tpu; give both or neither.")
     if config.train.steps and config.train.epochs != TrainConfig.epochs:
         raise UserError("--steps and --epochs both say how long to train; give one of them.")
     for concern, kind, chosen in ((model, "model", model.model), (config.data, "dataset", config.data.dataset)):

@@ -40,6 +40,8 @@ def make_strategy(name: str = "auto", tpu: str = "", flags: str = "{}") -> tf.di
     """
     if name not in STRATEGIES:
         raise ValueError(f"--strategy must be one of {', '.join(STRATEGIES)}, not {name!r}.")
+    if tpu and name != "tpu":
+        raise UserError(f"--tpu={tpu} does nothing without --strategy=tpu; give both or neither.")
     cluster = read_cluster()
     if cluster and name not in ("auto", "multi_worker"):
         raise UserError(

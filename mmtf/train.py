@@ -85,15 +85,8 @@ def _train(config, run_dir, data, resume: bool, overwrite: bool, strategy: tf.di
     with distribution.agreed(strategy):
         if distribution.is_chief():
             run.begin(config, modalities, record.files(data), overwrite=overwrite)
-    log.info(
-        "Training %s on %s: steps %d to %d, batch %d, %s.",
-        config.model.model,
-        data.name,
-        first,
-        steps,
-        config.train.batch_size,
-        distribution.described(strategy),
-    )
+            batch = f"batch {config.train.batch_size} on {distribution.described(strategy)}"
+            log.info("Training %s on %s: steps %d to %d, %s.", config.model.model, data.name, first, steps, batch)
     _fit(model, data, config, run, checkpoints, first, steps, per_epoch)
     # Nobody leaves before the chief has written all: its absence would be a failure to the others, and theirs to it.
     with distribution.agreed(strategy):

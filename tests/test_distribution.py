@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,19 @@ def test_the_chief_is_the_first_worker():
     assert cluster.read_cluster("") is None
 
 
+def test_the_document_s_lines_make_a_cluster_of_sagemaker_s_hosts(monkeypatch):
+    text = (Path(__file__).parents[1] / "docs/scaling.md").read_text()
+    monkeypatch.setenv("SM_HOSTS", '["algo-1", "algo-2"]')
+    monkeypatch.setenv("SM_CURRENT_HOST", "algo-2")
+    monkeypatch.setenv("TF_CONFIG", "")
+    exec(text.split("```python\n")[1].split("```")[0], {})
+    assert cluster.read_cluster() == cluster.Cluster(("algo-1:12345", "algo-2:12345"), 1)
+    shown = [line.split("'")[1] for line in text.splitlines() if "export TF_CONFIG" in line]
+    assert [cluster.read_cluster(line) for line in shown] == [
+        cluster.Cluster(("host0:12345", "host1:12345"), index) for index in (0, 1)
+    ]
+
+
 @pytest.mark.parametrize("name", ["one", "mirrored", "tpu"])
 def test_several_workers_do_not_train_a_run_each(monkeypatch, name):
     monkeypatch.setenv("TF_CONFIG", json.dumps(TWO))
@@ -99,7 +113,7 @@ def meeting(flags, seconds=20.0, count=2, come=None):
 
     def worker(index):
         try:
-            said[index] = cluster.meet(cluster.Cluster(addresses, index, ()), flags[index], seconds)
+            said[index] = cluster.meet(cluster.Cluster(addresses, index), flags[index], seconds)
         except UserError as error:
             said[index] = str(error)
 
@@ -149,7 +163,7 @@ def test_a_port_in_use_is_said():
         for index in (0, 1):
             addresses = (f"localhost:{port}", "b:1") if index == 0 else ("b:1", f"localhost:{port}")
             with pytest.raises(UserError, match=f"Port {port}, which TF_CONFIG gives worker {index}.*cannot be used"):
-                cluster.meet(cluster.Cluster(addresses, index, ()), "{}", 1.0)
+                cluster.meet(cluster.Cluster(addresses, index), "{}", 1.0)
 
 
 # ---- data --------------------------------------------------------------------------------------------------------------
@@ -265,4 +279,4 @@ def test_training_runs_in_the_scope_of_the_strategy_that_tpu_gives(monkeypatch, 
 
 def test_a_tpu_s_name_without_the_strategy_does_nothing():
     with pytest.raises(UserError, match="--tpu=mine does nothing without --strategy=tpu"):
-        Config(train=TrainConfig(tpu="mine"))
+        distribution.make_strategy("one", "mine")

@@ -131,5 +131,11 @@ class TableNoise(runtime.Noise):
     """Noise that is the same for every step and way to compute: of each stream a table, of which a replica takes its rows."""
 
     def normal(self, stream, dim):
-        table = np.random.default_rng(list(stream.encode())).normal(size=(64, dim))
-        return self._own(tf.constant(table[: self._total] if self._has_all else table, tf.float32))
+        return self._table(stream, lambda rng: rng.normal(size=(64, dim)))
+
+    def strata(self, stream):
+        return self._table(stream, lambda rng: rng.uniform(size=64))
+
+    def _table(self, stream, draw):
+        table = tf.constant(draw(np.random.default_rng(list(stream.encode()))), tf.float32)
+        return self._own(table[: self._total] if self._has_all else table)
