@@ -39,6 +39,7 @@ __all__ = [
     "profile_window",
     "quirk_names",
     "read_flags",
+    "shared_flags",
 ]
 
 
@@ -108,6 +109,16 @@ def differences(old: Config, new: Config, include: Callable[[dataclasses.Field],
             if was != now and include(field):
                 found.append(f"--{field.name} was {was!r} and is {now!r}")
     return found
+
+
+# Where each worker of a run finds its files.
+OF_A_MACHINE = ("data_dir", "features_dir", "download")
+
+
+def shared_flags(config: Config) -> dict[str, object]:
+    """What has to be the same on all workers of a run, by the names of the flags."""
+    flat = {name: value for part in config.to_json().values() for name, value in part.items()}
+    return {name: value for name, value in flat.items() if name not in OF_A_MACHINE}
 
 
 def quirk_names(config: ModelConfig) -> tuple[str, ...]:

@@ -261,7 +261,13 @@ class TrainConfig:
     )
     steps_per_execution: int = option(10, "Steps per call into TensorFlow's runtime.", low=1, may_change=True)
     strategy: str = option(
-        "auto", "Devices: one, mirrored (all), or auto.", choices=("auto", "one", "mirrored"), may_change=True
+        "auto",
+        "Devices: one; mirrored, all of this machine; multi_worker, those of all machines that TF_CONFIG names; tpu; or auto.",
+        choices=("auto", "one", "mirrored", "multi_worker", "tpu"),
+        may_change=True,
+    )
+    tpu: str = option(
+        "", "Name of the TPU of --strategy=tpu, 'local' on a TPU VM; by default that of TPU_NAME.", may_change=True
     )
 
 

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from mmtf import judge, pictures, progress, runtime
+from mmtf import distribution, judge, pictures, progress, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
@@ -216,5 +216,6 @@ class Budget(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._left -= self._clock() - self._start
-        if self._left <= 0.0:
+        # Clocks of several workers differ; all have to end after the same epoch.
+        if distribution.any_worker(self.model.distribute_strategy, self._left <= 0.0):
             self.spent = self.model.stop_training = True

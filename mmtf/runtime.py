@@ -1,14 +1,16 @@
-"""What makes a training step right on any number of replicas: one reduction, one source of noise, one choice of devices."""
+"""What makes a training step right on any number of replicas: one reduction and one source of noise."""
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import copy
 import os
 import platform
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,6 +19,8 @@ import mmtf
 
 # The largest float32 stratum handed out; (n - 1 + u) / n can round to 1, which no distribution function inverts.
 LARGEST_STRATUM = 1.0 - 2.0**-22
+# What `assign_equal` was asked for inside of `compiled`.
+_WAITING: contextvars.ContextVar[list | None] = contextvars.ContextVar("waiting", default=None)
 
 
 def replica_mean(per_example: tf.Tensor) -> tf.Tensor:
@@ -106,6 +110,49 @@ def derived_seed(seed: int, name: str) -> int:
     return zlib.crc32(f"{seed}/{name}".encode()) & 0x7FFFFFFF
 
 
+def assign_equal(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> None:
+    """Sets variables to values that are equal on all replicas, without sending anything between them.
+
+    A plain `assign` takes the mean over replicas: a message of the variable's size for each, and between machines messages are
+    the slowest part of a step. Inside of `compiled` it waits for the end of what is compiled.
+    """
+    context, waiting = tf.distribute.get_replica_context(), _WAITING.get()
+    if waiting is not None:
+        waiting.extend(zip(variables, values, strict=True))
+    elif context is None or context.num_replicas_in_sync == 1:
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    else:
+        context.merge_call(_assign_each, args=([v.value for v in variables], list(values)))
+
+
+def compiled(find: Callable[[], Any]) -> Any:
+    """What a function of no arguments returns, computed by XLA on this replica alone: nothing in it may speak to others.
+
+    Under several replicas XLA fails on a whole step, with its sums over replicas, but not on the loss and its gradients.
+    """
+    waiting = []
+
+    def inner():
+        waiting.clear()
+        token = _WAITING.set(waiting)
+        try:
+            found = find()
+        finally:
+            _WAITING.reset(token)
+        return found, [value for _, value in waiting]
+
+    found, values = tf.function(inner, jit_compile=True)()
+    if waiting:
+        assign_equal([variable for variable, _ in waiting], values)
+    return found
+
+
+def _assign_each(strategy: tf.distribute.Strategy, variables, values) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        strategy.extended.update(variable, lambda own, x: own.assign(x), args=(value,), group=False)
+
+
 def batch_size(values: Mapping[str, tf.Tensor]) -> tf.Tensor | int:
     """Examples in a batch of named values: static where it is known, a scalar tensor otherwise."""
     first = next(iter(values.values()))
@@ -115,20 +162,6 @@ def batch_size(values: Mapping[str, tf.Tensor]) -> tf.Tensor | int:
 def step_of(optimizer: keras.optimizers.Optimizer) -> int:
     """How many updates an optimizer has made, on one replica or on several."""
     return int(optimizer.iterations.numpy())
-
-
-def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
-    """The distribution strategy of that name: `one` device, `mirrored` over all, or `auto` (mirrored where there are several).
-
-    ReductionToOneDevice stands in for the default reduction, which fails with several steps per execution.
-    """
-    accelerators = tf.config.list_logical_devices("GPU")
-    devices = [d.name for d in (accelerators or tf.config.list_logical_devices("CPU"))]
-    if name not in ("auto", "one", "mirrored"):
-        raise ValueError(f"--strategy must be auto, one or mirrored, not {name!r}.")
-    if name == "one" or (name == "auto" and len(devices) == 1):
-        return tf.distribute.OneDeviceStrategy(devices[0])
-    return tf.distribute.MirroredStrategy(devices, cross_device_ops=tf.distribute.ReductionToOneDevice())
 
 
 @contextlib.contextmanager
@@ -191,5 +224,10 @@ def _processor() -> str:
 
 
 def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:
-    """Whether XLA pays: on an accelerator. On CPU it makes these convolutions slower, and under several replicas it fails."""
+    """Whether XLA pays for a whole step: on one accelerator. On CPU it makes these convolutions slower; on several it fails."""
     return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync == 1
+
+
+def compile_inside(strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA is for losses and gradients alone (`compiled`): on several accelerators."""
+    return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync > 1

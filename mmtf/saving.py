@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import runtime
+from mmtf import distribution, runtime
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import TrainConfig
 from mmtf.rundir import RunDirectory
@@ -133,7 +134,8 @@ class Record(keras.callbacks.Callback):
 class Save(keras.callbacks.Callback):
     """Checkpoints: at the end of each epoch, between by steps and by minutes, and when a signal asks for an end.
 
-    The last of the callbacks: what others write about a step is on the disk when its checkpoint appears.
+    The last of the callbacks: what others write about a step is on the disk when its checkpoint appears. All workers have it,
+    since they save and stop after the same step and the running means are theirs together; the chief alone writes.
     """
 
     def __init__(
@@ -161,7 +163,9 @@ class Save(keras.callbacks.Callback):
         self.extra: dict = {}
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._interruption.idle = lambda: self._step() == self._saved < self._steps
+        # Several workers stop together, or the others would take it for a failure.
+        alone = not distribution.several_workers(self.model.distribute_strategy)
+        self._interruption.idle = lambda: alone and self._step() == self._saved < self._steps
         self._interruption.stop = self._stop
         self._interruption.listen()
 
@@ -170,17 +174,17 @@ class Save(keras.callbacks.Callback):
         step = self._step()
         if step % self._per_epoch == 0 or step == self._steps:
             return  # the epoch's end saves it, with all that belongs to it
-        if self._interruption.asked or self._due(step):
+        if self._any(self._interruption.asked or self._due(step)):
             self._record.pause()
             self._save(step)
             self._record.go_on()
-        if self._interruption.asked:
-            self._stop()
+            if self._any(self._interruption.asked):
+                self._stop()
 
     def on_epoch_end(self, epoch, logs=None):
         step = self._step()
         self._save(step)
-        if self._interruption.asked and step < self._steps:
+        if step < self._steps and self._any(self._interruption.asked):
             self._stop()
 
     def _due(self, step: int) -> bool:
@@ -191,13 +195,20 @@ class Save(keras.callbacks.Callback):
         self._check()
         content = self._record.content(step)
         extra = {"step": step, "seconds": self._record.seconds, "means": means_of(self.model, self._means.since)}
-        # The record first: with a checkpoint there always is one.
-        self._checkpoints.start_saving(step, extra | self.extra, before=lambda: self._run.write_json("training.json", content))
+        if distribution.is_chief():
+            # The record first: with a checkpoint there always is one.
+            before = functools.partial(self._run.write_json, "training.json", content)
+            self._checkpoints.start_saving(step, extra | self.extra, before)
         self._saved, self._time, self.extra = step, time.monotonic(), {}
+
+    def _any(self, wanted) -> bool:
+        return distribution.any_worker(self.model.distribute_strategy, bool(wanted))
 
     def _stop(self) -> None:
         self._checkpoints.wait()
-        number = self._interruption.asked
+        # Nobody leaves before the chief has written all.
+        self._any(True)
+        number = self._interruption.asked or signal.SIGTERM
         where = f"at step {self._saved}, which is saved" if self._saved else "before the first step"
         log.warning(
             "%s: stopped %s. Go on with the same command and --resume (--run_dir=%s).",

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
-import math
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, checks, events, judge, monitor, runtime, saving
-from mmtf.board import histograms, hparams, profile, projector
+from mmtf import catalog, checks, distribution, events, judge, runtime, saving, session
+from mmtf.board import profile
 from mmtf.checkpoint import Checkpoints
-from mmtf.config import Config, TrainConfig, profile_window
-from mmtf.data import holdout, pipeline, record
-from mmtf.data.dataset import MultimodalData, Split
+from mmtf.config import Config, TrainConfig, shared_flags
+from mmtf.data import holdout, record
+from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.lock import locked
 from mmtf.rundir import RunDirectory
-from mmtf.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -44,61 +45,67 @@ def train(
 
     Raises:
       UserError: the config, the directory or the data cannot be used, or another process trains in the directory; nothing was
-        trained, nothing was lost.
+        trained, nothing was lost. Or another worker of the run stopped.
       monitor.NotFiniteError: a term became NaN or infinite; the last good checkpoint is kept.
       saving.Stopped: SIGTERM or Ctrl-C asked for an end; a checkpoint of what was done is kept.
     """
     catalog.check_names(config)
-    with locked(Path(run_dir)):
-        return _train(config, run_dir, data, resume, overwrite)
+    # Before all else: workers are joined when TensorFlow starts, and what one of them refuses all have to hear of.
+    strategy = distribution.make_strategy(config.train.strategy, config.train.tpu, json.dumps(shared_flags(config)))
+    with distribution.while_all_live(strategy), contextlib.ExitStack() as held:
+        return _train(config, run_dir, data, resume, overwrite, strategy, held)
 
 
-def _train(config: Config, run_dir: str | Path, data: MultimodalData | None, resume: bool, overwrite: bool) -> RunDirectory:
-    run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
-    if resume and not run.begun:
-        log.info("--resume: %s holds no run yet; one starts there.", run.path)
-        resume = False
-    data = data or catalog.load_data(config.data)
-    if config.train.coherence_every and judge.score_name(data) is None:
-        raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
-    if resume:
-        data = record.restored(run, data)
-    whole, validation = data, None
-    if config.train.validation_examples:
-        data, validation = holdout.held_out(data, config.train.validation_examples, config.data.data_seed)
-    turns = catalog.model_class(config.model.model).turns
-    steps, per_epoch = plan(config.train, _usable(data, turns), turns)
-    modalities = catalog.configure(data.modalities, config.model)
-    for m in modalities:
-        # What a mask hides may be anything, in the pool too.
-        used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
-        checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
-    if config.train.deterministic:
-        runtime.be_deterministic()
-    if config.train.microbatch:
-        runtime.leave_sums_as_they_are()
-    strategy = runtime.make_strategy(config.train.strategy)
-    _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
+def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strategy, held: contextlib.ExitStack) -> RunDirectory:
+    with distribution.agreed(strategy):
+        run = _claimed(config, run_dir, resume, overwrite, held)
+        resume = resume and run.begun
+        whole = data or catalog.load_data(config.data)
+        if config.train.coherence_every and judge.score_name(whole) is None:
+            raise UserError(f"--coherence_every does nothing for {whole.name}, which has no labels; remove it.")
+        if resume:
+            whole = record.restored(run, whole)
+        data, validation = whole, None
+        if config.train.validation_examples:
+            data, validation = holdout.held_out(whole, config.train.validation_examples, config.data.data_seed)
+        turns = catalog.model_class(config.model.model).turns
+        steps, per_epoch = plan(config.train, _usable(data, turns), turns)
+        modalities = catalog.configure(data.modalities, config.model)
+        _check_values(data, modalities)
+        _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
+        if config.train.deterministic:
+            runtime.be_deterministic()
+        if config.train.microbatch:
+            runtime.leave_sums_as_they_are()
+    _check_same_data(strategy, whole)
     with strategy.scope():
         model = catalog.build_model(config, modalities, config.train.precision)
         compile_model(model, config.train, steps, per_epoch, strategy)
     checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
-    first = checkpoints.restore() if resume and checkpoints.steps else 0
-    if first >= steps:
-        raise UserError(f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on.")
-    if resume:
-        saving.say_what_differs(run, strategy)
-        checkpoints.tidy(first)
-        events.drop_after(run.logs, first)
-    profile.serve(config.train.profiler_port)
-    run.begin(config, modalities, record.files(whole), overwrite=not resume)
-    log.info(
-        "Training %s on %s: steps %d to %d, batch %d.", config.model.model, data.name, first, steps, config.train.batch_size
-    )
-    try:
-        _fit(model, data, validation, config, run, checkpoints, first, steps, per_epoch, strategy)
-    finally:
-        checkpoints.close()
+    held.callback(checkpoints.close)
+    with distribution.agreed(strategy):
+        first = checkpoints.restore() if resume and checkpoints.steps else 0
+        if first >= steps:
+            raise UserError(
+                f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on."
+            )
+    distribution.check_same(strategy, "The step to begin at", str(first))
+    # Read by all before the chief begins to write.
+    length = session.Length(first, steps, per_epoch, checkpoints.extra(first) if first else {})
+    with distribution.agreed(strategy):
+        if distribution.is_chief():
+            if resume:
+                saving.say_what_differs(run, strategy)
+                checkpoints.tidy(first)
+                events.drop_after(run.logs, first)
+            profile.serve(config.train.profiler_port)
+            run.begin(config, modalities, record.files(whole), overwrite=not resume)
+            batch = f"batch {config.train.batch_size} on {distribution.described(strategy)}"
+            log.info("Training %s on %s: steps %d to %d, %s.", config.model.model, data.name, first, steps, batch)
+    session.fit(model, data, validation, config, run, checkpoints, length)
+    # Nobody leaves before the chief has written all: its absence would be a failure to the others, and theirs to it.
+    with distribution.agreed(strategy):
+        checkpoints.wait()
     return run
 
 
@@ -134,6 +141,7 @@ def compile_model(
     optimizers = {name: keras.optimizers.Adam(rate, config.adam_beta_1) for name in model.learned()}
     for name, variables in model.learned().items():
         optimizers[name].build(variables)
+    model.compiles_inside = runtime.compile_inside(strategy) and not config.deterministic
     model.compile(
         **optimizers,
         jit_compile=runtime.compile_with_xla(strategy) and not config.deterministic,
@@ -148,70 +156,31 @@ def training_state(model: keras.Model) -> dict[str, keras.Variable]:
     return model.named_weights() | optimizers
 
 
-def _fit(
-    model: keras.Model,
-    data: MultimodalData,
-    validation: Split | None,
-    config: Config,
-    run: RunDirectory,
-    checkpoints: Checkpoints,
-    first: int,
-    steps: int,
-    per_epoch: int,
-    strategy: tf.distribute.Strategy,
-) -> None:
-    """Runs Keras' fit over what is left of an epoch, over whole epochs (a checkpoint ends each), then over the last steps."""
-    state = checkpoints.extra(first) if first else {}
-    budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
-    seconds = state.get("seconds") or (run.read_json("training.json")["seconds"] if first else 0.0)
-    record, means = saving.Record(seconds, strategy), saving.Continue(first, per_epoch, state.get("means", {}))
-    finite = monitor.StopWhenNotFinite(checkpoints)
-    traced = profile.Profile(run.logs, profile_window(config.train.profile_steps))
-    length_of_run = {"first": first, "steps": steps, "per_epoch": per_epoch}
-    with (
-        monitor.Progress(first, steps) as progress,
-        hparams.Session(run.logs, config) as session,
-        traced,
-        saving.Interruption() as interruption,
-    ):
-        save = saving.Save(
-            run, checkpoints, record, means, interruption, config=config.train, check=finite.check_weights, **length_of_run
-        )
-        callbacks = [
-            means,
-            budget,
-            finite,
-            progress,
-            session,
-            traced,
-            monitor.Warn(),
-            record,
-            monitor.Scalars(run.logs),
-            monitor.Panels(run.logs, data, config.train.panels_every),
-            monitor.Coherence(run.logs, data, config.train.coherence_every),
-            histograms.Histograms(run.logs, data, config.train.histograms_every, config.train.batch_size),
-            projector.Embeddings(run.logs, data, config.train.embeddings_every),
-            Validation(run.logs, validation, config.model.warmup_steps, save),
-            save,
-        ]
-        for epoch, count, length in saving.session(first, steps, per_epoch):
-            if not budget.spent:
-                done = runtime.step_of(model.optimizer)
-                batches = _batches(model, data, config.train, done, count * length)
-                # A shorter epoch ends with its data, which may be in the middle of an execution.
-                per_fit = {"steps_per_epoch": length} if length == per_epoch else {}
-                how = {"initial_epoch": epoch, "epochs": epoch + count, "shuffle": False, "verbose": 0}
-                model.fit(batches, callbacks=callbacks, **how, **per_fit)
-        checkpoints.wait()
+def _claimed(config: Config, run_dir, resume: bool, overwrite: bool, held: contextlib.ExitStack) -> RunDirectory:
+    """The run directory, held for this process; on workers that are not the chief something to read."""
+    if not distribution.is_chief():
+        return RunDirectory(Path(run_dir))
+    held.enter_context(locked(Path(run_dir)))
+    run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
+    if resume and not run.begun:
+        log.info("--resume: %s holds no run yet; one starts there.", run.path)
+    return run
 
 
-def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count: int) -> tf.data.Dataset:
-    """As many batches, from that step on, as the model's training step takes them."""
-    if model.turns == 1:
-        return pipeline.batches(data.train, config.batch_size, config.seed, first, count)
-    return pipeline.turns(
-        data.train, config.batch_size, config.seed, first, count, single=model.takes_single, count=model.turns
-    )
+def _check_values(data: MultimodalData, modalities) -> None:
+    for m in modalities:
+        # What a mask hides may be anything, in the pool too.
+        used = data.train.rows[m.name][data.train.has([m.name])] if data.train.mask else slice(None)
+        checks.check_values({m.name: data.train.pools[m.name][used]}, [m])
+
+
+def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> None:
+    """Raises UserError where workers loaded other values, or paired them otherwise."""
+    if distribution.several_workers(strategy):
+        files = record.files(data)
+        # Where the values came from may differ.
+        values = json.dumps(json.loads(files[record.DESCRIPTION])["digests"]).encode() + files[record.PAIRING]
+        distribution.check_same(strategy, "The digest of the data set", hashlib.sha256(values).hexdigest()[:16])
 
 
 def _usable(data: MultimodalData, turns: int) -> int:
@@ -236,7 +205,8 @@ def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int
         )
     if batch_size % strategy.num_replicas_in_sync:
         raise UserError(
-            f"--batch_size={batch_size} cannot be shared evenly by {strategy.num_replicas_in_sync} devices; choose a multiple."
+            f"--batch_size={batch_size} cannot be shared evenly by {distribution.described(strategy)}; choose a multiple of "
+            f"{strategy.num_replicas_in_sync}."
         )
     if microbatch and (each % microbatch or microbatch > each):
         raise UserError(

@@ -14,9 +14,12 @@ def main(argv):
     console.refuse_arguments(argv)
     experiment = config.from_flags()
     console.load_tensorflow()  # after the flags: it takes seconds, and a bad flag should not wait for it
+    from mmtf.distribution import is_chief
     from mmtf.train import train
 
     run = train(experiment, RUN_DIR.value, resume=RESUME.value, overwrite=OVERWRITE.value)
+    if not is_chief():
+        return
     record = run.read_json("training.json")
     print(f"Trained {record['steps']} steps in {record['seconds']:.0f} s ({record['steps_per_second']} steps/s): {run.path}")
     print(f"Next: python scripts/evaluate.py --run_dir={run.path}")

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from mmtf import runtime
+from mmtf import distribution
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import TrainConfig
 from mmtf.errors import UserError
@@ -16,7 +16,7 @@ from mmtf.train import compile_model, training_state
 
 def compiled(seed=0, **kwargs):
     model = toys.model("mmjsd", 2, seed=seed, **kwargs)
-    compile_model(model, TrainConfig(), 10, 5, runtime.make_strategy("one"))
+    compile_model(model, TrainConfig(), 10, 5, distribution.make_strategy("one"))
     return model
 
 

@@ -126,14 +126,14 @@ def test_a_run_goes_on_where_there_is_one_and_nobody_trains_in_it(tmp_path, data
 
 
 def test_a_run_that_goes_on_elsewhere_is_told_so(tmp_path, caplog):
-    run, strategy = RunDirectory(tmp_path), runtime.make_strategy("one")
+    run, strategy = RunDirectory(tmp_path), distribution.make_strategy("one")
     assert saving.say_what_differs(run, strategy) == []
     before = runtime.platform_of(strategy)
     run.write_json("training.json", {"platform": {k: v for k, v in before.items() if k != "cores"}})
     assert saving.say_what_differs(run, strategy) == []  # a run from before its cores were written down
     assert not caplog.records
     run.write_json("training.json", {"platform": before | {"tensorflow": "2.0"}})
-    assert saving.say_what_differs(run, runtime.make_strategy("mirrored")) == [
+    assert saving.say_what_differs(run, distribution.make_strategy("mirrored")) == [
         f"tensorflow was 2.0 and is {before['tensorflow']}",
         "replicas was 1 and is 2",
     ]

@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from mmtf import runtime
 from mmtf.modality import Modality
 from mmtf.vae.elbo import Betas
 from mmtf.vae.jmvae import JMVAE
@@ -123,3 +125,17 @@ class FixedNoise:
             rng = np.random.default_rng([self.seed, *stream.encode()])
             self.drawn[stream] = draw(rng).astype(np.float32)
         return self.drawn[stream]
+
+
+class TableNoise(runtime.Noise):
+    """Noise that is the same for every step and way to compute: of each stream a table, of which a replica takes its rows."""
+
+    def normal(self, stream, dim):
+        return self._table(stream, lambda rng: rng.normal(size=(64, dim)))
+
+    def strata(self, stream):
+        return self._table(stream, lambda rng: rng.uniform(size=64))
+
+    def _table(self, stream, draw):
+        table = tf.constant(draw(np.random.default_rng(list(stream.encode()))), tf.float32)
+        return self._own(table[: self._total] if self._has_all else table)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +19,18 @@ from mmtf.data.dataset import Split
 SHUFFLE_ROUNDS = 8
 
 
-def batches(split: Split, batch_size: int, seed: int, first_step: int, num_steps: int) -> tf.data.Dataset:
+class Share(NamedTuple):
+    """The part of every batch that one worker takes: that of its replicas, `count` of them from `first` on, of `total`."""
+
+    first: int = 0
+    count: int = 1
+    total: int = 1
+
+
+WHOLE = Share()
+
+
+def batches(split: Split, batch_size: int, seed: int, first_step: int, num_steps: int, share: Share = WHOLE) -> tf.data.Dataset:
     """Shuffled full batches for training; batch number s is a function of (seed, s) alone.
 
     Element number `s * batch_size + b` of the stream belongs to epoch e = number // N. Every epoch visits each example
@@ -31,29 +43,45 @@ def batches(split: Split, batch_size: int, seed: int, first_step: int, num_steps
       seed: of the order.
       first_step: number of the first batch to deliver, 0 for a new run.
       num_steps: how many batches to deliver.
+      share: of a worker; no other rows are gathered. Then every batch comes as `share.count` elements, a replica's rows each.
 
     Returns:
       A finite data set of `num_steps` dicts `{"values": {name: [B, ...]}, "label": [B] int64}`, and `"mask"` with
       `{name: [B] bool}` if the split has one. Shapes are static.
 
     Raises:
-      ValueError: batch_size < 1 or > N, first_step < 0 or num_steps < 0.
+      ValueError: batch_size < 1 or > N, or that cannot be shared evenly, first_step < 0 or num_steps < 0.
     """
     _check_batch_size(batch_size)
     if batch_size > len(split):
         raise ValueError(f"batch_size {batch_size} exceeds the {len(split)} examples of this split; lower it.")
     if first_step < 0 or num_steps < 0:
         raise ValueError(f"first_step and num_steps must be 0 or more, not {first_step} and {num_steps}.")
-    numbers = tf.data.Dataset.range(first_step * batch_size, (first_step + num_steps) * batch_size)
-    ordered = numbers.batch(batch_size, drop_remainder=True)
-    shuffled = ordered.map(lambda number: _gathered(split, batch_size, shuffled_index(number, len(split), seed)))
-    return shuffled.prefetch(2).with_options(_options())
+    if batch_size % share.total:
+        raise ValueError(f"batch_size {batch_size} cannot be shared evenly by {share.total} replicas; choose a multiple.")
+    rows = batch_size // share.total
+
+    def element(number):
+        step, replica = number // share.count, share.first + number % share.count
+        first = step * batch_size + replica * rows
+        return _gathered(split, rows, shuffled_index(tf.range(first, first + rows), len(split), seed))
+
+    elements = tf.data.Dataset.range(first_step * share.count, (first_step + num_steps) * share.count)
+    return elements.map(element).prefetch(2 * share.count).with_options(_options())
 
 
 def turns(
-    split: Split, batch_size: int, seed: int, first_step: int, num_steps: int, *, single: bool, count: int = 2
+    split: Split,
+    batch_size: int,
+    seed: int,
+    first_step: int,
+    num_steps: int,
+    *,
+    single: bool,
+    count: int = 2,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
-    """Batches for a game of `count` turns a step, a fresh batch for each turn; resumed as `batches` is.
+    """Batches for a game of `count` turns a step, a fresh batch for each turn; resumed and shared out as `batches` is.
 
     Args:
       split: of its examples those that have every modality are the paired ones.
@@ -71,8 +99,11 @@ def turns(
     parts = {"values": dataclasses.replace(paired, label=None, mask=None)}
     if single:
         parts["single"] = _unpaired(split, batch_size * count, seed)
-    streams = {part: batches(examples, batch_size * count, seed, first_step, num_steps) for part, examples in parts.items()}
-    return tf.data.Dataset.zip(streams).map(lambda batch: _by_turn(batch, batch_size, count)).with_options(_options())
+    streams = {
+        part: batches(examples, batch_size * count, seed, first_step, num_steps, share) for part, examples in parts.items()
+    }
+    rows = batch_size // share.total
+    return tf.data.Dataset.zip(streams).map(lambda batch: _by_turn(batch, rows, count)).with_options(_options())
 
 
 def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterator[dict]:
@@ -171,7 +202,7 @@ def _options() -> tf.data.Options:
     options = tf.data.Options()
     # Nothing here is left to tune, and the tuning thread can hold up the end of fit by seconds.
     options.autotune.enabled = False
-    # Several workers: each keeps its part of every global batch. There are no files to share out.
+    # For who shares a data set of whole batches out: there are no files.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return options
 

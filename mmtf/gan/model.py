@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -167,17 +168,22 @@ class AdversarialModel(LatentModel):
         terms = {}
         for place, (turn, (optimizer, variables)) in enumerate(zip(TURNS, self.learned().items(), strict=True)):
             batch, single = (_batch_of(data.get(part), place) for part in ("values", "single"))
-            with tf.GradientTape(watch_accessed_variables=False) as tape:
-                tape.watch([v.value for v in variables])
-                found = self._turn(turn, batch, single, noise, advance=turn == "discriminators")
-                loss = runtime.replica_mean(found[LOSSES[turn]])
-            gradients = tape.gradient(loss, variables)
+            find = functools.partial(self._differentiated, turn, batch, single, noise, variables)
+            found, gradients = runtime.compiled(find) if self.compiles_inside else find()
             getattr(self, optimizer).apply(gradients, variables)
             norm = tf.linalg.global_norm(runtime.replica_sum(gradients))
             terms |= found | {f"gradient_norm/{turn}": norm * tf.ones_like(found[LOSSES[turn]])}
         self._update_average(step)
         self.term_means.update_state(terms | {"loss": terms["generator/loss"]}, None, step)
         return self.get_metrics_result()
+
+    def _differentiated(self, turn: str, batch, single, noise, variables):
+        """The terms of one side, and the gradients of its mean loss."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            found = self._turn(turn, batch, single, noise, advance=turn == "discriminators")
+            loss = runtime.replica_mean(found[LOSSES[turn]])
+        return found, tape.gradient(loss, variables)
 
     def terms(self, values, mask, noise, step):
         """As `LatentModel.terms`, of both turns on the same examples; "loss" is the generators'.
@@ -309,9 +315,9 @@ class AdversarialModel(LatentModel):
     def _update_average(self, step: tf.Tensor) -> None:
         """average <- average + (1 - decay) (player - average); before the start decay is 0."""
         decay = tf.where(step < self.average_start, 0.0, self.average_decay)
-        players = self.players.named_weights()
-        for key, average in self.coders.named_weights().items():
-            average.assign(average + (1.0 - decay) * (players[key] - average))
+        players, averages = self.players.named_weights(), self.coders.named_weights()
+        moved = [average + (1.0 - decay) * (players[key] - average) for key, average in averages.items()]
+        runtime.assign_equal(list(averages.values()), moved)
 
 
 class _NoiseOfRows:

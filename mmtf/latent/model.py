@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf import runtime
+from mmtf import distribution, runtime
 from mmtf.latent.coders import Coders, Codes
 from mmtf.latent.observed import Observed, observe
 from mmtf.modality import Modality, check_subset, subsets
@@ -32,6 +32,8 @@ class LatentModel(keras.Model):
     turns = 1
     # Whether p(x_j|s_j,c) has a density: `log_likelihood`.
     has_likelihood = False
+    # Whether a training step finds its losses and gradients by `runtime.compiled`.
+    compiles_inside = False
 
     def __init__(self, modalities: Sequence[Modality], coders: Coders, *, shared_dim: int, seed: int, name: str | None = None):
         """Args:
@@ -213,6 +215,14 @@ class LatentModel(keras.Model):
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Leaves out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails."""
+
+    def make_train_function(self, force=False):
+        """Keras' own; on several workers `distribution.train_function`."""
+        if not distribution.several_workers(self.distribute_strategy):
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = distribution.train_function(self)
+        return self.train_function
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 

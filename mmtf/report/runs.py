@@ -31,6 +31,7 @@ CONDUCT = (
     "deterministic",
     "steps_per_execution",
     "strategy",
+    "tpu",
     "max_seconds",
     "clock",
 )

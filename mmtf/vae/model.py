@@ -204,9 +204,10 @@ class MultimodalVAE(LatentModel):
         size = runtime.batch_size(values)
         noise = runtime.Noise(tf.stack([self.seed, step]), size)
         if self.microbatch:
-            terms, gradients = self._in_parts(values, mask, noise, step, size)
+            find = functools.partial(self._in_parts, values, mask, noise, step, size)
         else:
-            terms, gradients = self._differentiated(values, mask, noise, step)
+            find = functools.partial(self._differentiated, values, mask, noise, step)
+        terms, gradients = runtime.compiled(find) if self.compiles_inside else find()
         self.optimizer.apply(gradients, self.trainable_variables)
         self.term_means.update_state(terms, mask, step)
         return self.get_metrics_result()

@@ -8,7 +8,7 @@ import tensorflow as tf
 import toys
 from toys import FixedNoise
 
-from mmtf import runtime
+from mmtf import distribution, runtime
 from mmtf.errors import UserError
 from mmtf.gan import objective
 from mmtf.gan.model import GameWeights
@@ -267,10 +267,11 @@ def test_the_step_compiles(kind):
     assert all(np.isfinite(float(x)) for x in logs.values())
 
 
-def train(kind, strategy_name, per_execution=1, steps=2):
-    strategy = runtime.make_strategy(strategy_name)
+def train(kind, strategy_name, per_execution=1, steps=2, inside=False):
+    strategy = distribution.make_strategy(strategy_name)
     with strategy.scope():
         model = compiled(games.model(kind, count=2))
+        model.compiles_inside = inside
         model.compile(
             optimizer=model.optimizer,
             discriminator_optimizer=model.discriminator_optimizer,
@@ -292,6 +293,15 @@ def test_two_replicas_play_as_one(kind):
         np.testing.assert_allclose(two[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
     for name, term in one[1].items():
         np.testing.assert_allclose(two[1][name], term, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def test_losses_and_gradients_by_xla_are_the_same(monkeypatch):
+    """As on several accelerators; the spectral norms' directions move on as they do without it."""
+    monkeypatch.setattr(runtime, "Noise", toys.TableNoise)
+    plain, inside = (train("binary", "mirrored", inside=i) for i in (False, True))
+    for one, other in zip(plain, inside, strict=True):
+        for name, value in one.items():
+            np.testing.assert_allclose(other[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
 @pytest.mark.parametrize(

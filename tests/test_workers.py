@@ -1,0 +1,185 @@
+"""Two worker processes do what one process does: the same weights, terms and decisions; and what happens when one dies."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import workers
+
+from mmtf import distribution, monitor, runtime
+from mmtf.rundir import RunDirectory
+
+ROOT = Path(__file__).parents[1]
+SECONDS = 400
+
+
+def free_ports(count):
+    holders = [socket.create_server(("localhost", 0)) for _ in range(count)]
+    ports = [holder.getsockname()[1] for holder in holders]
+    for holder in holders:
+        holder.close()
+    return ports
+
+
+def start(arguments, folder):
+    """Two processes with the same arguments, the one knowing of the other; what they print goes to files."""
+    ports = free_ports(2)
+    started = []
+    for index in range(2):
+        cluster = {"worker": [f"localhost:{port}" for port in ports]}
+        environment = os.environ | {
+            "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
+        with open(folder / f"output.{index}", "wb") as output:
+            started.append(subprocess.Popen([sys.executable, *arguments], env=environment, stdout=output, stderr=output))
+    return started
+
+
+def finished(started, folder, seconds=SECONDS):
+    """Exit statuses and outputs; no process is left."""
+    try:
+        statuses = [process.wait(seconds) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    return statuses, [(folder / f"output.{index}").read_text(errors="replace") for index in range(2)]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pair")
+    statuses, outputs = finished(start([ROOT / "tests/workers.py", folder], folder), folder)
+    assert statuses == [0, 0], "\n".join(output[-3000:] for output in outputs)
+    return folder
+
+
+def both(pair, name):
+    found = []
+    for index in range(2):
+        with np.load(pair / f"{name}.{index}.npz") as file:
+            found.append(dict(file))
+    return found
+
+
+def assert_as(found, wanted):
+    assert set(found) == set(wanted)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-3 if "gradient_norm" in name else 1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("name", list(workers.VAES))
+def test_two_workers_train_a_vae_as_one_process_does(pair, name):
+    """A contrast is with the examples of the same device: there the one process has two devices."""
+    first, second = both(pair, name)
+    assert_equal(first, second)
+    assert_as(first, workers.vae(distribution.make_strategy("mirrored" if name == "contrast" else "one"), name))
+    start = {f"weight/{n}": v.numpy() for n, v in workers.toys.model(workers.VAES[name][0], 2, count=2).named_weights().items()}
+    assert any(not np.allclose(start[n], first[n], atol=1e-4) for n in start)
+
+
+def test_two_workers_play_a_game_as_one_process_does(pair):
+    """Two optimizers, spectral norms, a moving average, and values that are no pairs."""
+    first, second = both(pair, "game")
+    assert_equal(first, second)
+    assert_as(first, workers.game(distribution.make_strategy("one")))
+
+
+def assert_equal(first, second):
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+def test_noise_of_two_workers_is_that_of_one_process(pair):
+    noise = runtime.Noise([3, 4], 10)
+    parts = both(pair, "draws")
+    assert [part["replicas"] for part in parts] == [2, 2]
+    np.testing.assert_array_equal(np.concatenate([part["normal"] for part in parts]), noise.normal("a", 2))
+    np.testing.assert_array_equal(np.concatenate([part["strata"] for part in parts]), noise.strata("b"))
+
+
+def test_what_one_worker_finds_both_say(pair):
+    first, second = (list(part["said"]) for part in both(pair, "agreements"))
+    assert first[:2] == second[:2] == ["False", "True"]
+    assert (first[2], second[2]) == ("Worker 1 cannot begin: no disk", "no disk")
+    assert first[3] == second[3]
+    assert first[3].startswith("It is 0 on worker 0 and 1 on worker 1.")
+
+
+def test_a_run_of_two_workers_is_that_of_one_process(pair, tmp_path):
+    """Begun, resumed by both from one directory, panels and checkpoints included; written by the chief alone."""
+    run = RunDirectory.open(pair / "run")
+    assert run.read_json("training.json")["steps"] == 5
+    assert [p.name for p in sorted(run.checkpoints.glob("*.index"))] == ["step-2.index", "step-3.index", "step-5.index"]
+    assert len(list(run.logs.glob("*.panels"))) == 2
+    assert "coherence/random" in monitor.read_scalars(run.logs)
+    alone = workers.trained(tmp_path / "one", strategy="one", panels_every=0, coherence_every=0)
+    found, wanted = (workers.weights(r) for r in (run, alone))
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_workers_stop_together(pair):
+    """When the time of one is up, and when the rows of one give a value that is none."""
+    first, second = both(pair, "runs")
+    assert steps(pair / "short") == 2
+    assert str(first["problem"]).startswith("At step 3 these terms became NaN or infinite: log_likelihood/rest.")
+    assert first["problem"] == second["problem"]
+    assert steps(pair / "broken") == 2
+
+
+def steps(folder):
+    return RunDirectory.open(folder).read_json("training.json")["steps"]
+
+
+def test_a_worker_that_dies_stops_the_other_and_both_go_on_from_the_checkpoint(tmp_path):
+    """Killed as by a power cut; and resumed by the launcher that docs/scaling.md shows."""
+    flags = [
+        "--modalities=digit,word",
+        "--model=mmvae",
+        "--shared_dim=4",
+        "--pairings=1",
+        "--batch_size=16",
+        "--panels_every=0",
+    ]
+    flags += ["--steps_per_epoch=10", "--steps_per_execution=10", f"--run_dir={tmp_path / 'run'}"]
+    started = start([ROOT / "scripts/train.py", *flags, "--steps=100000"], tmp_path)
+    try:
+        wait_for(lambda: list((tmp_path / "run/checkpoints").glob("*.index")), started)
+        started[1].send_signal(signal.SIGKILL)
+        died = time.monotonic()
+        assert started[0].wait(60) == 2
+        assert time.monotonic() - died < 60
+    finally:
+        _, outputs = finished(started, tmp_path, 1)
+    assert "error: Another worker of this run stopped or cannot be reached" in outputs[0]
+    assert "with --resume" in outputs[0]
+    kept = newest(tmp_path / "run")
+    environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    command = [ROOT / "docs/examples/workers.sh", "2", *flags, f"--steps={kept + 10}", "--resume"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert newest(tmp_path / "run") == steps(tmp_path / "run") == kept + 10
+    assert done.stdout.count("Trained") == 1
+    assert f"Trained {kept + 10} steps" in done.stdout
+
+
+def newest(run):
+    return max(int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.index"))
+
+
+def wait_for(condition, started):
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        assert [process.poll() for process in started] == [None, None]
+        time.sleep(0.5)

@@ -1,0 +1,162 @@
+"""One of two workers: what a pair of processes does for tests/test_workers.py, whose every result it writes to a file.
+
+Run as `python tests/workers.py FOLDER`, with TF_CONFIG set.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import games
+import keras
+import numpy as np
+import tensorflow as tf
+import toys
+from sklearn.datasets import load_wine
+
+from mmtf import distribution, evaluate, monitor, runtime, train
+from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.data import from_arrays, pipeline
+from mmtf.data.dataset import Split
+from mmtf.vae.contrast import Contrast
+from mmtf.vae.mmvae import MMVAE
+
+BATCH, STEPS, EXAMPLES = 12, 4, 61
+# By name: what to build, whether values are missing, steps per execution.
+VAES = {
+    "masks": ("mmjsd", {}, True, 1),
+    "strata": ("mmvae", {"microbatch": 3}, False, 3),
+    "contrast": ("mvae", {"contrast": Contrast("iwae", 2.0, 1, 1)}, False, 2),
+}
+RUN = {"batch_size": 16, "steps": 5, "steps_per_epoch": 2, "steps_per_execution": 2, "panels_every": 2, "coherence_every": 2}
+
+
+def split(masked):
+    """Made-up examples of the toys' modalities."""
+    pools = toys.values(EXAMPLES, seed=9, count=2)
+    rng = np.random.default_rng(3)
+    mask = {n: rng.uniform(size=EXAMPLES) > 0.3 for n in pools} if masked else None
+    if masked:
+        mask["vector"] |= ~mask["image"]
+    return Split(pools, {n: np.arange(EXAMPLES) for n in pools}, np.arange(EXAMPLES), mask)
+
+
+def fitted(strategy, model, batches, per_execution, **optimizers):
+    """Weights and reported terms after `fit`."""
+    with strategy.scope():
+        model.compile(**optimizers, jit_compile=False, steps_per_execution=per_execution)
+    data = distribution.per_replica(strategy, lambda *share: batches(pipeline.Share(*share)))
+    history = model.fit(data, epochs=1, steps_per_epoch=STEPS, shuffle=False, verbose=0).history
+    weights = {f"weight/{name}": v.numpy() for name, v in model.named_weights().items()}
+    return weights | {f"term/{name}": np.float32(values[-1]) for name, values in history.items()}
+
+
+def vae(strategy, name):
+    kind, options, masked, per_execution = VAES[name]
+    with strategy.scope():
+        model, optimizer = toys.model(kind, 2, count=2, **options), keras.optimizers.SGD(0.01)
+    examples = split(masked)
+    return fitted(
+        strategy, model, lambda s: pipeline.batches(examples, BATCH, 5, 2, STEPS, s), per_execution, optimizer=optimizer
+    )
+
+
+def game(strategy, per_execution=2):
+    with strategy.scope():
+        model = games.model("classes", count=2, weights=games.GameWeights(unimodal=0.3))
+        optimizers = {name: keras.optimizers.SGD(0.02) for name in model.learned()}
+    examples = split(True)
+    return fitted(
+        strategy,
+        model,
+        lambda s: pipeline.turns(examples, 8, 5, 2, STEPS, single=True, share=s),
+        per_execution,
+        **optimizers,
+    )
+
+
+def trained(folder, resume=False, **changes):
+    """A whole run on the two halves of wine's columns."""
+    x, labels = load_wine(return_X_y=True)
+    data = from_arrays({"acids": x[:, :6].astype(np.float32), "rest": x[:, 6:].astype(np.float32)}, labels)
+    model = ModelConfig(model="mmvae", shared_dim=4, private_dim=2)
+    settings = Config(DataConfig(dataset="arrays"), model, TrainConfig(**(RUN | changes)))
+    return train.train(settings, folder, data=data, resume=resume)
+
+
+def weights(run):
+    return {name: v.numpy() for name, v in evaluate.load_model(run)[0].named_weights().items()}
+
+
+def main(folder: Path):
+    index = distribution.read_cluster().index
+    strategy = distribution.make_strategy("auto")
+    # There is one cluster in a process.
+    distribution.make_strategy = lambda *_: strategy
+    for name in VAES:
+        np.savez(folder / f"{name}.{index}.npz", **vae(strategy, name))
+    np.savez(folder / f"game.{index}.npz", **game(strategy))
+    draws(strategy, folder / f"draws.{index}.npz")
+    agreements(strategy, folder / f"agreements.{index}.npz", index)
+    runs(folder, index)
+
+
+def draws(strategy, file):
+    def draw():
+        noise = runtime.Noise(tf.constant([3, 4]), 5)
+        return noise.normal("a", 2), noise.strata("b")
+
+    normal, strata = tf.function(lambda: strategy.run(draw))()
+    np.savez(file, normal=normal, strata=strata, replicas=strategy.num_replicas_in_sync)
+
+
+def agreements(strategy, file, index):
+    """What one worker finds, both say."""
+    said = [str(distribution.any_worker(strategy, flag)) for flag in (False, index == 1)]
+    for what in (lambda: refused_by(strategy, index, 1), lambda: distribution.check_same(strategy, "It", str(index))):
+        try:
+            what()
+        except ValueError as error:
+            said.append(str(error))
+    np.savez(file, said=said)
+
+
+def refused_by(strategy, index, one):
+    with distribution.agreed(strategy):
+        if index == one:
+            raise ValueError("no disk")
+
+
+def runs(folder, index):
+    """A whole run; its resumption; one that ends because the time of worker 1 is up; one with values that are none."""
+    trained(folder / "run", steps=3)
+    trained(folder / "run", resume=True)
+    honest = monitor.Budget.on_train_begin
+
+    def late(self, logs=None):
+        honest(self, logs)
+        self._left = -1.0 if index == 1 else 1e9
+
+    monitor.Budget.on_train_begin = late
+    trained(folder / "short", panels_every=0, coherence_every=0)
+    monitor.Budget.on_train_begin = honest
+    terms = MMVAE.terms
+
+    def poisoned(self, values, mask, noise, step):
+        found = terms(self, values, mask, noise, step)
+        bad = (step >= 3) & (index == 1)
+        return found | {"log_likelihood/rest": found["log_likelihood/rest"] + tf.where(bad, np.nan, 0.0)}
+
+    MMVAE.terms = poisoned
+    try:
+        trained(folder / "broken", steps=8, panels_every=0, coherence_every=0)
+        problem = "none"
+    except monitor.NotFiniteError as error:
+        problem = str(error)
+    np.savez(folder / f"runs.{index}.npz", problem=problem)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
