@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtf import evaluate, monitor, runtime, saving, train
+from mmtf import distribution, evaluate, monitor, runtime, saving, train
 from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
