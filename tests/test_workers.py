@@ -119,7 +119,7 @@ def test_a_run_of_two_workers_is_that_of_one_process(pair, tmp_path):
     """Begun, resumed by both from one directory, panels and checkpoints included; written by the chief alone."""
     run = RunDirectory.open(pair / "run")
     assert run.read_json("training.json")["steps"] == 5
-    assert [p.name for p in sorted(run.checkpoints.glob("*.index"))] == ["step-2.index", "step-3.index", "step-5.index"]
+    assert [p.name for p in sorted(run.checkpoints.iterdir())] == ["step-2", "step-4", "step-5"]
     assert len(list(run.logs.glob("*.panels"))) == 2
     assert "coherence/random" in monitor.read_scalars(run.logs)
     alone = workers.trained(tmp_path / "one", strategy="one", panels_every=0, coherence_every=0)
@@ -135,6 +135,21 @@ def test_workers_stop_together(pair):
     assert str(first["problem"]).startswith("At step 3 these terms became NaN or infinite: log_likelihood/rest.")
     assert first["problem"] == second["problem"]
     assert steps(pair / "broken") == 2
+
+
+def test_a_signal_to_one_worker_stops_both_within_the_epoch_and_the_run_goes_on(pair, tmp_path):
+    assert [int(part["code"]) for part in both(pair, "runs")] == [128 + signal.SIGTERM] * 2
+    run = RunDirectory.open(pair / "signalled")
+    assert [p.name for p in sorted(run.checkpoints.iterdir())] == ["step-4", "step-6", "step-8"]
+    long = {"steps": 8, "steps_per_epoch": 6, "panels_every": 0, "coherence_every": 0}
+    alone = workers.trained(tmp_path / "one", strategy="one", **long)
+    found, wanted = (workers.weights(r) for r in (run, alone))
+    for name, value in wanted.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+    # The means of the epoch that was broken off are those of its six steps.
+    (at, loss), (_, whole) = (monitor.read_scalars(r.logs)["loss"] for r in (run, alone))
+    assert at == [6, 8]
+    np.testing.assert_allclose(loss, whole, rtol=1e-3)
 
 
 def steps(folder):
@@ -154,7 +169,7 @@ def test_a_worker_that_dies_stops_the_other_and_both_go_on_from_the_checkpoint(t
     flags += ["--steps_per_epoch=10", "--steps_per_execution=10", f"--run_dir={tmp_path / 'run'}"]
     started = start([ROOT / "scripts/train.py", *flags, "--steps=100000"], tmp_path)
     try:
-        wait_for(lambda: list((tmp_path / "run/checkpoints").glob("*.index")), started)
+        wait_for(lambda: list((tmp_path / "run/checkpoints").glob("step-*")), started)
         started[1].send_signal(signal.SIGKILL)
         died = time.monotonic()
         assert started[0].wait(60) == 2
@@ -174,7 +189,7 @@ def test_a_worker_that_dies_stops_the_other_and_both_go_on_from_the_checkpoint(t
 
 
 def newest(run):
-    return max(int(path.stem.split("-")[1]) for path in (run / "checkpoints").glob("*.index"))
+    return max(int(path.name.split("-")[1]) for path in (run / "checkpoints").glob("step-*"))
 
 
 def wait_for(condition, started):

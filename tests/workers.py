@@ -4,6 +4,7 @@ Run as `python tests/workers.py FOLDER`, with TF_CONFIG set.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import tensorflow as tf
 import toys
 from sklearn.datasets import load_wine
 
-from mmtf import distribution, evaluate, monitor, runtime, train
+from mmtf import distribution, evaluate, monitor, runtime, saving, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
@@ -130,7 +131,7 @@ def refused_by(strategy, index, one):
 
 
 def runs(folder, index):
-    """A whole run; its resumption; one that ends because the time of worker 1 is up; one with values that are none."""
+    """A whole run; its resumption; one that ends because the time of worker 1 is up; one with values that are none; a signal."""
     trained(folder / "run", steps=3)
     trained(folder / "run", resume=True)
     honest = monitor.Budget.on_train_begin
@@ -155,7 +156,31 @@ def runs(folder, index):
         problem = "none"
     except monitor.NotFiniteError as error:
         problem = str(error)
-    np.savez(folder / f"runs.{index}.npz", problem=problem)
+    MMVAE.terms = terms
+    np.savez(folder / f"runs.{index}.npz", problem=problem, code=signalled(folder / "signalled", index))
+
+
+def signalled(folder, index):
+    """SIGTERM to worker 1 within an epoch; the status with which this worker would end, and the run's resumption."""
+    honest, long = (
+        monitor.Budget.on_train_batch_end,
+        {"steps": 8, "steps_per_epoch": 6, "panels_every": 0, "coherence_every": 0},
+    )
+
+    def asked(self, batch, logs=None):
+        honest(self, batch, logs)
+        if index == 1 and runtime.step_of(self.model.optimizer) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monitor.Budget.on_train_batch_end = asked
+    try:
+        trained(folder, **long)
+        code = 0
+    except saving.Stopped as stopped:
+        code = stopped.code
+    monitor.Budget.on_train_batch_end = honest
+    trained(folder, resume=True, **long)
+    return code
 
 
 if __name__ == "__main__":
