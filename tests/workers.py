@@ -131,7 +131,7 @@ def refused_by(strategy, index, one):
 
 
 def runs(folder, index):
-    """A whole run; its resumption; one that ends because the time of worker 1 is up; one with values that are none; a signal."""
+    """A whole run; its resumption; one that ends because the time of worker 1 is up; values that are none; a signal."""
     trained(folder / "run", steps=3)
     trained(folder / "run", resume=True)
     honest = monitor.Budget.on_train_begin
