@@ -86,9 +86,9 @@ WHOLE = idx(np.ones((5, 28, 28)))
         (b"", "is no IDX file of unsigned bytes"),
         (b"\x89PNG\r\n\x1a\n", "and a number of dimensions, not with 89 50 4e 47"),
         (WHOLE[:2] + b"\x0d" + WHOLE[3:], "is no IDX file of unsigned bytes"),  # 0x0d: floats
-        (gzip.compress(WHOLE)[:-9], "cannot be read"),
-        (gzip.compress(WHOLE)[:12] + b"\xff" * 8 + gzip.compress(WHOLE)[20:], "cannot be read"),
-        (gzip.compress(WHOLE[:-1]), "but 3919 follow"),
+        (gzip.compress(WHOLE, mtime=0)[:-9], "cannot be read"),
+        (gzip.compress(WHOLE, mtime=0)[:12] + b"\xff" * 8 + gzip.compress(WHOLE, mtime=0)[20:], "cannot be read"),
+        (gzip.compress(WHOLE[:-1], mtime=0), "but 3919 follow"),
     ],
 )
 def test_a_damaged_idx_file_is_named(tmp_path, content, message):
