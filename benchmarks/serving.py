@@ -11,6 +11,7 @@ import concurrent.futures
 import dataclasses
 import json
 import os
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from mmtf import export
+from mmtf import train as training
+from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.modality import Modality
 from mmtf.serving.requests import PRESENT
 from mmtf.serving.signatures import CANDIDATES, QUERIES
@@ -52,6 +56,19 @@ class Load:
     def growth(self) -> int:
         """Bytes by which the memory at the end is above that after the first tenth of the requests."""
         return self.resident[-1] - self.resident[1]
+
+
+def report(requests: int, threads: int) -> dict:
+    """`load` of our mmJSD on the embedded digits, as JSON, and printed; of so few training steps that they cost nothing."""
+    train = TrainConfig(batch_size=64, steps=10, panels_every=0)
+    config = Config(DataConfig("digits", pairings=1), ModelConfig("mmjsd", shared_dim=20), train)
+    with tempfile.TemporaryDirectory() as folder:
+        run = training.train(config, Path(folder) / "run")
+        found = load(export.export(run.path, Path(folder) / "served"), requests, threads)
+    print(f"\nServing, {threads} threads\n\n{table(found)}", flush=True)
+    rows = {name: dict(zip(HEADER[1:], (count, *np.round(rest, 2)), strict=True)) for name, count, *rest in found.rows}
+    summary = {"requests": found.requests, "threads": threads, "seconds": round(found.seconds, 1), "errors": found.errors}
+    return summary | {"grown_mb": round(found.growth / 2**20, 1), "rows": rows}
 
 
 def load(model_dir: str | Path, requests: int = 10_000, threads: int = 8, seed: int = 0) -> Load:

@@ -20,9 +20,10 @@ import step  # noqa: E402
 
 PARTS = flags.DEFINE_multi_enum(
     "part",
-    ["step", "input", "scaling"],
-    ["step", "input", "scaling"],
-    "What to measure: training steps; feeding alone; how a step's cost grows with modalities, batch, codes and samples.",
+    ["step", "input", "scaling", "serving"],
+    ["step", "input", "scaling", "serving"],
+    "What to measure: training steps; feeding alone; how a step's cost grows with modalities, batch, codes and samples; "
+    "requests to a served model.",
 )
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each contender.", lower_bound=1)
 STEPS = flags.DEFINE_integer("steps", 30, "Training steps of a turn; a multiple of 10.", lower_bound=10)
@@ -32,6 +33,7 @@ THREADS = flags.DEFINE_integer("threads", 0, "Threads of each library's operatio
 ALSO = flags.DEFINE_multi_enum(
     "also", [], list(step.ALSO), "Further contenders: " + "; ".join(f"{k}, {v}" for k, v in step.ALSO.items()) + "."
 )
+REQUESTS = flags.DEFINE_integer("requests", 2_000, "Requests to a served model.", lower_bound=10)
 REQUIRE = flags.DEFINE_float("require", None, "Highest CPU time accepted, as a multiple of PyTorch's.")
 WRITE = flags.DEFINE_bool("write", False, "Write what was measured into benchmarks/results.json, and the picture of scaling.")
 
@@ -55,6 +57,11 @@ def main(argv):
             problems += [] if REQUIRE.value is None else step.too_slow(found, REQUIRE.value)
         elif part == "input":
             found = comparisons.inputs(BATCH_SIZE.value, length)
+        elif part == "serving":
+            console.load_tensorflow()
+            import serving
+
+            found = {"serving": serving.report(REQUESTS.value, threads=8)}
         else:
             found = {"scaling": scaling.report(length, BENCHMARKS / "scaling.png" if WRITE.value else None)}
             problems += scaling.too_steep(found["scaling"])
