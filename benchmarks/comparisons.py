@@ -41,7 +41,7 @@ def inputs(batch_size: int, length: Length) -> dict[str, dict]:
         "of memory at most.",
         flush=True,
     )
-    return {"input": feeding, "paper_input": paper}
+    return {"input": {"rows": feeding}, "paper_input": paper}
 
 
 def paper_input(batch_size: int, length: Length) -> dict[str, float]:
