@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from ports import free_ports
 
 from mmtf import cluster, distribution, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -123,14 +124,6 @@ def meeting(flags, seconds=20.0, count=2, come=None):
     for thread in threads:
         thread.join(60)
     return said
-
-
-def free_ports(count):
-    holders = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
 
 
 def test_workers_with_the_same_flags_meet():

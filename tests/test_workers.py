@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,20 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import workers
+from ports import free_ports
 
 from mmtf import distribution, monitor, runtime
 from mmtf.rundir import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 400
-
-
-def free_ports(count):
-    holders = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [holder.getsockname()[1] for holder in holders]
-    for holder in holders:
-        holder.close()
-    return ports
 
 
 def start(arguments, folder):
