@@ -10,16 +10,16 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from mmtf import catalog, judge, monitor, pictures
+from mmtf import catalog, judge, pictures
 from mmtf.board import hparams, projector
-from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data import record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
-from mmtf.measured import Measured, fingerprint
 from mmtf.report import curves, figures, page
-from mmtf.rundir import RunDirectory
+from mmtf.rundir import RunDirectory, events
+from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.rundir.measured import Measured, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ def load_model(run: RunDirectory, checkpoint: str = "latest"):
 
 def _write_figures(run: RunDirectory, drawn: dict[str, Figure]) -> None:
     """Writes these figures, and the curves of training, as files of their names."""
-    scalars = monitor.read_scalars(run.logs) if run.logs.is_dir() else {}
+    scalars = events.read_scalars(run.logs) if run.logs.is_dir() else {}
     terms = {name: curve for name, curve in scalars.items() if not name.startswith("coherence")}
     if terms:
         drawn["training"] = figures.training_curves(terms)

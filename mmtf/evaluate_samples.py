@@ -16,8 +16,8 @@ from mmtf.data.dataset import MultimodalData
 from mmtf.data.samples import Samples
 from mmtf.errors import UserError
 from mmtf.evaluate import PLACES, part_names
-from mmtf.measured import Measured, fingerprint
 from mmtf.rundir import RunDirectory
+from mmtf.rundir.measured import Measured, fingerprint
 
 log = logging.getLogger(__name__)
 

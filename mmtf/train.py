@@ -11,15 +11,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, checks, distribution, events, judge, runtime, saving, session
+from mmtf import catalog, checks, distribution, judge, runtime
 from mmtf.board import profile
-from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, TrainConfig, shared_flags
 from mmtf.data import holdout, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
-from mmtf.lock import locked
-from mmtf.rundir import RunDirectory
+from mmtf.rundir import RunDirectory, events
+from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.rundir.lock import locked
+from mmtf.training import saving, session
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console, processes
+from mmtf import console
 from mmtf.errors import UserError
 from mmtf.report import tables
 from mmtf.rundir import RunDirectory, write_atomically
+from mmtf.sweeps import processes
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -36,7 +36,7 @@ def main(argv):
         print(f"{number}: {how}; checkpoints {checkpoints(folder / 'killed')}", flush=True)
     session(train, folder / "killed")
     console.load_tensorflow()
-    from mmtf.same_run import differences
+    from mmtf.rundir.same_run import differences
 
     differing = differences(folder / "whole", folder / "killed")
     print("\n".join(differing) or f"After {KILLS.value} kills: all weights, optimizer states and scalars equal, bit for bit.")

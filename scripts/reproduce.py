@@ -9,12 +9,13 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console, rerun
+from mmtf import console
 from mmtf.errors import UserError
-from mmtf.processes import Scripts
 from mmtf.report import formats, published, reproduce, runs
 from mmtf.report.protocols import PROTOCOLS
 from mmtf.rundir import write_atomically
+from mmtf.sweeps import rerun
+from mmtf.sweeps.processes import Scripts
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import config, console, processes, sweep, sweep_results
+from mmtf import config, console
 from mmtf.errors import UserError
+from mmtf.sweeps import processes, sweep, sweep_results
 
 SCRIPTS = Path(__file__).resolve().parent
 

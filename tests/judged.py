@@ -24,8 +24,11 @@ def started(path, flag_file, *flags, examples=EXAMPLES):
 
 def trained(path, flag_file, *flags, steps=None, examples=EXAMPLES):
     run = started(path, flag_file, *flags, examples=examples)
-    steps = steps or flagfile.planned_steps(run.config(), examples)
-    run.write_json("training.json", {"steps": steps, "seconds": 3600.0, "steps_per_second": steps / 3600})
+    planned = flagfile.planned_steps(run.config(), examples)
+    steps = steps or planned
+    run.write_json(
+        "training.json", {"steps": steps, "seconds": 3600.0, "steps_per_second": steps / 3600, "planned_steps": planned}
+    )
     return run
 
 

@@ -13,12 +13,13 @@ from tensorboard.plugins.hparams import hparams_plugin
 from tensorboard.plugins.projector import projector_plugin
 from werkzeug.test import Client
 
-from mmtf import catalog, evaluate, monitor, runtime, train
+from mmtf import catalog, evaluate, runtime, train
 from mmtf.board import histograms, hparams, profile, projector
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig, profile_window
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
 from mmtf.metrics import latents
+from mmtf.rundir import events
 
 SHORT = {"batch_size": 16, "steps_per_epoch": 2, "panels_every": 0, "strategy": "one", "steps_per_execution": 1}
 WATCHED = {"histograms_every": 2, "embeddings_every": 1, "profile_steps": "3,4"}
@@ -74,7 +75,7 @@ def test_the_hparams_dashboard_has_a_row_with_what_a_run_was_made_with(watched):
     assert {"beta", "seed", "steps", "shared_dim", "model", "dataset"} <= set(values)
     assert session["status"] == "STATUS_SUCCESS"
     assert session["endTimeSecs"] >= session["startTimeSecs"] > 0
-    assert metrics["training/loss"]["value"] == pytest.approx(monitor.read_scalars(watched.logs)["loss"][1][-1], rel=1e-6)
+    assert metrics["training/loss"]["value"] == pytest.approx(events.read_scalars(watched.logs)["loss"][1][-1], rel=1e-6)
     assert metrics["training/loss"]["trainingStep"] == 4
 
 
@@ -102,7 +103,7 @@ def test_sessions_that_fail_or_were_killed_or_go_on_say_so(tmp_path):
     assert (session["status"], values["steps"]) == ("STATUS_SUCCESS", 8)
 
 
-def events(logs, kind):
+def summaries(logs, kind):
     """By name, the last tensor of a plugin's summaries and the steps of all of them."""
     found = event_accumulator.EventAccumulator(str(logs), size_guidance={event_accumulator.TENSORS: 0}).Reload()
     names = [n for n in found.Tags()["tensors"] if found.SummaryMetadata(n).plugin_data.plugin_name == kind]
@@ -110,7 +111,7 @@ def events(logs, kind):
 
 
 def test_histograms_are_of_the_weights_and_posteriors_that_the_run_has(watched, model, data):
-    drawn = events(watched.logs / histograms.FOLDER, "histograms")
+    drawn = summaries(watched.logs / histograms.FOLDER, "histograms")
     assert all(steps == [4] for _, steps in drawn.values())
     for part, variables in histograms.parts(model).items():
         weights, (bins, _) = np.concatenate([np.ravel(v) for v in variables]), drawn[f"weights/{part}"]
@@ -123,9 +124,9 @@ def test_histograms_are_of_the_weights_and_posteriors_that_the_run_has(watched, 
     np.testing.assert_allclose([bins[0, 0], bins[-1, 1]], [kl.min(), kl.max()], rtol=1e-3)
     codes = ["shared<-digit", "shared<-word", "shared<-digit,word", "private<-digit", "private<-word"]
     assert {name.split("/", 1)[1] for name in drawn if not name.startswith("weights")} == set(codes)
-    used = events(watched.logs / histograms.FOLDER, "scalars")["used_dimensions/private<-digit"][0]
+    used = summaries(watched.logs / histograms.FOLDER, "scalars")["used_dimensions/private<-digit"][0]
     assert int(used) == int((kl >= latents.COLLAPSED_BELOW).sum())
-    assert events(watched.logs / histograms.FOLDER, "images")["kl_by_dimension"][0][2].startswith(b"\x89PNG")
+    assert summaries(watched.logs / histograms.FOLDER, "images")["kl_by_dimension"][0][2].startswith(b"\x89PNG")
 
 
 def test_parts_are_networks_and_have_all_weights(model):
@@ -176,19 +177,19 @@ def test_gradient_norms_are_of_all_networks_that_learn(kind, who):
 
 def test_scalars_of_the_objective_stay_what_they_were(watched, model):
     """Histograms and hyper-parameters are not among what the report draws."""
-    scalars = monitor.read_scalars(watched.logs)
+    scalars = events.read_scalars(watched.logs)
     assert set(model.terms_about()) <= set(scalars)
     assert not [name for name in scalars if "/" in name and name.split("/")[0] in ("weights", "kl", "training")]
-    assert "weights/encoder.digit" not in monitor.read_scalars(watched.logs / histograms.FOLDER)
+    assert "weights/encoder.digit" not in events.read_scalars(watched.logs / histograms.FOLDER)
 
 
 def test_several_devices_and_games_can_be_watched(tmp_path):
     run = train.train(config(2, strategy="mirrored", histograms_every=1, embeddings_every=1), tmp_path / "two")
     one = train.train(config(2, histograms_every=1), tmp_path / "one")
-    for name, (norm, _) in events(one.logs / histograms.FOLDER, "scalars").items():
-        np.testing.assert_allclose(events(run.logs / histograms.FOLDER, "scalars")[name][0], norm, rtol=2e-2, err_msg=name)
+    for name, (norm, _) in summaries(one.logs / histograms.FOLDER, "scalars").items():
+        np.testing.assert_allclose(summaries(run.logs / histograms.FOLDER, "scalars")[name][0], norm, rtol=2e-2, err_msg=name)
     game = train.train(config(2, model="mmali", histograms_every=1), tmp_path / "game")
-    assert "gradient_norm/player.encoder.word" in events(game.logs / histograms.FOLDER, "scalars")
+    assert "gradient_norm/player.encoder.word" in summaries(game.logs / histograms.FOLDER, "scalars")
 
 
 class Projector:

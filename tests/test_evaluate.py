@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from mmtf import catalog, evaluate, judge, monitor, train
+from mmtf import catalog, evaluate, judge, train
 from mmtf.board import hparams, projector
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import digits, from_arrays, record
@@ -16,6 +16,8 @@ from mmtf.data.dataset import Split
 from mmtf.errors import UserError
 from mmtf.modality import subsets
 from mmtf.report import tables
+from mmtf.rundir import events
+from mmtf.training import monitor
 
 HOW = EvaluateConfig(
     test_examples=60, probe_examples=100, random_samples=200, likelihood_samples=2, likelihood_samples_many=25,
@@ -166,7 +168,7 @@ def test_metrics_have_every_subset_and_target(run, quick_classifiers):
     page = (run.path / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == len(drawn)
     assert f'value="{metrics["test_terms"]["loss"]!r}"' in page
-    shown = monitor.read_scalars(run.logs / hparams.FOLDER)
+    shown = events.read_scalars(run.logs / hparams.FOLDER)
     assert shown["test_terms/loss"] == ([2], [pytest.approx(metrics["test_terms"]["loss"], rel=1e-6)])
     assert {"coherence/random", "probe/1 given"} <= set(shown)
     assert (run.logs / projector.FOLDER / "shared.png").exists()

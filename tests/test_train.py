@@ -10,13 +10,14 @@ import tensorflow as tf
 import toys
 from absl import flags
 
-from mmtf import catalog, evaluate, judge, monitor, runtime, saving, train
-from mmtf.checkpoint import Checkpoints
+from mmtf import catalog, evaluate, judge, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
 from mmtf.hyperparameters import GAMES, VAES
-from mmtf.rundir import RunDirectory
+from mmtf.rundir import RunDirectory, events
+from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.training import monitor, saving
 
 DATA = DataConfig(pairings=1)
 SHORT = {"batch_size": 16, "steps_per_epoch": 2, "panels_every": 0, "strategy": "one", "steps_per_execution": 2}
@@ -44,6 +45,7 @@ def finished(tmp_path_factory):
 
 def test_a_run_leaves_its_config_record_and_checkpoints(finished):
     record = finished.read_json("training.json")
+    assert record["planned_steps"] == record["steps"]
     assert record["steps"] == 4
     assert record["steps_per_second"] == pytest.approx(4 / record["seconds"], rel=0.01)
     assert finished.config() == config(private_dim=2)
@@ -52,7 +54,7 @@ def test_a_run_leaves_its_config_record_and_checkpoints(finished):
 
 
 def test_tensorboard_has_every_term_under_its_own_name(finished):
-    scalars = monitor.read_scalars(finished.logs)
+    scalars = events.read_scalars(finished.logs)
     model, _ = evaluate.load_model(finished)
     assert set(model.terms_about()) <= set(scalars)
     assert {"schedule/private_weight", "schedule/learning_rate"} <= set(scalars)
@@ -62,7 +64,7 @@ def test_tensorboard_has_every_term_under_its_own_name(finished):
 
 def test_training_lowers_the_loss(tmp_path):
     run = train.train(config(40, train_options={"steps_per_epoch": 10, "learning_rate": 3e-3}), tmp_path / "run")
-    losses = monitor.read_scalars(run.logs)["loss"][1]
+    losses = events.read_scalars(run.logs)["loss"][1]
     assert losses[-1] < 0.95 * losses[0]
 
 
@@ -207,7 +209,7 @@ def test_a_contrastive_run_is_killed_and_goes_on_as_if_nothing_had_happened(tmp_
     train.train(config(2, model=model, **options), tmp_path / "parts")
     parts = train.train(config(4, model=model, **options), tmp_path / "parts", resume=True)
     assert_equal(weights(whole)[0], weights(parts)[0])
-    scalars = monitor.read_scalars(whole.logs)
+    scalars = events.read_scalars(whole.logs)
     assert {"contrast", "plain_loss"} <= set(scalars)
 
 
@@ -274,7 +276,7 @@ def test_coherence_is_measured_during_training(tmp_path, monkeypatch):
     monkeypatch.setattr(judge, "train_classifiers", untrained)
     monkeypatch.setattr(monitor, "COHERENCE_EXAMPLES", 30)
     run = train.train(config(4, train_options={"coherence_every": 2}), tmp_path / "run")
-    scalars = monitor.read_scalars(run.logs)
+    scalars = events.read_scalars(run.logs)
     assert scalars["coherence/word<-digit"][0] == [4]
     assert {"coherence/random", "coherence_likeliest/word<-scene"} <= set(scalars)
 
@@ -359,7 +361,7 @@ def test_a_run_has_exactly_the_steps_asked_for(tmp_path, recwarn, steps):
     run = train.train(config(steps, train_options=options), tmp_path / "run")
     assert weights(run)[1] == steps
     assert not [w for w in recwarn if "ran out of data" in str(w.message)]
-    assert monitor.read_scalars(run.logs)["loss"][0] == {20: [8, 16, 20], 23: [8, 16, 23], 24: [8, 16, 24]}[steps]
+    assert events.read_scalars(run.logs)["loss"][0] == {20: [8, 16, 20], 23: [8, 16, 23], 24: [8, 16, 24]}[steps]
 
 
 def test_unknown_dataset_is_refused_before_anything_is_written(tmp_path):
@@ -425,7 +427,7 @@ def test_unpaired_values_are_trained_on(tmp_path):
     run = train.train(settings, tmp_path / "run")
     data = record.restored(run, catalog.load_data(settings.data))
     assert (~data.train.has(data.names)).mean() > 0.9
-    assert np.isfinite(monitor.read_scalars(run.logs)["loss"][1]).all()
+    assert np.isfinite(events.read_scalars(run.logs)["loss"][1]).all()
 
 
 def test_data_can_be_given_in_place_of_a_name(tmp_path):

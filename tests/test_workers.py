@@ -13,8 +13,8 @@ import pytest
 import workers
 from ports import free_ports
 
-from mmtf import distribution, monitor, runtime
-from mmtf.rundir import RunDirectory
+from mmtf import distribution, runtime
+from mmtf.rundir import RunDirectory, events
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 400
@@ -113,7 +113,7 @@ def test_a_run_of_two_workers_is_that_of_one_process(pair, tmp_path):
     assert run.read_json("training.json")["steps"] == 5
     assert [p.name for p in sorted(run.checkpoints.iterdir())] == ["step-3", "step-4", "step-5"]
     assert len(list(run.logs.glob("*.panels"))) == 2
-    assert "coherence/random" in monitor.read_scalars(run.logs)
+    assert "coherence/random" in events.read_scalars(run.logs)
     alone = workers.trained(tmp_path / "one", strategy="one", panels_every=0, coherence_every=0)
     found, wanted = (workers.weights(r) for r in (run, alone))
     for name, value in wanted.items():
@@ -139,7 +139,7 @@ def test_a_signal_to_one_worker_stops_both_within_the_epoch_and_the_run_goes_on(
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
     # The means of the epoch that was broken off are those of its six steps.
-    (at, loss), (_, whole) = (monitor.read_scalars(r.logs)["loss"] for r in (run, alone))
+    (at, loss), (_, whole) = (events.read_scalars(r.logs)["loss"] for r in (run, alone))
     assert at == [6, 8]
     np.testing.assert_allclose(loss, whole, rtol=1e-3)
 

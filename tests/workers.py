@@ -17,10 +17,11 @@ import tensorflow as tf
 import toys
 from sklearn.datasets import load_wine
 
-from mmtf import distribution, evaluate, monitor, runtime, saving, train
+from mmtf import distribution, evaluate, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
+from mmtf.training import monitor, saving
 from mmtf.vae.contrast import Contrast
 from mmtf.vae.mmvae import MMVAE
 

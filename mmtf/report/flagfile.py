@@ -11,6 +11,7 @@ from absl import flags
 from mmtf import config
 from mmtf.config import Config
 from mmtf.errors import UserError
+from mmtf.hyperparameters import GAMES
 
 
 def read(path: Path, further: Sequence[str] = ()) -> Config:
@@ -51,8 +52,13 @@ def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:
 
 
 def planned_steps(config: Config, examples: int | None) -> int | None:
-    """How many steps a VAE's config trains for on so many training examples; None where they decide and are not known."""
-    if config.train.steps or examples is None:
+    """How many steps a config trains for on so many training examples; None where that is not known.
+
+    Epochs of a game are passes over its complete examples, and with --validation_examples all that share a value are held out:
+    then only the run itself knows.
+    """
+    unknown = examples is None or config.model.model in GAMES or config.train.validation_examples
+    if config.train.steps or unknown:
         return config.train.steps or None
     return config.train.epochs * (examples // config.train.batch_size)
 

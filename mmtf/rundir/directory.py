@@ -19,8 +19,8 @@ from pathlib import Path
 
 from mmtf.config import Config, differences
 from mmtf.errors import UserError
-from mmtf.lock import NAME as LOCK
 from mmtf.modality import Modality
+from mmtf.rundir.lock import NAME as LOCK
 
 # Written before config.json, which makes a run of a directory.
 BEGINNING = ("modalities.json", "data.json", "pairing.npz")
@@ -139,6 +139,13 @@ class RunDirectory:
         """Whether there is a run, if only its beginning."""
         return (self.path / "config.json").is_file()
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing is there but what a run leaves that was killed before it began."""
+        if self.path.is_dir():
+            return not self.begun and all(_is_beginning(path.name) for path in self.path.iterdir())
+        return not self.path.exists()
+
     def _check_same(self, config: Config) -> None:
         changed = differences(self.config(), config, lambda field: not field.metadata["may_change"])
         if config.train.learning_rate_schedule == "cosine":
@@ -157,7 +164,7 @@ class RunDirectory:
             )
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"--run_dir={self.path} is a file; name a directory.")
-        if self.path.is_dir() and not self.begun and not all(_is_beginning(path.name) for path in self.path.iterdir()):
+        if not self.begun and not self.free:
             raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
 
     def check_writable(self) -> None:

@@ -8,10 +8,10 @@ import keras
 import tensorflow as tf
 
 from mmtf import judge, runtime
-from mmtf.checkpoint import LOSS
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.saving import Save
+from mmtf.rundir.checkpoint import LOSS
+from mmtf.training.saving import Save
 
 
 class Validation(keras.callbacks.Callback):

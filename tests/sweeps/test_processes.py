@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mmtf import processes
+from mmtf.sweeps import processes
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LIMIT = 30  # seconds for anything here
 
 

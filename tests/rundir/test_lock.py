@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from mmtf.errors import UserError
-from mmtf.lock import locked
+from mmtf.rundir.lock import locked
 
 
 def test_there_is_one_holder_at_a_time(tmp_path):
@@ -26,7 +26,7 @@ def test_a_holder_that_was_killed_holds_no_more(tmp_path):
     program = f"""
 import os, signal
 from pathlib import Path
-from mmtf.lock import locked
+from mmtf.rundir.lock import locked
 with locked(Path({str(tmp_path)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """

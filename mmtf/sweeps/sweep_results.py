@@ -8,7 +8,7 @@ from pathlib import Path
 from mmtf.errors import UserError
 from mmtf.report import curves, figures, grids
 from mmtf.rundir import write_atomically
-from mmtf.sweep import Sweep
+from mmtf.sweeps.sweep import Sweep
 
 TABLE, CSV, PICTURE = "table.md", "table.csv", "sweep.png"
 STEPS, SECONDS = f"{grids.TRAINING}steps", f"{grids.TRAINING}seconds"
@@ -44,11 +44,11 @@ def write(sweep: Sweep) -> str:
 def _measured(path: Path, steps: int) -> dict[str, float]:
     """What evaluate.py measured of the run as it is now; of a run that was not judged its terms at the end of training."""
     metrics = _content(path / "metrics.json")
-    if metrics and metrics.get("step") == steps:
+    if metrics and metrics.get("training", {}).get("steps") == steps:
         return curves.summary(metrics)
-    from mmtf import monitor  # here: it takes seconds to load TensorFlow, which a judged sweep does without
+    from mmtf.rundir import events  # here: it takes seconds to load TensorFlow, which a judged sweep does without
 
-    terms = {n: x for n, x in monitor.read_scalars(path / "logs").items() if not n.startswith(("schedule/", "coherence"))}
+    terms = {n: x for n, x in events.read_scalars(path / "logs").items() if not n.startswith(("schedule/", "coherence"))}
     return {f"{grids.TRAINING}{name}" if name == "loss" else name: values[-1] for name, (_, values) in terms.items()}
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mmtf import monitor
-from mmtf.checkpoint import STATE, Checkpoints
-from mmtf.rundir import RunDirectory
+from mmtf.rundir import RunDirectory, events
+from mmtf.rundir.checkpoint import STATE, Checkpoints
 
 
 def differences(one: str | Path, other: str | Path) -> list[str]:
@@ -22,7 +21,7 @@ def differences(one: str | Path, other: str | Path) -> list[str]:
     if steps[0] != steps[1] or not steps[0]:
         return [f"The newest checkpoints are {steps[0]} and {steps[1]}."]
     found = [_tensors(run.checkpoints / f"step-{steps[0][0]}" / STATE) for run in runs]
-    scalars = [monitor.read_scalars(run.logs) for run in runs]
+    scalars = [events.read_scalars(run.logs) for run in runs]
     return _unequal("tensor", *found) + _unequal("scalar", *scalars)
 
 

@@ -1,11 +1,23 @@
-"""TensorBoard's event files of a run that is resumed: what was written after its checkpoint will be written again."""
+"""TensorBoard's event files: what stands in them, and what of it goes where a run is resumed from an earlier step."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.compat.proto.event_pb2 import Event
+
+
+def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Every scalar that TensorBoard would show: by name, its steps and its values."""
+    events = event_accumulator.EventAccumulator(str(logs), size_guidance={event_accumulator.TENSORS: 0}).Reload()
+    found = {}
+    for name in events.Tags()["tensors"]:
+        if events.SummaryMetadata(name).plugin_data.plugin_name == "scalars":
+            points = events.Tensors(name)
+            found[name] = [e.step for e in points], [float(tf.make_ndarray(e.tensor_proto)) for e in points]
+    return found
 
 
 def drop_after(logs: Path, step: int) -> int:

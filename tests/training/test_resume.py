@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmtf import distribution, evaluate, monitor, runtime, saving, train
-from mmtf.checkpoint import Checkpoints
+from mmtf import distribution, evaluate, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
 from mmtf.errors import UserError
-from mmtf.lock import locked
-from mmtf.rundir import RunDirectory
-from mmtf.same_run import differences
+from mmtf.rundir import RunDirectory, events
+from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.rundir.lock import locked
+from mmtf.rundir.same_run import differences
+from mmtf.training import monitor, saving, session
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +66,14 @@ def test_a_run_broken_off_within_an_epoch_ends_as_the_whole_one(tmp_path, monkey
         train.train(wanted, path, data=data)
     cut = RunDirectory.open(path)
     assert Checkpoints(cut.checkpoints, {}).steps == [10, 12, 15]
-    assert monitor.read_scalars(cut.logs)["loss"][0] == [4, 8, 10, 12, 16]
+    assert events.read_scalars(cut.logs)["loss"][0] == [4, 8, 10, 12, 16]
     with monkeypatch.context() as patched, pytest.raises(saving.Stopped) as stopped:
         at_step(patched, 19, lambda: signal.raise_signal(signal.SIGTERM))
         train.train(wanted, path, data=data, resume=True)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert cut.read_json("training.json")["steps"] == 19
     train.train(wanted, path, data=data, resume=True)
-    assert monitor.read_scalars(whole.logs)["loss"][0] == [4, 8, 10, 12, 16, 20, 23]
+    assert events.read_scalars(whole.logs)["loss"][0] == [4, 8, 10, 12, 16, 20, 23]
     assert differences(whole.path, path) == []
 
 
@@ -88,13 +89,13 @@ def test_a_run_broken_off_within_an_epoch_ends_as_the_whole_one(tmp_path, monkey
     ],
 )
 def test_epochs_end_where_those_of_an_uninterrupted_run_do(first, steps, expected):
-    assert saving.session(first, steps, 10) == expected
+    assert session.stretches(first, steps, 10) == expected
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss_and_stays(tmp_path, data):
     how = {"validation_examples": 16, "steps_per_epoch": 2, "checkpoint_every": 0, "keep_checkpoints": 1, "learning_rate": 0.05}
     run = train.train(config(**how), tmp_path / "run", data=data)
-    steps, losses = monitor.read_scalars(run.logs)["validation/loss"]
+    steps, losses = events.read_scalars(run.logs)["validation/loss"]
     best = steps[int(np.argmin(losses))]
     assert steps == [*range(2, 23, 2), 23]
     assert Checkpoints(run.checkpoints, {}).steps == sorted({best, 23})

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import keras
 import tensorflow as tf
-from tensorboard.backend.event_processing import event_accumulator
 
 from mmtf import distribution, judge, pictures, progress, runtime
-from mmtf.checkpoint import Checkpoints
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.report import figures
+from mmtf.rundir.checkpoint import Checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -140,17 +139,6 @@ class Scalars(keras.callbacks.Callback):
             tf.summary.scalar("schedule/learning_rate", self.model.optimizer.learning_rate)
         # A checkpoint may follow; what is not on the disk then would be missing after a kill.
         self._writer.flush()
-
-
-def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Every scalar that TensorBoard would show: by name, its steps and its values."""
-    events = event_accumulator.EventAccumulator(str(logs), size_guidance={event_accumulator.TENSORS: 0}).Reload()
-    found = {}
-    for name in events.Tags()["tensors"]:
-        if events.SummaryMetadata(name).plugin_data.plugin_name == "scalars":
-            points = events.Tensors(name)
-            found[name] = [e.step for e in points], [float(tf.make_ndarray(e.tensor_proto)) for e in points]
-    return found
 
 
 class Panels(keras.callbacks.Callback):

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from mmtf import processes, sweep, sweep_results
 from mmtf.config import Config
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.rundir import RunDirectory
+from mmtf.sweeps import processes, sweep, sweep_results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHORT = ("--steps=20", "--batch_size=16")
 LIMIT = 240  # seconds for a script here
 
@@ -43,7 +43,7 @@ class Scripts(processes.Scripts):
             steps = json.loads((path / "training.json").read_text())["steps"]
             config = RunDirectory.open(path).config()
             share = config.model.beta / 10 + config.train.seed / 100
-            metrics = {"step": steps, "probe": {"digit": share}, "test_terms": {"loss": -share}}
+            metrics = {"step": steps, "training": {"steps": steps}, "probe": {"digit": share}, "test_terms": {"loss": -share}}
             (path / "metrics.json").write_text(json.dumps(metrics))
         return 0
 
@@ -53,7 +53,9 @@ def leave(path, config, steps=None):
     run.begin(config, [Modality("digit", (2,), "normal")], {})
     run.write_json("data.json", {"examples": {"train": 320}})
     steps = config.train.steps if steps is None else steps
-    run.write_json("training.json", {"steps": steps, "seconds": 2.0, "steps_per_second": steps / 2})
+    run.write_json(
+        "training.json", {"steps": steps, "seconds": 2.0, "steps_per_second": steps / 2, "planned_steps": config.train.steps}
+    )
 
 
 def combinations(folder, *axes, base=SHORT):

@@ -8,9 +8,9 @@ import tensorflow as tf
 import toys
 
 from mmtf import distribution
-from mmtf.checkpoint import Checkpoints
 from mmtf.config import TrainConfig
 from mmtf.errors import UserError
+from mmtf.rundir.checkpoint import Checkpoints
 from mmtf.train import compile_model, training_state
 
 

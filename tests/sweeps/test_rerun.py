@@ -13,9 +13,10 @@ import absl.flags
 import pytest
 from judged import CONFIGS, config_of, judged, started, trained
 
-from mmtf import config, processes, rerun
+from mmtf import config
 from mmtf.errors import UserError
 from mmtf.report import published
+from mmtf.sweeps import processes, rerun
 
 ROOT = CONFIGS.parent
 sys.path.insert(0, str(ROOT / "tests/data"))
@@ -41,7 +42,7 @@ class Scripts:
             trained(path, file, *flags)
         else:
             training = json.loads((path / "training.json").read_text())
-            (path / "metrics.json").write_text(json.dumps({"step": training["steps"]}))
+            (path / "metrics.json").write_text(json.dumps({"step": training["steps"], "training": training}))
         return 0
 
 
@@ -88,10 +89,28 @@ def test_it_goes_on_where_it_was_stopped(tmp_path):
 
 def test_a_run_that_was_trained_on_after_it_was_judged_is_judged_again(tmp_path):
     run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
-    run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100})
+    run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100, "training": {"steps": 100}})
     scripts = Scripts()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
     assert scripts.calls == [("evaluate.py", "mvae", "seed_0", False)]
+
+
+def test_a_run_that_was_judged_at_an_earlier_checkpoint_is_taken(tmp_path):
+    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100})
+    scripts = Scripts()
+    carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
+    assert scripts.calls == []
+
+
+def test_a_run_that_was_killed_before_it_began_is_trained(tmp_path):
+    folder = tmp_path / "mnist_svhn_text/mvae/seed_0"
+    folder.mkdir(parents=True)
+    for name in ("modalities.json", ".config.json.x1", ".lock"):
+        (folder / name).write_text("{")
+    scripts = Scripts()
+    assert carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])[0] == []
+    assert scripts.calls == [("train.py", "mvae", "seed_0", False), ("evaluate.py", "mvae", "seed_0", False)]
 
 
 def test_what_is_damaged_or_of_other_settings_is_named_and_left_alone(tmp_path):

@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import distribution, runtime
-from mmtf.checkpoint import Checkpoints
 from mmtf.config import TrainConfig
 from mmtf.rundir import RunDirectory
+from mmtf.rundir.checkpoint import Checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +98,15 @@ def means_of(model, since: int) -> dict:
 
 
 class Record(keras.callbacks.Callback):
-    """Content of training.json: steps and seconds of all sessions of a run, and what it ran on.
+    """Content of training.json: steps and seconds of all sessions of a run, the step at which it ends, and what it ran on.
 
     The seconds are those of training and feeding, without checkpoints, pictures and measurements.
     """
 
-    def __init__(self, seconds: float, strategy: tf.distribute.Strategy):
-        """Args: seconds: of the sessions before, when their last checkpoint was written."""
+    def __init__(self, seconds: float, strategy: tf.distribute.Strategy, planned: int):
+        """Args: seconds: of the sessions before, when their last checkpoint was written. planned: the last step."""
         super().__init__()
-        self._seconds, self._strategy = seconds, strategy
+        self._seconds, self._strategy, self._planned = seconds, strategy, planned
         self._start: float | None = None
 
     @property
@@ -127,7 +127,7 @@ class Record(keras.callbacks.Callback):
 
     def content(self, step: int) -> dict:
         rate = round(step / self.seconds, 3) if self.seconds else 0.0
-        found = {"steps": step, "seconds": round(self.seconds, 2), "steps_per_second": rate}
+        found = {"steps": step, "seconds": round(self.seconds, 2), "steps_per_second": rate, "planned_steps": self._planned}
         return found | {"platform": runtime.platform_of(self._strategy)}
 
 
@@ -220,18 +220,6 @@ class Save(keras.callbacks.Callback):
         # A signal can come while a graph is built.
         with tf.init_scope():
             return runtime.step_of(self.model.optimizer)
-
-
-def session(first: int, steps: int, per_epoch: int) -> list[tuple[int, int, int]]:
-    """What is left of a run, in stretches of equal epochs: number of the first epoch, how many, and the steps of each.
-
-    Epochs end where those of an uninterrupted run do: at multiples of `per_epoch`, and at the last step.
-    """
-    begun = first % per_epoch
-    head = min(per_epoch - begun, steps - first) if begun else 0
-    whole, rest = divmod(steps - first - head, per_epoch)
-    found = [(first // per_epoch, 1, head), ((first + head) // per_epoch, whole, per_epoch), (steps // per_epoch, 1, rest)]
-    return [(epoch, count, length) for epoch, count, length in found if count and length]
 
 
 def say_what_differs(run: RunDirectory, strategy: tf.distribute.Strategy) -> list[str]:

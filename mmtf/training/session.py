@@ -10,14 +10,15 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from mmtf import distribution, monitor, runtime, saving
+from mmtf import distribution, runtime
 from mmtf.board import histograms, hparams, profile, projector
-from mmtf.checkpoint import Checkpoints
 from mmtf.config import Config, TrainConfig, profile_window
 from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.rundir import RunDirectory
-from mmtf.validation import Validation
+from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.training import monitor, saving
+from mmtf.training.validation import Validation
 
 
 class Length(NamedTuple):
@@ -48,7 +49,7 @@ def fit(
     budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
     first, steps, per_epoch, state = length
     seconds = state.get("seconds") or (run.read_json("training.json")["seconds"] if first else 0.0)
-    record = saving.Record(seconds, model.distribute_strategy)
+    record = saving.Record(seconds, model.distribute_strategy, steps)
     means = saving.Continue(first, per_epoch, state.get("means", {}))
     finite = monitor.StopWhenNotFinite(checkpoints)
     with contextlib.ExitStack() as opened:
@@ -61,7 +62,7 @@ def fit(
             callbacks += _shown(opened, data, config, run, first, steps)
             callbacks += [Validation(run.logs, validation, config.model.warmup_steps, save)]
         callbacks += [save]
-        for epoch, count, size in saving.session(first, steps, per_epoch):
+        for epoch, count, size in stretches(first, steps, per_epoch):
             if not budget.spent:
                 batches = _batches(model, data, config.train, runtime.step_of(model.optimizer), count * size)
                 # A shorter epoch ends with its data, which may be in the middle of an execution; several replicas count their
@@ -70,6 +71,18 @@ def fit(
                 how = {} if one and size < per_epoch else {"steps_per_epoch": size}
                 how |= {"initial_epoch": epoch, "epochs": epoch + count, "shuffle": False, "verbose": 0}
                 model.fit(batches, callbacks=callbacks, **how)
+
+
+def stretches(first: int, steps: int, per_epoch: int) -> list[tuple[int, int, int]]:
+    """What is left of a run, in stretches of equal epochs: number of the first epoch, how many, and the steps of each.
+
+    Epochs end where those of an uninterrupted run do: at multiples of `per_epoch`, and at the last step.
+    """
+    begun = first % per_epoch
+    head = min(per_epoch - begun, steps - first) if begun else 0
+    whole, rest = divmod(steps - first - head, per_epoch)
+    found = [(first // per_epoch, 1, head), ((first + head) // per_epoch, whole, per_epoch), (steps // per_epoch, 1, rest)]
+    return [(epoch, count, length) for epoch, count, length in found if count and length]
 
 
 def _shown(

@@ -63,23 +63,27 @@ def _job(file: Path, folder: Path, further: Sequence[str], seed: int) -> Job:
 
 def state(job: Job) -> tuple[str, str]:
     """What a run needs: train, resume, judge; or nothing, since it is taken, damaged or of other settings; and why."""
-    if not job.path.exists() or (job.path.is_dir() and not any(job.path.iterdir())):
+    run = RunDirectory(job.path)
+    if run.free:
         return TRAIN, ""
     try:
         run = RunDirectory.open(job.path)
         config = run.config()
+        run.read_json("data.json")  # without which it can neither go on nor be judged
         training = run.read_json("training.json") if (job.path / "training.json").exists() else None
         metrics = run.read_json("metrics.json") if (job.path / "metrics.json").exists() else None
         done = 0 if training is None else training["steps"]
-        planned = flagfile.planned_steps(job.config, run.read_json("data.json")["examples"]["train"])
-        judged = metrics is not None and metrics["step"] >= done
+        # Before the first checkpoint nobody has written how long it takes.
+        planned = None if training is None else training["planned_steps"]
+        # Of the run as it is now, whichever of its checkpoints.
+        judged = metrics is not None and metrics["training"]["steps"] >= done
     except (UserError, OSError, KeyError, TypeError) as error:
         return DAMAGED, str(error) if isinstance(error, UserError) else f"its records lack something ({error!r})"
     changed = differences(with_length(config), with_length(job.config))
     if changed:
         return OTHER, "; ".join(changed)
-    if done < planned:
-        return RESUME, f"{done} of {planned} steps"
+    if planned is None or done < planned:
+        return RESUME, f"{done} of {planned} steps" if planned else "no step is saved"
     return (TAKEN, "") if judged else (JUDGE, "")
 
 

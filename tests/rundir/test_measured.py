@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmtf import catalog, evaluate, judge, measured
-from mmtf.checkpoint import Checkpoints
+from mmtf import catalog, evaluate, judge
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
-from mmtf.measured import Measured, fingerprint
-from mmtf.rundir import RunDirectory
+from mmtf.rundir import RunDirectory, measured
+from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.rundir.measured import Measured, fingerprint
 
 ABOUT = {"model": "m", "seed": 0}
 NAMES = ("one", "two", "three", "four")

@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mmtf import rerun
 from mmtf.config import Config
 from mmtf.errors import UserError
-from mmtf.processes import STOPPED, Scripts, in_turn, last_lines
 from mmtf.report import flagfile
 from mmtf.rundir import write_atomically
+from mmtf.sweeps import rerun
+from mmtf.sweeps.processes import STOPPED, Scripts, in_turn, last_lines
 
 FILE, OUTPUT = "sweep.json", "output"
 TRAINED, JUDGED, FAILED = "trained", "judged", "failed"

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from mmtf import events, monitor
+from mmtf.rundir import events
 
 
 def write(logs, suffix, steps):
@@ -22,7 +22,7 @@ def test_later_events_and_half_written_ones_go(tmp_path):
     broken = next(tmp_path.glob("*.panels"))
     broken.write_bytes(broken.read_bytes()[:-7])
     assert events.drop_after(tmp_path, 3) == 3  # of steps 4 and 5, and the half one
-    assert monitor.read_scalars(tmp_path) == {
+    assert events.read_scalars(tmp_path) == {
         "value": ([1, 2, 3], [10.0, 20.0, 30.0]),
         "value.panels": ([2], [20.0]),
         "value.kept": ([1, 3], [10.0, 30.0]),

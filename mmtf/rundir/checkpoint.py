@@ -21,8 +21,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.checksums import check_sums, write_sums
 from mmtf.errors import UserError
+from mmtf.rundir.checksums import check_sums, write_sums
 
 log = logging.getLogger(__name__)
 
