@@ -52,14 +52,18 @@ def paper_input(batch_size: int, length: Length) -> dict[str, float]:
         return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
 
 
+def written(path: Path) -> dict:
+    """What stands in a file of results."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
 def write(path: Path, results: Mapping) -> None:
     """Puts these parts into a file of results; parts of other names that stand there stay."""
-    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_atomically(path, (json.dumps({**before, **results}, indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps({**written(path), **results}, indent=2) + "\n").encode())
 
 
 def keep(path: Path, part: str, name: str, row: dict) -> None:
     """Puts one row of a part into a file of results; what else stands there stays."""
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    results = written(path)
     results.setdefault(part, {})[name] = row
     write_atomically(path, (json.dumps(results, indent=2) + "\n").encode())

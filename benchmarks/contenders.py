@@ -27,17 +27,17 @@ MATRIX = 2048
 MAX_STEPS = 1_000_000  # more than any benchmark asks for: the data end when the process does
 
 
-def experiment(batch_size: int, precision: str = "float32") -> Config:
-    """mmJSD with subspaces as in [S] C.3.2, on the embedded data."""
+def experiment(batch_size: int, **how) -> Config:
+    """mmJSD with subspaces as in [S] C.3.2, on the embedded data. how: further options of training."""
     model = ModelConfig("mmjsd", shared_dim=16, private_dim=4, beta=5.0, private_beta=3.0, private_weights="word=5")
-    return Config(DataConfig("digits", pairings=20), model, TrainConfig(batch_size=batch_size, precision=precision))
+    return Config(DataConfig("digits", pairings=20), model, TrainConfig(batch_size=batch_size, **how))
 
 
-def game(precision: str = "float32") -> Config:
-    """MMALI as in [C]'s release, on MNIST-SVHN."""
+def game(**how) -> Config:
+    """MMALI as in [C]'s release, on MNIST-SVHN. how: further options of training."""
     weights = {"reconstruction_weight": 0.05, "content_weight": 0.05, "style_weight": 0.05, "joint_reconstruction": True}
     model = ModelConfig("mmali", shared_dim=10, private_dim=10, unimodal_weight=0.1, **weights)
-    train = TrainConfig(batch_size=64, learning_rate=2e-4, adam_beta_1=0.5, precision=precision)
+    train = TrainConfig(batch_size=64, learning_rate=2e-4, adam_beta_1=0.5, **how)
     return Config(DataConfig("mnist_svhn"), model, train)
 
 
@@ -71,9 +71,9 @@ class Turns:
         self._answers.flush()
 
 
-def mmtf(batch_size: int, turns: Turns, *, precision: str = "float32", xla: bool = False) -> None:
+def mmtf(batch_size: int, turns: Turns, *, xla: bool = False, **how) -> None:
     """Our mmJSD."""
-    _vae(experiment(batch_size, precision), turns, xla)
+    _vae(experiment(batch_size, **how), turns, xla)
 
 
 def mmtf_beside_multivae(batch_size: int, turns: Turns, *, model: str) -> None:
@@ -81,12 +81,12 @@ def mmtf_beside_multivae(batch_size: int, turns: Turns, *, model: str) -> None:
     _vae(multivae_experiments.experiment(model, batch_size), turns)
 
 
-def mmali(batch_size: int, turns: Turns, *, precision: str = "float32") -> None:
+def mmali(batch_size: int, turns: Turns, **how) -> None:
     """Our MMALI."""
     console.load_tensorflow()
     from mmtf.data import mnist_svhn, pipeline
 
-    config = game(precision)
+    config = game(**how)
     batches = pipeline.turns(game_sized_split(), batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS, single=True)
     _fit(config, (mnist_svhn.MNIST, mnist_svhn.SVHN), batches, turns)
 
@@ -106,7 +106,10 @@ def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -
     import keras
     import tensorflow as tf
 
-    from mmtf import catalog, train
+    from mmtf import catalog, runtime, train
+
+    if config.train.deterministic:
+        runtime.be_deterministic()
 
     class Take(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -265,6 +268,7 @@ CONTENDERS: dict[str, Callable] = {
     "mmtf": mmtf,
     "mmtf_bfloat16": functools.partial(mmtf, precision="bfloat16"),
     "mmtf_xla": functools.partial(mmtf, xla=True),
+    "mmtf_deterministic": functools.partial(mmtf, deterministic=True),
     "torch": peer,
     "torch_channels_last": functools.partial(peer, channels_last=True),
     "torch_compiled": functools.partial(peer, compiled=True),
@@ -277,6 +281,7 @@ CONTENDERS: dict[str, Callable] = {
     "torch_input": peer_input,
     "mmali": mmali,
     "mmali_bfloat16": functools.partial(mmali, precision="bfloat16"),
+    "mmali_deterministic": functools.partial(mmali, deterministic=True),
     "torch_mmali": torch_mmali,
     "torch_mmali_cached": functools.partial(torch_mmali, cached=True),
 }

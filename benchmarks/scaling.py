@@ -8,7 +8,7 @@ matrix product too, such as the fixed cost of many small operations, which is wh
 
 from __future__ import annotations
 
-import logging
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +22,6 @@ import numpy as np
 from mmtf import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.hyperparameters import GAMES, SAMPLED, VAES
-
-log = logging.getLogger(__name__)
 
 WIDTH = 256
 
@@ -47,6 +45,8 @@ AXES = {
     "sets": (1, 2, 4),
     "negatives": (1, 2, 4),
 }
+# With three or more: of two, one estimate of a contrast serves both exchanges, so that two cost less than half of four.
+AXES_OF_CONTRASTS = AXES | {"modalities": (3, 4, 6)}
 CONTRASTS = {"ci_mmvae": ("mmvae", "iwae"), "cc_mvae": ("mvae", "cubo")}
 MODELS = (*VAES, *GAMES, *CONTRASTS)
 
@@ -71,9 +71,10 @@ def axes_of(model: str) -> list[str]:
     return axes + (["negatives"] if model in CONTRASTS else [])
 
 
-def points(axis: str) -> dict[int, Point]:
+def points(model: str, axis: str) -> dict[int, Point]:
     """By the axis' values; all else is as it stands in `Point`."""
-    return {value: Point()._replace(**{axis: value}) for value in AXES[axis]}
+    values = (AXES_OF_CONTRASTS if model in CONTRASTS else AXES)[axis]
+    return {value: Point()._replace(**{axis: value}) for value in values}
 
 
 def config_of(model: str, at: Point) -> Config:
@@ -112,12 +113,19 @@ def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
 
 def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[float]]:
     """The axis' `values`, `products` (operations of a step) and `cpu_ms` of a step: medians of rounds in turns."""
-    made = {value: step_of(model, at) for value, at in points(axis).items()}
+    import keras
+
+    made = {value: step_of(model, at) for value, at in points(model, axis).items()}
     for step, _ in made.values():
         _seconds(step, 2)
     turns = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
     cpu_ms = [round(1000 * statistics.median(turn[value] for turn in turns), 3) for value in made]
-    return {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
+    found = {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
+    # Or the graphs of all models stay, which is more memory than many a machine has.
+    del made, step
+    keras.backend.clear_session()
+    gc.collect()
+    return found
 
 
 def _seconds(step: Callable[[], Mapping], count: int) -> float:
@@ -137,17 +145,20 @@ def steepest(values: Sequence[float], cost: Sequence[float]) -> float:
     return float(np.max(np.diff(np.log(cost)) / np.diff(np.log(values))))
 
 
-def rows(models: Iterable[str], rounds: int, steps: int, each: Callable[[str], None] = lambda name: None) -> dict[str, dict]:
-    """Of each model and axis what `measure` finds, with the exponents; `each` is told what comes next."""
+def rows(
+    models: Iterable[str], rounds: int, steps: int, each: Callable[[str, Mapping], None] = lambda key, row: None
+) -> dict[str, dict]:
+    """Of each model and axis what `measure` finds, with the exponents; `each` is told as they are found."""
     found = {}
     for model in models:
         for axis in axes_of(model):
-            each(f"{model}, {axis}")
             row = measure(model, axis, rounds, steps)
             of = {kind: (row["values"], row[kind]) for kind in ("products", "cpu_ms")}
             slopes = {kind: round(exponent(*pair), 3) for kind, pair in of.items()}
             bends = {kind: round(steepest(*pair), 3) for kind, pair in of.items()}
-            found[f"{model}/{axis}"] = row | {"exponent": slopes, "steepest": bends}
+            key = f"{model}/{axis}"
+            found[key] = row | {"exponent": slopes, "steepest": bends}
+            each(key, found[key])
     return found
 
 
@@ -160,28 +171,30 @@ def too_steep(found: Mapping[str, Mapping]) -> list[str]:
     ]
 
 
-def report(length: comparisons.Length, path: Path | None) -> dict[str, dict]:
-    """`rows` of all models; printed, and drawn where there is a path."""
+def report(length: comparisons.Length, models: Sequence[str], results: Path | None) -> dict[str, dict]:
+    """`rows` of some models, printed as they come.
+
+    Args: results: a file whose rows of other models are returned beside these, all drawn as scaling.png beside it; or None.
+    """
     console.load_tensorflow()
-    found = rows(MODELS, length.rounds, max(length.steps // 10, 1), lambda name: log.info("Scaling: %s.", name))
-    print(f"\nHow a step's cost grows\n\n{table(found)}", flush=True)
-    if path:
-        draw(found, path)
+    print(f"\nHow a step's cost grows\n\n{HEAD}", flush=True)
+    found = rows(models, length.rounds, max(length.steps // 10, 1), lambda key, row: print(line(key, row), flush=True))
+    if results:
+        written = comparisons.written(results).get("scaling", {})
+        found = {key: row for key, row in written.items() if "/" in key and key.split("/")[0] not in models} | found
+        draw(found, results.with_name("scaling.png"))
     return found
 
 
-def table(found: Mapping[str, Mapping]) -> str:
-    """Markdown: CPU milliseconds along each axis, and both exponents beside what theory allows."""
-    lines = [
-        "| model, axis | at | CPU ms/step | exponent of operations | of CPU time | theory: at most |",
-        "|---|---|---|---:|---:|---:|",
-    ]
-    for key, row in found.items():
-        at, cost = (", ".join(f"{x:g}" for x in part) for part in (row["values"], np.round(row["cpu_ms"], 1)))
-        slopes = row["exponent"]
-        limit = highest_exponent(*key.split("/"))
-        lines.append(f"| {key} | {at} | {cost} | {slopes['products']:.2f} | {slopes['cpu_ms']:.2f} | {limit:g} |")
-    return "\n".join(lines)
+HEAD = """| model, axis | at | CPU ms/step | exponent of operations | of CPU time | theory: at most |
+|---|---|---|---:|---:|---:|"""
+
+
+def line(key: str, row: Mapping) -> str:
+    """Of a Markdown table: CPU milliseconds along an axis, and both exponents beside what theory allows."""
+    at, cost = (", ".join(f"{x:g}" for x in part) for part in (row["values"], np.round(row["cpu_ms"], 1)))
+    slopes, limit = row["exponent"], highest_exponent(*key.split("/"))
+    return f"| {key} | {at} | {cost} | {slopes['products']:.2f} | {slopes['cpu_ms']:.2f} | {limit:g} |"
 
 
 def draw(found: Mapping[str, Mapping], path: Path) -> None:
@@ -193,13 +206,15 @@ def draw(found: Mapping[str, Mapping], path: Path) -> None:
 
     figure, panels = pyplot.subplots(2, 3, figsize=(13, 7), layout="constrained")
     for panel, axis in zip(panels.flat, AXES, strict=True):
+        ticks = set()
         for key, row in found.items():
             model, of = key.split("/")
             if of == axis:
+                ticks |= set(row["values"])
                 color, style = f"C{MODELS.index(model) % 10}", "-" if MODELS.index(model) < 10 else "--"
                 panel.loglog(row["values"], row["cpu_ms"], style, marker="o", markersize=3, label=model, color=color)
         panel.set(xlabel=axis, ylabel="CPU ms per step")
-        panel.set_xticks(AXES[axis], AXES[axis], minor=False)
+        panel.set_xticks(sorted(ticks), sorted(ticks), minor=False)
         panel.minorticks_off()
         panel.legend(fontsize=7)
     figure.savefig(path, dpi=110)

@@ -14,6 +14,8 @@ VAE = ("mmtf", "torch", "mmtf_bfloat16", "multivae_singletons", *floor.MATRIX_PR
 GAME = ("mmali", "torch_mmali", "mmali_bfloat16", *floor.MATRIX_PRODUCTS.values())
 ALSO = {
     "mmtf_xla": "ours under XLA, slower on a CPU",
+    "mmtf_deterministic": "ours with --deterministic",
+    "mmali_deterministic": "the same of MMALI",
     "torch_channels_last": "another layout",
     "torch_compiled": "torch.compile, which needs a C++ compiler and a minute",
     "torch_bfloat16": "PyTorch's automatic casts",

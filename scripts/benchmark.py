@@ -12,6 +12,7 @@ from mmtf import console
 from mmtf.errors import UserError
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
+RESULTS = BENCHMARKS / "results.json"
 sys.path.insert(0, str(BENCHMARKS))
 import comparisons  # noqa: E402
 import interleaved  # noqa: E402
@@ -33,6 +34,7 @@ THREADS = flags.DEFINE_integer("threads", 0, "Threads of each library's operatio
 ALSO = flags.DEFINE_multi_enum(
     "also", [], list(step.ALSO), "Further contenders: " + "; ".join(f"{k}, {v}" for k, v in step.ALSO.items()) + "."
 )
+MODELS = flags.DEFINE_multi_enum("model", scaling.MODELS, scaling.MODELS, "Whose growth to measure; rows of others stay.")
 REQUESTS = flags.DEFINE_integer("requests", 2_000, "Requests to a served model.", lower_bound=10)
 REQUIRE = flags.DEFINE_float("require", None, "Highest CPU time accepted, as a multiple of PyTorch's.")
 WRITE = flags.DEFINE_bool("write", False, "Write what was measured into benchmarks/results.json, and the picture of scaling.")
@@ -63,11 +65,11 @@ def main(argv):
 
             found = {"serving": serving.report(REQUESTS.value, threads=8)}
         else:
-            found = {"scaling": scaling.report(length, BENCHMARKS / "scaling.png" if WRITE.value else None)}
+            found = {"scaling": scaling.report(length, MODELS.value, RESULTS if WRITE.value else None)}
             problems += scaling.too_steep(found["scaling"])
         if WRITE.value:
             # Each with its conditions: parts need not be measured together.
-            comparisons.write(BENCHMARKS / "results.json", {name: rows | settings for name, rows in found.items()})
+            comparisons.write(RESULTS, {name: rows | settings for name, rows in found.items()})
     if problems:
         sys.exit("\n".join(problems))
 

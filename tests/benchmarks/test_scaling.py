@@ -50,11 +50,11 @@ def test_exponents_are_those_of_powers_and_a_bend_shows_in_the_steepest_part():
     row |= {"exponent": {"products": 1.5, "cpu_ms": 0.0}, "steepest": {"products": 2.0, "cpu_ms": 0.0}}
     (problem,) = scaling.too_steep({"mmjsd/modalities": row, "mmali/modalities": row})
     assert problem.startswith("mmjsd/modalities: operations grow with the power 2.0")
-    assert "| mmjsd/modalities | 2, 4, 8 | 1, 1, 1 | 1.50 | 0.00 | 1 |" in scaling.table({"mmjsd/modalities": row})
+    assert scaling.line("mmjsd/modalities", row) == "| mmjsd/modalities | 2, 4, 8 | 1, 1, 1 | 1.50 | 0.00 | 1 |"
 
 
 def test_every_model_has_a_point():
     for model in scaling.MODELS:
         for axis in scaling.axes_of(model):
-            for at in scaling.points(axis).values():
+            for at in scaling.points(model, axis).values():
                 assert scaling.config_of(model, at).model.shared_dim == at.shared

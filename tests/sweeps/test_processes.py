@@ -66,7 +66,7 @@ def test_results_come_in_order_and_an_error_ends_all(folder, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_processes_end_with_the_one_that_started_them(folder, tmp_path, number):
     program = (
-        "import sys; from pathlib import Path; from mmtf import processes\n"
+        "import sys; from pathlib import Path; from mmtf.sweeps import processes\n"
         f"run = processes.Scripts(Path({str(folder)!r}), 2)\n"
         f"processes.in_turn(run, lambda n: run('wait.py', [{str(tmp_path)!r} + '/' + n]), ['a', 'b', 'c'], 2)\n"
     )
