@@ -11,7 +11,21 @@ from typing import NamedTuple
 
 import interleaved
 
+from mmtf.errors import UserError
 from mmtf.rundir import write_atomically
+
+# The flags of scripts/benchmark.py, and the parts that read them.
+READ_BY = {
+    "rounds": ("step", "input", "scaling"),
+    "steps": ("step", "input", "scaling"),
+    "warm_up": ("step", "input"),
+    "threads": ("step", "input"),
+    "batch_size": ("step", "input"),
+    "also": ("step",),
+    "require": ("step",),
+    "model": ("scaling",),
+    "requests": ("serving",),
+}
 
 
 class Length(NamedTuple):
@@ -21,6 +35,20 @@ class Length(NamedTuple):
     steps: int
     warm_up: int
     threads: int = 0
+
+    def check(self) -> None:
+        """Raises UserError where steps are no multiple of those of an execution."""
+        for name in ("steps", "warm_up"):
+            if getattr(self, name) % 10:
+                raise UserError(f"--{name} must be a multiple of 10, the steps per execution, not {getattr(self, name)}.")
+
+
+def check_read(given: Sequence[str], parts: Sequence[str]) -> None:
+    """Raises UserError where a flag is given that none of these parts reads."""
+    for name in given:
+        if not set(READ_BY[name]) & set(parts):
+            needed = " or ".join(f"--part={part}" for part in READ_BY[name])
+            raise UserError(f"--{name} does nothing for --part={','.join(parts)}; remove it, or add {needed}.")
 
 
 def side_by_side(names: Sequence[str], batch_size: int, length: Length) -> dict[str, dict]:
@@ -33,6 +61,7 @@ def side_by_side(names: Sequence[str], batch_size: int, length: Length) -> dict[
 
 def inputs(batch_size: int, length: Length) -> dict[str, dict]:
     """`input`, the pipelines alone side by side, and `paper_input`; printed."""
+    length = length._replace(steps=20 * length.steps)  # of which each is so short
     feeding = side_by_side(["mmtf_input", "torch_input"], batch_size, length)
     paper = paper_input(batch_size, length)
     print(
@@ -41,13 +70,14 @@ def inputs(batch_size: int, length: Length) -> dict[str, dict]:
         "of memory at most.",
         flush=True,
     )
-    return {"input": {"rows": feeding}, "paper_input": paper}
+    settings = {"settings": length._asdict() | {"batch_size": batch_size}}
+    return {"input": {"rows": feeding} | settings, "paper_input": paper | settings}
 
 
 def paper_input(batch_size: int, length: Length) -> dict[str, float]:
     """Batches per second, and the highest memory in MB, on data of the size of MNIST-SVHN-Text."""
     with interleaved.Contender("mmtf_paper_input", batch_size, length.threads) as contender:
-        turns = interleaved.race([contender], length.rounds, 20 * length.steps, length.warm_up)
+        turns = interleaved.race([contender], length.rounds, length.steps, length.warm_up)
         rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
         return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
 

@@ -7,12 +7,14 @@ most that any idea about that part could bring.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import time
 import types
 from collections.abc import Callable, Mapping
 
 import contenders
+import interleaved
 
 from mmtf import console
 
@@ -243,6 +245,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--calls", type=int, default=6, help="of a variant in a round")
     arguments = parser.parse_args()
+    os.environ |= interleaved.ENVIRONMENT
     console.load_tensorflow()
     if arguments.part == "step":
         print(race(steps(), arguments.rounds, arguments.calls))

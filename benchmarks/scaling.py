@@ -21,9 +21,12 @@ import numpy as np
 
 from mmtf import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.errors import UserError
 from mmtf.hyperparameters import GAMES, SAMPLED, VAES
 
 WIDTH = 256
+# Steps before any is counted.
+WARM_UP = 2
 
 
 class Point(NamedTuple):
@@ -117,7 +120,7 @@ def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[fl
 
     made = {value: step_of(model, at) for value, at in points(model, axis).items()}
     for step, _ in made.values():
-        _seconds(step, 2)
+        _seconds(step, WARM_UP)
     turns = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
     cpu_ms = [round(1000 * statistics.median(turn[value] for turn in turns), 3) for value in made]
     found = {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
@@ -171,19 +174,34 @@ def too_steep(found: Mapping[str, Mapping]) -> list[str]:
     ]
 
 
-def report(length: comparisons.Length, models: Sequence[str], results: Path | None) -> dict[str, dict]:
-    """`rows` of some models, printed as they come.
+def report(length: comparisons.Length, models: Sequence[str], machine: Mapping, results: Path | None) -> dict[str, dict]:
+    """`rows` and `settings` of some models, printed as they come.
 
-    Args: results: a file whose rows of other models are returned beside these, all drawn as scaling.png beside it; or None.
+    Args: results: a file whose rows of other models are returned beside these, all of them drawn as scaling.png beside it; or
+      None. Raises UserError where those were measured otherwise.
     """
+    settings = {"rounds": length.rounds, "steps": max(length.steps // 10, 1), "warm_up": WARM_UP}
+    written = comparisons.written(results).get("scaling", {}) if results else {}
+    kept = others(written, models, settings, machine)
     console.load_tensorflow()
     print(f"\nHow a step's cost grows\n\n{HEAD}", flush=True)
-    found = rows(models, length.rounds, max(length.steps // 10, 1), lambda key, row: print(line(key, row), flush=True))
+    found = rows(models, settings["rounds"], settings["steps"], lambda key, row: print(line(key, row), flush=True))
     if results:
-        written = comparisons.written(results).get("scaling", {})
-        found = {key: row for key, row in written.items() if "/" in key and key.split("/")[0] not in models} | found
+        found = kept | found
         draw(found, results.with_name("scaling.png"))
-    return found
+    return {"rows": found, "settings": settings}
+
+
+def others(written: Mapping, models: Sequence[str], settings: Mapping, machine: Mapping) -> dict[str, dict]:
+    """What was written of other models. Raises UserError where that was measured with other settings, or on another machine."""
+    kept = {key: row for key, row in written.get("rows", {}).items() if key.split("/")[0] not in models}
+    before = written.get("machine", {}) | {"load": machine["load"]}
+    if kept and (written["settings"], before) != (settings, machine):
+        raise UserError(
+            f"--write with --model puts rows beside those of other models, which were measured otherwise "
+            f"({written['settings']} on {before}, not {settings} on {machine}): measure all models, or leave out --write."
+        )
+    return kept
 
 
 HEAD = """| model, axis | at | CPU ms/step | exponent of operations | of CPU time | theory: at most |
@@ -202,9 +220,10 @@ def draw(found: Mapping[str, Mapping], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
-    figure, panels = pyplot.subplots(2, 3, figsize=(13, 7), layout="constrained")
+    figure, panels = pyplot.subplots(2, 3, figsize=(14, 7), layout="constrained")
+    shown = {}
     for panel, axis in zip(panels.flat, AXES, strict=True):
         ticks = set()
         for key, row in found.items():
@@ -212,10 +231,13 @@ def draw(found: Mapping[str, Mapping], path: Path) -> None:
             if of == axis:
                 ticks |= set(row["values"])
                 color, style = f"C{MODELS.index(model) % 10}", "-" if MODELS.index(model) < 10 else "--"
-                panel.loglog(row["values"], row["cpu_ms"], style, marker="o", markersize=3, label=model, color=color)
+                (shown[model],) = panel.loglog(row["values"], row["cpu_ms"], style, marker="o", markersize=3, color=color)
         panel.set(xlabel=axis, ylabel="CPU ms per step")
         panel.set_xticks(sorted(ticks), sorted(ticks), minor=False)
         panel.minorticks_off()
-        panel.legend(fontsize=7)
+        panel.yaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        panel.yaxis.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        panel.grid(alpha=0.3)
+    figure.legend(shown.values(), shown, loc="outside right center")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

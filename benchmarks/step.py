@@ -36,7 +36,8 @@ def measure(batch_size: int, also: Sequence[str], length: comparisons.Length) ->
         rows = comparisons.side_by_side([*names, *further], size, length)
         products = floor.vae_products(size) if part == "training" else floor.game_products(size)
         shares = floor.shares(rows, products, ours)
-        found[part] = {"batch_size": size, "rows": rows, "products": products, "share_of_matrix_products": shares}
+        found[part] = {"batch_size": size, "settings": length._asdict(), "rows": rows, "products": products}
+        found[part]["share_of_matrix_products"] = shares
         steps = {name: row for name, row in rows.items() if name not in floor.MATRIX_PRODUCTS.values()}
         print(f"\n{title}\n\n{interleaved.table(steps, base)}\n\n{floor.text(rows, products, shares)}", flush=True)
     return found

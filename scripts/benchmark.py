@@ -3,6 +3,7 @@
 Exits with status 1 where --require is given and one of our steps takes more CPU time than that multiple of PyTorch's.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -42,16 +43,15 @@ WRITE = flags.DEFINE_bool("write", False, "Write what was measured into benchmar
 
 def main(argv):
     console.refuse_arguments(argv)
-    for flag in (STEPS, WARM_UP):
-        if flag.value % 10:
-            raise UserError(f"--{flag.name} must be a multiple of 10, the steps per execution, not {flag.value}.")
+    length = comparisons.Length(ROUNDS.value, STEPS.value, WARM_UP.value, THREADS.value)
+    length.check()
+    comparisons.check_read([name for name in comparisons.READ_BY if flags.FLAGS[name].present], PARTS.value)
     try:
         machine = interleaved.machine()
     except interleaved.metadata.PackageNotFoundError as error:
         raise UserError(f"The benchmark needs {error.name}: run make benchmark, or pip install -e '.[bench]'.") from error
     print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
-    length = comparisons.Length(ROUNDS.value, STEPS.value, WARM_UP.value, THREADS.value)
-    settings = {"machine": machine, "settings": {f.name: f.value for f in (ROUNDS, STEPS, WARM_UP, THREADS)}}
+    os.environ |= interleaved.ENVIRONMENT
     problems = []
     for part in PARTS.value:
         if part == "step":
@@ -64,12 +64,13 @@ def main(argv):
             import serving
 
             found = {"serving": serving.report(REQUESTS.value, threads=8)}
+            problems += found["serving"]["errors"]
         else:
-            found = {"scaling": scaling.report(length, MODELS.value, RESULTS if WRITE.value else None)}
-            problems += scaling.too_steep(found["scaling"])
+            found = {"scaling": scaling.report(length, MODELS.value, machine, RESULTS if WRITE.value else None)}
+            problems += scaling.too_steep(found["scaling"]["rows"])
         if WRITE.value:
             # Each with its conditions: parts need not be measured together.
-            comparisons.write(RESULTS, {name: rows | settings for name, rows in found.items()})
+            comparisons.write(RESULTS, {name: rows | {"machine": machine} for name, rows in found.items()})
     if problems:
         sys.exit("\n".join(problems))
 

@@ -30,9 +30,8 @@ WRITE = flags.DEFINE_bool("write", False, "Write what was found of these models 
 
 def main(argv):
     console.refuse_arguments(argv)
-    for flag in (STEPS, WARM_UP):
-        if flag.value % 10:
-            raise UserError(f"--{flag.name} must be a multiple of 10, the steps per execution, not {flag.value}.")
+    length = comparisons.Length(ROUNDS.value, STEPS.value, WARM_UP.value, THREADS.value)
+    length.check()
     if SEEDS.value == 1:
         raise UserError("--seeds=1 says nothing about the noise between seeds; take 2 or more, or 0.")
     try:
@@ -43,7 +42,7 @@ def main(argv):
     if SEEDS.value:
         _bounds(machine)
     if ROUNDS.value:
-        _speed(machine)
+        _speed(machine, length)
 
 
 def _bounds(machine: dict) -> None:
@@ -59,8 +58,7 @@ def _bounds(machine: dict) -> None:
     print(f"\nTerms on the test split after training, batch {BATCH_SIZE.value}\n\n{multivae_bounds.report(found)}", flush=True)
 
 
-def _speed(machine: dict) -> None:
-    length = comparisons.Length(ROUNDS.value, STEPS.value, WARM_UP.value, THREADS.value)
+def _speed(machine: dict, length: comparisons.Length) -> None:
     found = {}
     for model in MODELS.value:
         found[model] = multivae_speed.compare(model, BATCH_SIZE.value, length)

@@ -1,10 +1,13 @@
 """What the benchmark counts, against sums by hand, and how it reads growth."""
 
+import comparisons
 import floor
 import numpy as np
 import pytest
 import scaling
 import tensorflow as tf
+
+from mmtf.errors import UserError
 
 # Of one modality of the scaling law: matrices of its encoder, head (means and log-variances) and decoder.
 FIRST = scaling.WIDTH * 512
@@ -58,3 +61,20 @@ def test_every_model_has_a_point():
         for axis in scaling.axes_of(model):
             for at in scaling.points(model, axis).values():
                 assert scaling.config_of(model, at).model.shared_dim == at.shared
+
+
+def test_rows_of_other_models_stay_if_they_were_measured_alike():
+    settings, machine = {"rounds": 3}, {"processor": "A", "load": 0.1}
+    written = {"rows": {"mmjsd/batch": 1, "mvae/batch": 2}, "settings": settings, "machine": machine}
+    assert scaling.others(written, ["mvae"], settings, machine | {"load": 2.0}) == {"mmjsd/batch": 1}
+    assert scaling.others({}, ["mvae"], settings, machine) == {}
+    for otherwise in (({"rounds": 4}, machine), (settings, machine | {"processor": "B"})):
+        with pytest.raises(UserError, match="measure all models, or leave out --write"):
+            scaling.others(written, ["mvae"], *otherwise)
+        assert scaling.others(written, ["mmjsd", "mvae"], *otherwise) == {}
+
+
+def test_a_flag_that_no_part_reads_is_refused():
+    comparisons.check_read(["rounds", "also"], ["step", "serving"])
+    with pytest.raises(UserError, match="--require does nothing for --part=input,scaling; remove it, or add --part=step"):
+        comparisons.check_read(["rounds", "require"], ["input", "scaling"])
