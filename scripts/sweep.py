@@ -29,13 +29,13 @@ def main(argv):
     todo = sweep.points(_given(OF_TRAINING), [sweep.axis(text) for text in SWEEP.value], Path(SWEEP_DIR.value))
     evaluation = _evaluation()
     _check_names(todo)
-    found = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
     if DRY_RUN.value:
+        found = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
         for point in todo:
             state, why = sweep.needs(point, found.runs.get(point.name, {}), evaluation)
             print(f"{point.name}: {sweep.SAYINGS[state]}{f' ({why})' if why else ''}")
         return
-    with found.locked():
+    with sweep.Sweep.held(Path(SWEEP_DIR.value), todo) as found:
         scripts = processes.Scripts(SCRIPTS, JOBS.value)
         try:
             lost = sweep.carry_out(found, todo, scripts, JOBS.value, evaluation, lambda text: print(text, flush=True))
