@@ -74,7 +74,7 @@ def state(job: Job) -> tuple[str, str]:
         training = run.read_json("training.json") if (job.path / "training.json").exists() else None
         metrics = run.read_json("metrics.json") if (job.path / "metrics.json").exists() else None
         done = 0 if training is None else training["steps"]
-        # Which those that were trained before it was written do not say.
+        # A training.json from before it was written there does not say it.
         planned = (training or {}).get("planned_steps") or flagfile.planned_steps(job.config, examples)
         judged = bool(training and metrics) and is_of(metrics, training)
         at_end = judged and metrics["step"] == done
@@ -85,8 +85,10 @@ def state(job: Job) -> tuple[str, str]:
         return OTHER, "; ".join(changed)
     if training is None:
         return RESUME, "no step is saved"
-    if done < planned if planned else not judged:
-        return RESUME, f"{done} of {planned} steps" if planned else f"{done} steps of which only train.py knows the end"
+    if planned and done < planned:
+        return RESUME, f"{done} of {planned} steps"
+    if not planned and not judged:
+        return RESUME, f"{done} steps; only train.py can tell of how many"
     if not at_end and not kept(job.path, done):
         # An older one would be judged in its place.
         return RESUME, f"the checkpoint of step {done} is missing or damaged"

@@ -154,7 +154,7 @@ def test_what_was_judged_before_the_end_was_trained_again_is_judged_again(tmp_pa
         ((), None, False, (rerun.JUDGE, "")),
         ((), 100, False, (rerun.RESUME, "100 of 234350 steps")),
         (("--validation_examples=10",), 100, True, (rerun.TAKEN, "")),
-        (("--validation_examples=10",), 100, False, (rerun.RESUME, "100 steps of which only train.py knows the end")),
+        (("--validation_examples=10",), 100, False, (rerun.RESUME, "100 steps; only train.py can tell of how many")),
     ],
 )
 def test_a_run_from_before_its_length_was_written_down(tmp_path, flags, steps, has_metrics, expected):
@@ -306,7 +306,7 @@ def test_training_ends_with_the_script(tmp_path, number):
     (folder / "train.py").write_text(
         "import pathlib, sys, time\n"
         f"here = pathlib.Path({str(tmp_path)!r})\n"
-        "try:\n    (here / 'began').touch()\n    time.sleep(600)\n"
+        "try:\n    (here / 'began').touch()\n    time.sleep(90)\n"
         "except KeyboardInterrupt:\n    (here / 'ended').touch()\n    sys.exit(130)\n"
     )
     command = [sys.executable, str(folder / "reproduce.py"), "--table=mmjsd/11", "--run", f"--runs={tmp_path}/runs"]
