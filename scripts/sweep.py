@@ -42,7 +42,7 @@ def main(argv):
         except KeyboardInterrupt:
             sys.exit("\nStopped; what was trained is kept. The same command goes on from there.")
         print(sweep_results.write(found))
-    print(f"Tables and picture: {SWEEP_DIR.value}. All runs: tensorboard --logdir={SWEEP_DIR.value}")
+    print(f"Written: {SWEEP_DIR.value}. All runs: tensorboard --logdir={SWEEP_DIR.value}")
     if lost:
         sys.exit("Not to the end:\n" + "\n".join(lost))
 

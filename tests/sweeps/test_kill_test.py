@@ -10,13 +10,14 @@ import pytest
 import tensorflow as tf
 
 ROOT = Path(__file__).parents[2]
-# Stands for train.py: of the run it leaves the whole at once, and then refuses it as train.py does.
+# Stands for train.py: leaves all of the run at once, the first time long before its end; and then refuses it as train.py does.
 ENDS = """
-import pathlib, shutil, sys
+import pathlib, shutil, sys, time
 (run,) = [pathlib.Path(a.removeprefix("--run_dir=")) for a in sys.argv if a.startswith("--run_dir=")]
 if run.exists():
     sys.exit("error: This run already has 4 steps")
-shutil.copytree({whole!r}, run)
+pathlib.Path(shutil.copytree({whole!r}, run.with_suffix(".copy"))).rename(run)
+time.sleep(3 if run.name == "whole" else 0)
 """
 # The first of the two runs is whole; the other fails.
 FAILS = ENDS.replace("if run.exists():", "if run.name == 'killed':").replace("already has 4 steps", "needs data")
