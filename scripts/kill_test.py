@@ -26,20 +26,24 @@ def main(argv):
     folder.mkdir(parents=True)
     train = [sys.executable, str(Path(__file__).with_name("train.py")), *argv[1:], "--deterministic", "--resume"]
     start, whole, _ = session(train, folder / "whole")
-    moments = random.Random(SEED.value)
+    moments, kills = random.Random(SEED.value), 0
     for number in range(1, KILLS.value + 1):
+        if at_end(folder):
+            break
         # Every fourth while it starts; the others after a first new checkpoint, and so early that the run does not end before.
         starting = number % 4 == 0
         delay = moments.uniform(0.0, start if starting else 1.2 * (whole - start) / KILLS.value)
         killed = session(train, folder / "killed", delay, at_once=starting)[2]
         how = f"killed {delay:.1f} s after its {'start' if starting else 'first checkpoint'}" if killed else "ended by itself"
+        kills += killed
         print(f"{number}: {how}; checkpoints {checkpoints(folder / 'killed')}", flush=True)
-    session(train, folder / "killed")
+    if not at_end(folder):
+        session(train, folder / "killed")
     console.load_tensorflow()
     from mmtf.rundir.same_run import differences
 
     differing = differences(folder / "whole", folder / "killed")
-    print("\n".join(differing) or f"After {KILLS.value} kills: all weights, optimizer states and scalars equal, bit for bit.")
+    print("\n".join(differing) or f"After {kills} kills: all weights, optimizer states and scalars equal, bit for bit.")
     sys.exit(1 if differing else 0)
 
 
@@ -48,19 +52,23 @@ def session(train: list[str], run: Path, delay: float | None = None, at_once: bo
 
     Args: delay: seconds until it is killed, after its first checkpoint or `at_once`; None to let it end.
     """
-    begun, before = time.monotonic(), checkpoints(run)[-1:]
-    log = run.with_suffix(".log")
+    begun, before, log = time.monotonic(), checkpoints(run)[-1:], run.with_suffix(".log")
     with open(log, "ab") as said, subprocess.Popen([*train, f"--run_dir={run}"], stdout=said, stderr=said) as process:
         while not at_once and process.poll() is None and checkpoints(run)[-1:] == before:
             time.sleep(0.02)
         start = time.monotonic() - begun
         try:
-            if process.wait(delay) and delay is None:
+            if process.wait(delay):
                 raise UserError(f"Training failed; see {log}.")
         except subprocess.TimeoutExpired:
             process.kill()
             return start, time.monotonic() - begun, True
     return start, time.monotonic() - begun, False
+
+
+def at_end(folder: Path) -> bool:
+    """Whether the killed run has the last checkpoint of the whole one, after which train.py refuses to go on."""
+    return checkpoints(folder / "killed")[-1:] == checkpoints(folder / "whole")[-1:]
 
 
 def checkpoints(run: Path) -> list[int]:

@@ -15,7 +15,7 @@ from mmtf.report import formats, published, reproduce, runs
 from mmtf.report.protocols import PROTOCOLS
 from mmtf.rundir import write_atomically
 from mmtf.sweeps import rerun
-from mmtf.sweeps.processes import Scripts
+from mmtf.sweeps.processes import Scripts, ends_as_interrupts
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"
@@ -58,9 +58,12 @@ def _run(table: published.Table) -> list[str]:
     if not all(seed.isdecimal() for seed in SEEDS.value) or not SEEDS.value:
         raise UserError(f"--seeds wants numbers such as 0,1,2, not {','.join(SEEDS.value)!r}.")
     todo = rerun.jobs(table, Path(RUNS.value[0]), [int(s) for s in SEEDS.value], shlex.split(TRAIN_FLAGS.value), CONFIGS)
-    return rerun.carry_out(
-        todo, Scripts(ROOT / "scripts"), lambda text: print(text, flush=True), shlex.split(EVALUATE_FLAGS.value)
-    )
+    scripts, evaluation = Scripts(ROOT / "scripts"), shlex.split(EVALUATE_FLAGS.value)
+    try:
+        with ends_as_interrupts():
+            return rerun.carry_out(todo, scripts, lambda text: print(text, flush=True), evaluation)
+    except KeyboardInterrupt:
+        sys.exit("\nStopped; what was trained is kept. The same command goes on from there.")
 
 
 def _show(comparison: reproduce.Comparison) -> None:

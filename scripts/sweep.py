@@ -29,20 +29,20 @@ def main(argv):
     todo = sweep.points(_given(OF_TRAINING), [sweep.axis(text) for text in SWEEP.value], Path(SWEEP_DIR.value))
     evaluation = _evaluation()
     _check_names(todo)
-    found = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
     if DRY_RUN.value:
+        found = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
         for point in todo:
             state, why = sweep.needs(point, found.runs.get(point.name, {}), evaluation)
             print(f"{point.name}: {sweep.SAYINGS[state]}{f' ({why})' if why else ''}")
         return
-    with found.locked():
+    with sweep.Sweep.held(Path(SWEEP_DIR.value), todo) as found:
         scripts = processes.Scripts(SCRIPTS, JOBS.value)
         try:
             lost = sweep.carry_out(found, todo, scripts, JOBS.value, evaluation, lambda text: print(text, flush=True))
         except KeyboardInterrupt:
             sys.exit("\nStopped; what was trained is kept. The same command goes on from there.")
         print(sweep_results.write(found))
-    print(f"Tables and picture: {SWEEP_DIR.value}. All runs: tensorboard --logdir={SWEEP_DIR.value}")
+    print(f"Written: {SWEEP_DIR.value}. All runs: tensorboard --logdir={SWEEP_DIR.value}")
     if lost:
         sys.exit("Not to the end:\n" + "\n".join(lost))
 

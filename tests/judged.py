@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmtf.report import flagfile
 from mmtf.rundir import RunDirectory
+from mmtf.rundir.checksums import write_sums
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLES = 1_199_900
@@ -22,6 +23,15 @@ def started(path, flag_file, *flags, examples=EXAMPLES):
     return run
 
 
+def with_checkpoint(path, step):
+    """Something whole where a run's checkpoint is."""
+    folder = path / "checkpoints" / f"step-{step}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "SHA256SUMS").unlink(missing_ok=True)
+    (folder / "state.json").write_text("{}")
+    write_sums(folder)
+
+
 def trained(path, flag_file, *flags, steps=None, examples=EXAMPLES):
     run = started(path, flag_file, *flags, examples=examples)
     planned = flagfile.planned_steps(run.config(), examples)
@@ -29,6 +39,7 @@ def trained(path, flag_file, *flags, steps=None, examples=EXAMPLES):
     run.write_json(
         "training.json", {"steps": steps, "seconds": 3600.0, "steps_per_second": steps / 3600, "planned_steps": planned}
     )
+    with_checkpoint(path, steps)
     return run
 
 

@@ -54,22 +54,25 @@ def as_csv(results: Sequence[Result]) -> str:
     return text.getvalue()
 
 
-def picture(results: Sequence[Result]) -> Figure:
+def picture(results: Sequence[Result]) -> Figure | None:
     """What runs came to over the first flag whose values are numbers, or else over the first one.
 
     Where nothing else was varied but the seed, a panel shows what is of one scale, such as all probes; else it shows one
     number, with a line for each combination of the other values. Bars are sample standard deviations over seeds.
 
+    Returns:
+      None where there is nothing to draw: what was measured has no curves, such as the use of codes.
+
     Raises:
-      ValueError: there is nothing to draw.
+      ValueError: there are no results.
     """
+    shown = [c for c in _columns(results) if not c.startswith(TRAINING) or c == f"{TRAINING}loss"]
+    if not shown:
+        return None
     axes = _axes(results) or [SEED]
     place = next((a for a in axes if all(_is_number(run.values[a]) for run in results)), axes[0])
     names = [] if _is_number(results[0].values[place]) else list(dict.fromkeys(str(run.values[place]) for run in results))
     others = [a for a in axes if a != place]
-    shown = [c for c in _columns(results) if not c.startswith(TRAINING) or c == f"{TRAINING}loss"]
-    if not shown:
-        raise ValueError("None of the runs was measured.")
     points: dict[str, dict[str, dict[float, list[float]]]] = {}
     for run in results:
         x = float(names.index(str(run.values[place])) if names else run.values[place])

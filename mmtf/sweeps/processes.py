@@ -59,16 +59,16 @@ class Scripts:
                 time.sleep(0.1)
 
     def _run(self, name: str, arguments: Sequence[str], file) -> int:
-        command = [sys.executable, str(self._folder / name), *arguments]
-        with self._lock:
-            if self.stopped:
-                return STOPPED
-            # In a session of its own, so that Ctrl-C reaches it once, from `stop`.
-            process = subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
-            )
-            self._running.add(process)
+        command, process = [sys.executable, str(self._folder / name), *arguments], None
         try:
+            with self._lock:
+                if self.stopped:
+                    return STOPPED
+                # In a session of its own, so that Ctrl-C reaches it once, from `stop`.
+                process = subprocess.Popen(
+                    command, env=self._environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                )
+                self._running.add(process)
             return process.wait()
         except BaseException:
             self.stop()
@@ -83,7 +83,7 @@ def in_turn(scripts: Scripts, work: Callable[[Item], Found], items: Sequence[Ite
     Raises:
       KeyboardInterrupt: by Ctrl-C, or by a signal to end, as schedulers send it.
     """
-    with _ends_as_interrupts(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+    with ends_as_interrupts(), concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         waiting = [pool.submit(work, item) for item in items]
         try:
             concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_EXCEPTION)
@@ -104,7 +104,7 @@ def last_lines(file: Path, count: int = 3) -> list[str]:
 
 
 @contextmanager
-def _ends_as_interrupts() -> Iterator[None]:
+def ends_as_interrupts() -> Iterator[None]:
     """SIGTERM and SIGHUP as Ctrl-C, so that processes end with the one that started them."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -6,7 +6,7 @@ A run's folder is its flag file's path and its seed: `<root>/mnist_svhn_text/mmj
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from mmtf.config import Config, TrainConfig, differences
@@ -15,6 +15,7 @@ from mmtf.report import flagfile
 from mmtf.report.published import Table
 from mmtf.report.runs import settings
 from mmtf.rundir import RunDirectory
+from mmtf.rundir.checksums import check_sums
 
 TRAIN, RESUME, JUDGE, TAKEN, DAMAGED, OTHER = "train", "resume", "judge", "taken", "damaged", "other"
 # A budget of time does not leave behind whether it was spent.
@@ -69,22 +70,53 @@ def state(job: Job) -> tuple[str, str]:
     try:
         run = RunDirectory.open(job.path)
         config = run.config()
-        run.read_json("data.json")  # without which it can neither go on nor be judged
+        examples = run.read_json("data.json")["examples"]["train"]  # without which it can neither go on nor be judged
         training = run.read_json("training.json") if (job.path / "training.json").exists() else None
         metrics = run.read_json("metrics.json") if (job.path / "metrics.json").exists() else None
         done = 0 if training is None else training["steps"]
-        # Before the first checkpoint nobody has written how long it takes.
-        planned = None if training is None else training["planned_steps"]
-        # Of the run as it is now, whichever of its checkpoints.
-        judged = metrics is not None and metrics["training"]["steps"] >= done
+        # A training.json from before it was written there does not say it.
+        planned = (training or {}).get("planned_steps") or flagfile.planned_steps(job.config, examples)
+        judged = bool(training and metrics) and is_of(metrics, training)
+        at_end = judged and metrics["step"] == done
     except (UserError, OSError, KeyError, TypeError) as error:
         return DAMAGED, str(error) if isinstance(error, UserError) else f"its records lack something ({error!r})"
     changed = differences(with_length(config), with_length(job.config))
     if changed:
         return OTHER, "; ".join(changed)
-    if planned is None or done < planned:
-        return RESUME, f"{done} of {planned} steps" if planned else "no step is saved"
+    if training is None:
+        return RESUME, "no step is saved"
+    if planned and done < planned:
+        return RESUME, f"{done} of {planned} steps"
+    if not planned and not judged:
+        return RESUME, f"{done} steps; only train.py can tell of how many"
+    if not at_end and not kept(job.path, done):
+        # An older one would be judged in its place.
+        return RESUME, f"the checkpoint of step {done} is missing or damaged"
     return (TAKEN, "") if judged else (JUDGE, "")
+
+
+def is_of(metrics: Mapping, training: Mapping) -> bool:
+    """Whether a run was judged as it is now, whichever of its checkpoints.
+
+    A run whose last checkpoint was lost is trained to the same step again, in other seconds.
+
+    Args: metrics, training: content of its metrics.json and training.json.
+    """
+    judged = metrics["training"]
+    return judged["steps"] == training["steps"] and judged.get("seconds") in (None, training["seconds"])
+
+
+def kept(path: Path, step: int) -> bool:
+    """Whether a run's checkpoint of a step is there, and whole. train.py writes training.json before the checkpoint appears."""
+    folder = path / "checkpoints" / f"step-{step}"
+    if not folder.is_dir():
+        # Until 0.1.0 a checkpoint was a few files side by side.
+        return folder.with_name(f"{folder.name}.index").is_file()
+    try:
+        check_sums(folder)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def with_length(config: Config) -> Config:

@@ -8,7 +8,6 @@ values of its flags may be given then.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import itertools
 import json
 import threading
@@ -21,6 +20,8 @@ from mmtf.config import Config
 from mmtf.errors import UserError
 from mmtf.report import flagfile
 from mmtf.rundir import write_atomically
+from mmtf.rundir.lock import NAME as LOCK
+from mmtf.rundir.lock import locked
 from mmtf.sweeps import rerun
 from mmtf.sweeps.processes import STOPPED, Scripts, in_turn, last_lines
 
@@ -29,7 +30,8 @@ TRAINED, JUDGED, FAILED = "trained", "judged", "failed"
 # Of all problems with the combinations; they are mostly one.
 MOST_PROBLEMS = 5
 LONGEST_NAME = 200
-LOCK = ".lock"
+# What a record says of how a run ended.
+ENDED = ("status", "reason", "last_lines")
 # In the names of folders, beside letters and digits.
 PLAIN = "+-._ "
 
@@ -150,7 +152,9 @@ class Sweep:
         names, file = tuple(todo[0].values), folder / FILE
         common = _common(todo[0].job.config, names)
         if not file.exists():
-            if folder.exists() and not (folder.is_dir() and all(path.name == LOCK for path in folder.iterdir())):
+            # What is there while a call begins, or was left of one that was killed then.
+            beginning = (LOCK, f".{FILE}.")
+            if folder.exists() and not (folder.is_dir() and all(p.name.startswith(beginning) for p in folder.iterdir())):
                 raise UserError(f"--sweep_dir={folder} holds other files and no sweep; name an empty or a new directory.")
             return cls(folder, names, common, {})
         try:
@@ -170,10 +174,23 @@ class Sweep:
             )
         return found
 
+    @classmethod
+    @contextmanager
+    def held(cls, folder: Path, todo: Sequence[Point]) -> Iterator[Sweep]:
+        """As `claim`, and keeps a second call out of the folder. Raises UserError also where one is at work."""
+        with locked(folder, "sweep_dir", "at work on it"):
+            # Read here: what the call before added is in it.
+            yield cls.claim(folder, todo)
+
     def note(self, point: Point, **entries) -> None:
-        """Adds entries to the record of a run, and writes it."""
+        """Adds entries to the record of a run, takes those away that are None, and writes it.
+
+        A status replaces all that is said of how the run ended before.
+        """
         with self._lock:
-            self.runs[point.name] = self.runs.get(point.name, {"values": dict(point.values)}) | entries
+            replaced = dict.fromkeys(ENDED) if "status" in entries else {}
+            record = self.runs.get(point.name, {"values": dict(point.values)}) | replaced | entries
+            self.runs[point.name] = {name: entry for name, entry in record.items() if entry is not None}
             content = {"version": 1, "axes": self.axes, "common": self.common, "runs": self.runs}
             write_atomically(self.folder / FILE, (json.dumps(content, indent=2) + "\n").encode())
 
@@ -181,26 +198,15 @@ class Sweep:
         """The file with what a run's processes said."""
         return self.folder / OUTPUT / f"{point.name}.txt"
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keeps a second call out of the folder. Raises UserError where one is at work."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise UserError(f"Another call is at work on --sweep_dir={self.folder}; wait for it, or stop it.") from None
-            yield
-
 
 def needs(point: Point, record: Mapping, evaluation: Sequence[str] | None) -> tuple[str, str]:
     """What a run of a sweep needs, as `rerun.state` says it, and why.
 
-    A run that train.py ended is trained, also where its length was a budget of time, or passes of a game.
+    A run that train.py ended is trained, also where a budget of time ended it; with another budget it goes on.
     """
     found, why = rerun.state(point.job)
     steps = _steps(point.job.path)
-    if found == rerun.RESUME and steps is not None and record.get("steps") == steps:
+    if found == rerun.RESUME and steps is not None and _ended(point, record, steps):
         found, why = rerun.JUDGE, ""
     if found not in (rerun.JUDGE, rerun.TAKEN):
         return found, why
@@ -253,31 +259,50 @@ def _brought_on(sweep: Sweep, point: Point, state: str, scripts: Scripts, evalua
     at = f"--run_dir={point.job.path}"
     if state in (rerun.TRAIN, rerun.RESUME):
         resumed = ["--resume"] if state == rerun.RESUME else []
+        # Neither will be true of it any more, however this ends.
+        sweep.note(point, status=None, judged=None)
         status = scripts("train.py", [*point.job.flags, at, *resumed], sweep.output(point))
         if status:
-            return _failure(sweep, point, "train.py", status)
-        sweep.note(point, status=TRAINED, steps=_steps(point.job.path))
+            return _failure(sweep, point, scripts, "train.py", status)
+        sweep.note(point, status=TRAINED, steps=_steps(point.job.path), budget=_budget(point))
     if evaluation is None or state == rerun.TAKEN:
         return ""
     status = scripts("evaluate.py", [at, *evaluation], sweep.output(point))
     if status:
-        return _failure(sweep, point, "evaluate.py", status)
+        return _failure(sweep, point, scripts, "evaluate.py", status)
     steps = _steps(point.job.path)
     sweep.note(point, status=JUDGED, steps=steps, judged={"steps": steps, "flags": list(evaluation)})
     return ""
 
 
-def _failure(sweep: Sweep, point: Point, script: str, status: int) -> str:
-    said = last_lines(sweep.output(point))
-    if status == STOPPED:
+def _failure(sweep: Sweep, point: Point, scripts: Scripts, script: str, status: int) -> str:
+    # One that was interrupted saves, and ends with a status of its own.
+    if scripts.stopped or status == STOPPED:
         return f"{script} was stopped"
+    said = last_lines(sweep.output(point))
     sweep.note(point, status=FAILED, reason=f"{script} ended with {status}", last_lines=said)
     return "\n".join([f"{script} ended with {status}; the last lines of {sweep.output(point)}:", *(f"    {x}" for x in said)])
 
 
+def _ended(point: Point, record: Mapping, steps: int) -> bool:
+    """Whether train.py ended a run at these steps by itself, and would do so again."""
+    path = point.job.path
+    # A record from before budgets were written down counts as of this one.
+    same = record.get("steps") == steps and record.get("budget", _budget(point)) == _budget(point)
+    return same and (_entry(path / "metrics.json", "step") == steps or rerun.kept(path, steps))
+
+
+def _budget(point: Point) -> dict[str, object]:
+    return {"max_seconds": point.job.config.train.max_seconds, "clock": point.job.config.train.clock}
+
+
 def _steps(path: Path) -> int | None:
+    return _entry(path / "training.json", "steps")
+
+
+def _entry(file: Path, name: str) -> int | None:
     try:
-        return json.loads((path / "training.json").read_text(encoding="utf-8"))["steps"]
+        return json.loads(file.read_text(encoding="utf-8"))[name]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmtf.errors import UserError
 from mmtf.report import curves, figures, grids
 from mmtf.rundir import write_atomically
+from mmtf.sweeps import rerun
 from mmtf.sweeps.sweep import Sweep
 
 TABLE, CSV, PICTURE = "table.md", "table.csv", "sweep.png"
@@ -22,12 +24,12 @@ def results(sweep: Sweep) -> list[grids.Result]:
         training = _content(path / "training.json")
         if training:
             trained = {STEPS: training["steps"], SECONDS: training["seconds"]}
-            found.append(grids.Result(record["values"], _measured(path, training["steps"]) | trained))
+            found.append(grids.Result(record["values"], _measured(path, training) | trained))
     return sorted(found, key=lambda run: [_order(value) for value in run.values.values()])
 
 
 def write(sweep: Sweep) -> str:
-    """Writes the tables and the picture, and returns the table; without any trained run, nothing."""
+    """Writes the tables and the picture, where there is one, and returns the table; without any trained run, nothing."""
     runs = results(sweep)
     if not runs:
         return ""
@@ -35,16 +37,21 @@ def write(sweep: Sweep) -> str:
     write_atomically(sweep.folder / TABLE, f"{table}\n".encode())
     write_atomically(sweep.folder / CSV, grids.as_csv(runs).encode())
     try:
-        figures.save(grids.picture(runs), sweep.folder / PICTURE)
+        picture = grids.picture(runs)
+        if picture:
+            figures.save(picture, sweep.folder / PICTURE)
+        else:
+            # One of other numbers than those of the tables.
+            (sweep.folder / PICTURE).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"Cannot write {sweep.folder / PICTURE}: {error.strerror}.") from error
     return table
 
 
-def _measured(path: Path, steps: int) -> dict[str, float]:
+def _measured(path: Path, training: Mapping) -> dict[str, float]:
     """What evaluate.py measured of the run as it is now; of a run that was not judged its terms at the end of training."""
     metrics = _content(path / "metrics.json")
-    if metrics and metrics.get("training", {}).get("steps") == steps:
+    if metrics and "training" in metrics and rerun.is_of(metrics, training):
         return curves.summary(metrics)
     from mmtf.rundir import events  # here: it takes seconds to load TensorFlow, which a judged sweep does without
 

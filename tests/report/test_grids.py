@@ -1,7 +1,5 @@
 """Tables and pictures of sweeps: means and deviations over seeds of the very numbers of the runs."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -87,5 +85,4 @@ def test_seeds_alone_are_a_sweep_too():
 def test_nothing_to_show_is_said():
     with pytest.raises(ValueError, match="without runs"):
         grids.table([])
-    with pytest.raises(ValueError, match=re.escape("None of the runs was measured.")):
-        grids.picture([Result({"beta": 1.0}, {"training/steps": 3})])
+    assert grids.picture([Result({"beta": 1.0}, {"training/steps": 3})]) is None

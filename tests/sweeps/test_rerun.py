@@ -5,13 +5,15 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import absl.flags
 import pytest
-from judged import CONFIGS, config_of, judged, started, trained
+from judged import CONFIGS, config_of, judged, started, trained, with_checkpoint
 
 from mmtf import config
 from mmtf.errors import UserError
@@ -101,6 +103,75 @@ def test_a_run_that_was_judged_at_an_earlier_checkpoint_is_taken(tmp_path):
     scripts = Scripts()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
     assert scripts.calls == []
+
+
+@pytest.mark.parametrize("lost", ["gone", "never there", "damaged", "incomplete"])
+@pytest.mark.parametrize("earlier", [False, True], ids=["unjudged", "judged before it"])
+def test_a_run_without_its_last_checkpoint_is_trained_to_its_end(tmp_path, lost, earlier):
+    """A kill can come between training.json and the checkpoint that it tells of."""
+    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    steps = run.read_json("training.json")["steps"]
+    run.write_json("metrics.json", run.read_json("metrics.json") | {"step": steps - 1})
+    if not earlier:
+        (run.path / "metrics.json").unlink()
+    with_checkpoint(run.path, steps - 1)
+    last = run.checkpoints / f"step-{steps}"
+    if lost == "damaged":
+        (last / "state.json").write_text("{ }")
+    elif lost == "incomplete":
+        (last / "SHA256SUMS").unlink()
+    else:
+        shutil.rmtree(last)
+        if lost == "never there":
+            (run.checkpoints / f".step-{steps}").mkdir()
+    (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
+    assert rerun.state(job) == (rerun.RESUME, f"the checkpoint of step {steps} is missing or damaged")
+    scripts = Scripts()
+    carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
+    assert scripts.calls == [("train.py", "mvae", "seed_0", True), ("evaluate.py", "mvae", "seed_0", False)]
+    assert rerun.state(job)[0] == rerun.TAKEN
+
+
+def test_a_run_that_was_judged_at_its_end_needs_no_checkpoint(tmp_path):
+    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    shutil.rmtree(run.checkpoints)
+    (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
+    assert rerun.state(job) == (rerun.TAKEN, "")
+
+
+def test_what_was_judged_before_the_end_was_trained_again_is_judged_again(tmp_path):
+    """Its steps are the same; its seconds are not."""
+    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run.write_json("training.json", run.read_json("training.json") | {"seconds": 3601.5})
+    (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
+    assert rerun.state(job) == (rerun.JUDGE, "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "steps", "has_metrics", "expected"),
+    [
+        ((), None, True, (rerun.TAKEN, "")),
+        ((), None, False, (rerun.JUDGE, "")),
+        ((), 100, False, (rerun.RESUME, "100 of 234350 steps")),
+        (("--validation_examples=10",), 100, True, (rerun.TAKEN, "")),
+        (("--validation_examples=10",), 100, False, (rerun.RESUME, "100 steps; only train.py can tell of how many")),
+    ],
+)
+def test_a_run_from_before_its_length_was_written_down(tmp_path, flags, steps, has_metrics, expected):
+    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE, "--seed=0", *flags, steps=steps or 234_350)
+    run.write_json("training.json", {k: v for k, v in run.read_json("training.json").items() if k != "planned_steps"})
+    if not has_metrics:
+        (run.path / "metrics.json").unlink()
+    (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], flags, CONFIGS)
+    assert rerun.state(job) == expected
+
+
+def test_checkpoints_of_files_side_by_side_are_kept_too(tmp_path):
+    assert not rerun.kept(tmp_path, 3)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/step-3.index").touch()
+    assert rerun.kept(tmp_path, 3)
+    assert not rerun.kept(tmp_path, 2)
 
 
 def test_a_run_that_was_killed_before_it_began_is_trained(tmp_path):
@@ -224,6 +295,33 @@ def test_mistakes_get_a_sentence(tmp_path, arguments, message):
     done = reproduce(*arguments, cwd=tmp_path)
     assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_training_ends_with_the_script(tmp_path, number):
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (tmp_path / "configs").symlink_to(CONFIGS)
+    shutil.copy(ROOT / "scripts/reproduce.py", folder)
+    (folder / "train.py").write_text(
+        "import pathlib, sys, time\n"
+        f"here = pathlib.Path({str(tmp_path)!r})\n"
+        "try:\n    (here / 'began').touch()\n    time.sleep(90)\n"
+        "except KeyboardInterrupt:\n    (here / 'ended').touch()\n    sys.exit(130)\n"
+    )
+    command = [sys.executable, str(folder / "reproduce.py"), "--table=mmjsd/11", "--run", f"--runs={tmp_path}/runs"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+    script = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (tmp_path / "began").exists():
+        assert script.poll() is None, script.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    script.send_signal(number)
+    said, error = script.communicate(timeout=60)
+    assert (tmp_path / "ended").exists()
+    assert (script.returncode, said.count("to be trained")) == (1, 1)
+    assert error == "\nStopped; what was trained is kept. The same command goes on from there.\n"
 
 
 def documented():

@@ -1,15 +1,18 @@
 """A run for each combination; all that is wrong is found before the first; what is there is taken, the rest goes on."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from judged import with_checkpoint
 
 from mmtf.config import Config
 from mmtf.errors import UserError
@@ -23,11 +26,14 @@ LIMIT = 240  # seconds for a script here
 
 
 class Scripts(processes.Scripts):
-    """Stands for the scripts: leaves what they would leave, but does not run; those in `fails` say why and end with 1."""
+    """Stands for the scripts: leaves what they would leave, but does not run; those in `fails` say why and end with 1.
 
-    def __init__(self, *fails):
+    Args: spent: steps in the budget of time that a session has; None for no end.
+    """
+
+    def __init__(self, *fails, spent=None):
         super().__init__(ROOT / "scripts")
-        self.calls, self._fails = [], fails
+        self.calls, self._fails, self._spent = [], fails, spent
 
     def __call__(self, name, arguments, output=None):
         path = Path(next(a for a in arguments if a.startswith("--run_dir=")).removeprefix("--run_dir="))
@@ -38,7 +44,7 @@ class Scripts(processes.Scripts):
             return 1
         if name == "train.py":
             flags = [a for a in arguments if not a.startswith(("--run_dir", "--resume"))]
-            leave(path, sweep.flagfile.config_of(flags, "here"))
+            leave(path, sweep.flagfile.config_of(flags, "here"), self._spent)
         else:
             steps = json.loads((path / "training.json").read_text())["steps"]
             config = RunDirectory.open(path).config()
@@ -56,6 +62,7 @@ def leave(path, config, steps=None):
     run.write_json(
         "training.json", {"steps": steps, "seconds": 2.0, "steps_per_second": steps / 2, "planned_steps": config.train.steps}
     )
+    with_checkpoint(path, steps)
 
 
 def combinations(folder, *axes, base=SHORT):
@@ -162,20 +169,48 @@ def test_it_goes_on_where_it_was_and_with_further_values(tmp_path):
 
 def test_a_run_that_ended_by_its_time_is_not_resumed(tmp_path):
     """It has fewer steps than its flags ask for, and train.py ended it."""
-
-    class Timed(Scripts):
-        def __call__(self, name, arguments, output=None):
-            status = super().__call__(name, arguments, output)
-            if name == "train.py":
-                path = Path(next(a for a in arguments if a.startswith("--run_dir=")).removeprefix("--run_dir="))
-                leave(path, RunDirectory.open(path).config(), steps=7)
-            return status
-
     base = (*SHORT, "--max_seconds=1")
-    carried_out(tmp_path, Timed(), "beta=1,2", base=base)
+    carried_out(tmp_path, Scripts(spent=7), "beta=1,2", base=base)
     again = Scripts()
     assert carried_out(tmp_path, again, "beta=1,2", base=base)[1] == []
     assert again.calls == []
+    # What was judged lasts longer than its checkpoint, what was not does not.
+    shutil.rmtree(tmp_path / "beta=1/checkpoints")
+    assert carried_out(tmp_path, again, "beta=1,2", base=base)[1] == []
+    assert again.calls == []
+    carried_out(tmp_path / "unjudged", Scripts(spent=7), "beta=1", base=base, evaluation=None)
+    shutil.rmtree(tmp_path / "unjudged/beta=1/checkpoints")
+    carried_out(tmp_path / "unjudged", again, "beta=1", base=base, evaluation=None)
+    assert again.calls == [("train.py", "beta=1", True)]
+
+
+@pytest.mark.parametrize("flags", [("--max_seconds=600",), (), ("--max_seconds=1", "--clock=cpu")])
+def test_a_run_that_ended_by_its_time_goes_on_with_another_budget(tmp_path, flags):
+    carried_out(tmp_path, Scripts(spent=7), "beta=1,2", base=(*SHORT, "--max_seconds=1"))
+    scripts = Scripts(("train.py", "beta=2"))
+    found, _, said = carried_out(tmp_path, scripts, "beta=1,2", base=(*SHORT, *flags))
+    assert scripts.calls == [("train.py", "beta=1", True), ("evaluate.py", "beta=1", False), ("train.py", "beta=2", True)]
+    assert said[0].endswith("going on (7 of 20 steps)")
+    assert (found.runs["beta=1"]["status"], found.runs["beta=1"]["steps"]) == (sweep.JUDGED, 20)
+    # The one that failed was not judged as it may be now, and goes on the next time.
+    assert found.runs["beta=2"]["status"] == sweep.FAILED
+    next_time = Scripts()
+    assert carried_out(tmp_path, next_time, "beta=1,2", base=(*SHORT, *flags))[1] == []
+    assert next_time.calls == [("train.py", "beta=2", True), ("evaluate.py", "beta=2", False)]
+
+
+def test_a_run_that_lost_its_last_checkpoint_is_trained_and_judged_again(tmp_path):
+    carried_out(tmp_path, Scripts(), "beta=1")
+    metrics = json.loads((tmp_path / "beta=1/metrics.json").read_text())
+    (tmp_path / "beta=1/metrics.json").write_text(json.dumps(metrics | {"step": 10}))
+    shutil.rmtree(tmp_path / "beta=1/checkpoints")
+    stopped = Scripts(("evaluate.py", "beta=1"))
+    carried_out(tmp_path, stopped, "beta=1")
+    scripts = Scripts()
+    found, _, _ = carried_out(tmp_path, scripts, "beta=1")
+    assert stopped.calls == [("train.py", "beta=1", True), ("evaluate.py", "beta=1", False)]
+    assert scripts.calls == [("evaluate.py", "beta=1", False)]
+    assert found.runs["beta=1"]["judged"] == {"steps": 20, "flags": []}
 
 
 def test_a_run_that_fails_is_reported_with_what_it_said_and_tried_again(tmp_path):
@@ -192,6 +227,32 @@ def test_a_run_that_fails_is_reported_with_what_it_said_and_tried_again(tmp_path
     assert lost == []
     assert [call[:2] for call in again.calls] == [("train.py", "beta=1"), ("evaluate.py", "beta=1"), ("evaluate.py", "beta=2")]
     assert {run["status"] for run in found.runs.values()} == {sweep.JUDGED}
+    assert not any({"reason", "last_lines"} & run.keys() for run in found.runs.values())
+    assert json.loads((tmp_path / sweep.FILE).read_text())["runs"] == found.runs
+
+
+@pytest.mark.parametrize("status", [130, 143, -9, processes.STOPPED])
+def test_a_run_that_was_stopped_has_not_failed(tmp_path, status):
+    class Stopped(Scripts):
+        def __call__(self, name, arguments, output=None):
+            super().__call__(name, arguments, output)
+            self.stopped = True
+            return status
+
+    carried_out(tmp_path, Scripts(("train.py", "beta=1")), "beta=1")
+    scripts = Stopped()
+    found, lost, _ = carried_out(tmp_path, scripts, "beta=1")
+    assert (scripts.calls, lost) == ([("train.py", "beta=1", False)], [])
+    assert found.runs == {"beta=1": {"values": {"beta": 1.0}}}
+
+
+def test_a_script_that_was_stopped_by_another_has_failed(tmp_path):
+    class Killed(Scripts):
+        def __call__(self, name, arguments, output=None):
+            return 143
+
+    found, _, _ = carried_out(tmp_path, Killed(), "beta=1")
+    assert found.runs["beta=1"]["reason"] == "train.py ended with 143"
 
 
 def test_a_run_of_other_settings_and_a_damaged_one_are_left_alone(tmp_path):
@@ -228,11 +289,35 @@ def test_the_folder_of_another_sweep_or_of_something_else_is_refused(tmp_path):
 
 
 def test_two_calls_at_once_are_refused(tmp_path):
-    found = sweep.Sweep.claim(tmp_path / "sweep", combinations(tmp_path / "sweep", "beta=1,2"))
-    with found.locked(), pytest.raises(UserError, match="Another call is at work"), found.locked():
+    claimed = tmp_path / "sweep", combinations(tmp_path / "sweep", "beta=1,2")
+    message = f"process {os.getpid()} .* is at work on it.*another --sweep_dir"
+    with sweep.Sweep.held(*claimed), pytest.raises(UserError, match=message), sweep.Sweep.held(*claimed):
         pass
-    with found.locked():
+    assert not (tmp_path / "sweep").exists()
+    with sweep.Sweep.held(*claimed):
         pass
+
+
+def test_what_the_call_before_noted_is_kept(tmp_path, monkeypatch):
+    """Also when it ends just before this one takes the folder."""
+    one, other = combinations(tmp_path / "sweep", "beta=1,2")
+
+    @contextlib.contextmanager
+    def late(*_):
+        sweep.Sweep.claim(tmp_path / "sweep", [one]).note(one, status=sweep.TRAINED)
+        yield
+
+    monkeypatch.setattr(sweep, "locked", late)
+    with sweep.Sweep.held(tmp_path / "sweep", [other]) as found:
+        found.note(other, status=sweep.TRAINED)
+    assert list(json.loads((tmp_path / "sweep" / sweep.FILE).read_text())["runs"]) == ["beta=1", "beta=2"]
+
+
+def test_a_folder_in_which_a_call_was_killed_as_it_began_is_taken(tmp_path):
+    for name in (".lock", ".sweep.json.x1"):
+        (tmp_path / name).touch()
+    with sweep.Sweep.held(tmp_path, combinations(tmp_path, "beta=1")) as found:
+        assert found.runs == {}
 
 
 def test_tables_and_a_picture_tell_of_all_runs(tmp_path):
@@ -249,6 +334,19 @@ def test_tables_and_a_picture_tell_of_all_runs(tmp_path):
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_has_no_curves_has_tables_and_no_picture(tmp_path):
+    found, _, _ = carried_out(tmp_path, Scripts(), "beta=1,2")
+    sweep_results.write(found)
+    for name in found.runs:
+        metrics = {"step": 20, "training": {"steps": 20}, "active_units": {"digit": {"active": 3}}}
+        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
+    table = sweep_results.write(found)
+    assert [cell.strip() for cell in table.splitlines()[0].split("|")][1:-1] == ["beta", "training/steps", "training/seconds"]
+    assert (tmp_path / "table.md").read_text() == f"{table}\n"
+    assert (tmp_path / "table.csv").read_text().splitlines()[1:] == ["1.0,20,2.0", "2.0,20,2.0"]
+    assert not (tmp_path / "sweep.png").exists()
+
+
 def script(*arguments, cwd, limit=LIMIT):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(ROOT / "scripts/sweep.py"), *map(str, arguments)]
@@ -260,6 +358,7 @@ def script(*arguments, cwd, limit=LIMIT):
     (["--sweep=model=mmjsd,mmjds"], "Unknown --model='mmjds'"),
     (["--sweep=beta=1,2", "--evaluate", "--parts=prob"], "--parts names 'prob'"),
     (["--sweep=beta=1,2", "beta=3"], "is not a flag"),
+    (["--sweep=beta=1,2", "--sweep_dir=/proc/nowhere/x"], "Cannot write to /proc/nowhere/x: No such file or directory. Name"),
 ])  # fmt: skip
 def test_mistakes_get_a_sentence(tmp_path, arguments, message):
     done = script("--sweep_dir=new", *arguments, cwd=tmp_path)
