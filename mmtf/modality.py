@@ -42,8 +42,8 @@ class Modality:
       log_softmax_as_probabilities: whether what a categorical likelihood takes for probabilities are the logarithms of the
         softmax, scaled to sum to 1, as in the release of [S]: the likelier a class is by its logit, the less likely it is.
       missing_cells: whether single cells of a value may be missing: NaN, or the class -1.
-      pixels: whether values are those of pictures, 0..1, which files have as bytes; None where nothing was said: of real values
-        of three axes or more without `spread` it is then taken for granted.
+      pixels: whether values are those of pictures, 0..1, which files have as bytes. None, where nobody said so: real values of
+        three axes or more that have no `spread` are taken for pixels.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Modality:
         if self.private_dim < 0:
             raise ValueError(f"{self.name}: private_dim must be 0 or more, not {self.private_dim}.")
         if self.pixels and (self.likelihood not in (*LOCATED, "bernoulli") or self.spread):
-            raise ValueError(f"{self.name}: pixels are real values in 0..1, of no {self.likelihood} likelihood or spread.")
+            raise ValueError(f"{self.name}: pixels are laplace, normal or bernoulli values in 0..1, and have no spread.")
         self._check_standardisation()
 
     def _check_standardisation(self):
