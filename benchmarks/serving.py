@@ -22,6 +22,7 @@ import tensorflow as tf
 from mmtf import export
 from mmtf import train as training
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.serving.requests import PRESENT
 from mmtf.serving.signatures import CANDIDATES, QUERIES
@@ -39,23 +40,23 @@ class Load:
     """What was measured.
 
     Attributes:
-      rows: per signature its name, requests, 50th, 90th and 99th percentile of their milliseconds under the load, and examples
-        that one thread had answered per second.
-      seconds: of all of it; requests: that were answered.
-      resident: bytes of memory after warm-up and after each tenth of the requests; 0 where the system does not say.
+      rows: per signature that answered its name, requests that it answered, 50th, 90th and 99th percentile of their
+        milliseconds under the load, and examples that one thread had answered per second.
+      seconds: of all of it; requests: that were sent after warm-up, those that failed among them.
+      resident: bytes of memory after warm-up and after each tenth of the requests; None where the system does not say.
       errors: messages of the requests that failed.
     """
 
     rows: list[tuple]
     seconds: float
     requests: int
-    resident: list[int]
+    resident: list[int | None]
     errors: list[str]
 
     @property
-    def growth(self) -> int:
-        """Bytes by which the memory at the end is above that after the first tenth of the requests."""
-        return self.resident[-1] - self.resident[1]
+    def growth(self) -> int | None:
+        """Bytes by which the memory at the end is above that after the first tenth of the requests; None: not measured."""
+        return None if None in self.resident else self.resident[-1] - self.resident[1]
 
 
 def report(requests: int, threads: int) -> dict:
@@ -68,12 +69,19 @@ def report(requests: int, threads: int) -> dict:
     print(f"\nServing, {threads} threads\n\n{table(found)}", flush=True)
     rows = {name: dict(zip(HEADER[1:], (count, *np.round(rest, 2)), strict=True)) for name, count, *rest in found.rows}
     summary = {"requests": found.requests, "threads": threads, "seconds": round(found.seconds, 1), "errors": found.errors}
-    return summary | {"grown_mb": round(found.growth / 2**20, 1), "rows": rows}
+    return summary | {"grown_mb": None if found.growth is None else round(found.growth / 2**20, 1), "rows": rows}
+
+
+def problems(reported: Mapping) -> list[str]:
+    """A sentence where requests failed, of what `report` returned."""
+    errors = reported["errors"]
+    return [f"Serving: {len(errors)} of the requests failed, the first: {errors[0]}"] if errors else []
 
 
 def load(model_dir: str | Path, requests: int = 10_000, threads: int = 8, seed: int = 0) -> Load:
-    """Asks a SavedModel so often, after a warm-up."""
-    return measured(tf.saved_model.load(str(model_dir)).signatures, modalities_of(model_dir), requests, threads, seed)
+    """Asks a SavedModel so often, after a warm-up. Raises UserError as `modalities_of`."""
+    modalities = modalities_of(model_dir)
+    return measured(tf.saved_model.load(str(model_dir)).signatures, modalities, requests, threads, seed)
 
 
 def measured(
@@ -112,7 +120,8 @@ def request(function, modalities: Mapping[str, Modality], rng: np.random.Generat
     present = _present([n for n in modalities if PRESENT.format(n) in specs], size, rng)
     found = {}
     for name, spec in specs.items():
-        if name in modalities:
+        # A code may be called like a modality.
+        if name in modalities and _is_value(modalities[name], spec):
             x = values(modalities[name], spec, size, rng)
             found[name] = _filled(x, present[name]) if name in present else x
         else:
@@ -138,37 +147,57 @@ def values(modality: Modality, spec: tf.TensorSpec, size: int, rng: np.random.Ge
 
 
 def modalities_of(model_dir: str | Path) -> dict[str, Modality]:
-    card = json.loads((Path(model_dir) / "assets.extra" / "mmtf.json").read_text(encoding="utf-8"))
-    return {m["name"]: Modality.from_json(m) for m in card["modalities"]}
+    """What the model was exported of, by name.
+
+    Raises:
+      UserError: mmtf.json beside the model is missing or damaged.
+    """
+    path = Path(model_dir) / "assets.extra" / "mmtf.json"
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        return {m["name"]: Modality.from_json(m) for m in card["modalities"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be read ({error!r}); export the model again with scripts/export.py.") from error
 
 
 def table(found: Load) -> str:
     """A Markdown table of the rows, and a sentence on all of it."""
     lines = [f"| {' | '.join(HEADER)} |", "|---|" + "---:|" * (len(HEADER) - 1)]
     lines += [f"| `{name}` | {count} | {' | '.join(f'{x:.1f}' for x in rest)} |" for name, count, *rest in found.rows]
-    grown = f"memory grew by {found.growth / 2**20:.0f} MB, from {found.resident[1] / 2**20:.0f} MB after the first tenth"
-    lines.append(f"\n{found.requests} requests in {found.seconds:.0f} s, {len(found.errors)} errors; {grown}.")
+    lines.append(f"\n{found.requests} requests in {found.seconds:.0f} s, {len(found.errors)} errors; {_memory(found)}.")
     return "\n".join(lines)
 
 
-def resident_bytes() -> int:
-    """Memory of this process at the moment; 0 where there is no /proc."""
+def _memory(found: Load) -> str:
+    if found.growth is None:
+        return "memory was not measured: there is no /proc that says how much it is"
+    return f"memory grew by {found.growth / 2**20:.0f} MB, from {found.resident[1] / 2**20:.0f} MB after the first tenth"
+
+
+def resident_bytes() -> int | None:
+    """Memory of this process at the moment; None where there is no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
-        return 0
+        return None
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _rows(found: Sequence[tuple[str, int, float, str]]) -> list[tuple]:
     times, sizes = collections.defaultdict(list), collections.Counter()
-    for name, size, seconds, _ in found:
+    for name, size, seconds, error in found:
+        if error:
+            continue
         times[name].append(1000 * seconds)
         sizes[name] += size
     return [
         (name, len(x), *np.percentile(x, [50, 90, 99]).tolist(), 1000 * sizes[name] / sum(x))
         for name, x in sorted(times.items())
     ]
+
+
+def _is_value(modality: Modality, spec: tf.TensorSpec) -> bool:
+    return spec.dtype == tf.string or spec.shape[1:] == modality.event_shape
 
 
 def _present(names: Sequence[str], size: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

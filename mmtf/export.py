@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import logging
-import shutil
+import os
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mmtf import catalog
 from mmtf.errors import UserError
 from mmtf.evaluate import load_model
 from mmtf.rundir import RunDirectory
-from mmtf.serving.card import write_card
+from mmtf.serving.card import without_places, write_card
 from mmtf.serving.lite import write_lite
 from mmtf.serving.signatures import signatures
 from mmtf.serving.warmup import FILE as WARMUP
@@ -53,8 +54,7 @@ def export(run_dir: str | Path, export_dir: str | Path, checkpoint: str = "lates
             _write(model, run, step, Path(temporary) / "model")
             if tflite:
                 write_lite(Path(temporary) / "model" / EXTRA / LITE, model)
-            target = export_dir / str(_next_version(export_dir))
-            shutil.move(Path(temporary) / "model", target)
+            target = _placed(Path(temporary) / "model", export_dir)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(f"Cannot write to {export_dir}: {reason}. Name another --export_dir, or free some space.") from error
@@ -72,8 +72,22 @@ def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     extra.mkdir()
     write_warmup(extra / WARMUP, found)
     write_card(extra, run, step)
-    card = {"config": run.config().to_json(), "step": step, "modalities": [dataclasses.asdict(m) for m in run.modalities()]}
+    modalities = [dataclasses.asdict(m) for m in run.modalities()]
+    card = {"config": without_places(run.config().to_json()), "step": step, "modalities": modalities}
     (extra / "mmtf.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+
+
+def _placed(model: Path, export_dir: Path) -> Path:
+    """Moves a whole model to the next version; to the one after it, where another export was faster."""
+    while True:
+        target = export_dir / str(_next_version(export_dir))
+        try:
+            # Never into a directory that is there, as shutil.move.
+            os.rename(model, target)
+            return target
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
 
 
 def _next_version(export_dir: Path) -> int:

@@ -42,6 +42,8 @@ class Modality:
       log_softmax_as_probabilities: whether what a categorical likelihood takes for probabilities are the logarithms of the
         softmax, scaled to sum to 1, as in the release of [S]: the likelier a class is by its logit, the less likely it is.
       missing_cells: whether single cells of a value may be missing: NaN, or the class -1.
+      pixels: whether values are those of pictures, 0..1, which files have as bytes. None, where nobody said so: real values of
+        three axes or more that have no `spread` are taken for pixels.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Modality:
     spread: tuple[float, ...] = ()
     missing_cells: bool = False
     log_softmax_as_probabilities: bool = False
+    pixels: bool | None = None
 
     def __post_init__(self):
         if not self.name.isidentifier():
@@ -78,6 +81,8 @@ class Modality:
                 raise ValueError(f"{self.name}: {field} must be a positive number, not {getattr(self, field)}.")
         if self.private_dim < 0:
             raise ValueError(f"{self.name}: private_dim must be 0 or more, not {self.private_dim}.")
+        if self.pixels and (self.likelihood not in (*LOCATED, "bernoulli") or self.spread):
+            raise ValueError(f"{self.name}: pixels are laplace, normal or bernoulli values in 0..1, and have no spread.")
         self._check_standardisation()
 
     def _check_standardisation(self):

@@ -1,6 +1,7 @@
 """Loads an exported model with requests from several threads: python scripts/load_test.py --model_dir=saved_models/first/1
 
-Exits with status 1 where a request failed, or where memory at the end is more than --grown_mb above that after a tenth of them.
+Exits with status 1 where a request failed, or where memory at the end is more than --grown_mb above that after a tenth of them;
+without /proc, which says how much it is, memory is not measured.
 """
 
 import sys
@@ -22,16 +23,20 @@ GROWN_MB = flags.DEFINE_integer("grown_mb", 100, "Megabytes by which memory may 
 
 def main(argv):
     console.refuse_arguments(argv)
-    if not (Path(MODEL_DIR.value) / "saved_model.pb").is_file():
-        raise UserError(f"{MODEL_DIR.value} holds no SavedModel; name a version that scripts/export.py wrote, such as NAME/1.")
+    for file, what in (("saved_model.pb", "SavedModel"), ("assets.extra/mmtf.json", "description of its modalities")):
+        if not (Path(MODEL_DIR.value) / file).is_file():
+            wanted = "name a version that scripts/export.py wrote, such as NAME/1"
+            raise UserError(f"{MODEL_DIR.value} holds no {what} ({file}); {wanted}.")
     console.load_tensorflow()
     import serving
 
+    if GROWN_MB.present and serving.resident_bytes() is None:
+        raise UserError("--grown_mb cannot be kept here: there is no /proc that says how much memory is taken; remove it.")
     found = serving.load(MODEL_DIR.value, REQUESTS.value, THREADS.value, SEED.value)
     print(serving.table(found))
     for message in found.errors[:3]:
         print(message, file=sys.stderr)
-    if found.errors or found.growth > GROWN_MB.value * 2**20:
+    if found.errors or (found.growth or 0) > GROWN_MB.value * 2**20:
         sys.exit(1)
 
 

@@ -169,7 +169,8 @@ def serving(folder, loaded=(), name="mmtf"):
     model = Model(folder, name, loaded)
     rest = http.server.ThreadingHTTPServer(("localhost", 0), rest_handler(model))
     thread = threading.Thread(target=rest.serve_forever, daemon=True)
-    rpc = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+    # TensorFlow Serving takes messages of any size.
+    rpc = grpc.server(concurrent.futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", -1)])
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Servicer(model), rpc)
     port = rpc.add_insecure_port("localhost:0")
     thread.start()

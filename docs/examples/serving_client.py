@@ -16,6 +16,8 @@ REST = flags.DEFINE_string("rest", None, "Host and port of the REST interface; T
 GRPC = flags.DEFINE_string("grpc", None, "Host and port of the gRPC interface; TensorFlow Serving's is 8500.")
 MODEL = flags.DEFINE_string("model", "mmtf", "Name that the server gives the model.")
 SECONDS = 60.0
+# gRPC's own limit is 4 MB: 341 scenes of the digits as floats.
+ANY_SIZE = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
 
 
 def over_rest(host, model, signature, inputs, version=None):
@@ -48,7 +50,7 @@ def over_grpc(host, model, signature, inputs, version=None):
         request.model_spec.version.value = version
     for name, x in inputs.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(x))
-    with grpc.insecure_channel(host) as channel:
+    with grpc.insecure_channel(host, options=ANY_SIZE) as channel:
         response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=SECONDS)
     return {name: tf.make_ndarray(x) for name, x in response.outputs.items()}
 
@@ -59,7 +61,7 @@ def as_json(x):
         return {"b64": base64.b64encode(x).decode()}
     if isinstance(x, list | tuple):
         return [as_json(y) for y in x]
-    return x.tolist() if isinstance(x, np.ndarray | np.generic) else x
+    return as_json(x.tolist()) if isinstance(x, np.ndarray | np.generic) else x
 
 
 def _posted(host, model, version, body):
@@ -85,6 +87,8 @@ def mixed_batch():
 
 
 def main(_):
+    if not (REST.value or GRPC.value):
+        raise app.UsageError("Name a server: --rest=localhost:8501, --grpc=localhost:8500, or both.")
     if REST.value:
         pictures = over_rest(REST.value, MODEL.value, "translate_word_raw", {"word": ["three", "four"]})
         print("REST: a word's digit and scene:", *(np.shape(pictures[n]) for n in ("digit", "scene")))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mmtf import __version__
+from mmtf.config import OF_A_MACHINE
 from mmtf.rundir import RunDirectory, write_atomically
 
 LICENCE = "Apache-2.0"
@@ -26,6 +27,8 @@ PARTS = {"mnist_svhn_text": ("mnist", "svhn"), "mnist_svhn": ("mnist", "svhn"), 
 NO_METRICS = ("model", "dataset", "protocol", "seed", "step", "score", "version", "measured_of", "parts")
 NO_METRICS += ("training", "data", "evaluation")
 BESIDE = ("_standard_error", "_interval")
+# Where files lay on the machine of the run, under whatever key: nobody else's business, and of no use to them.
+PLACES = (*OF_A_MACHINE, "cache_dir", "inception_weights")
 USE = (
     "Research on, and demonstrations of, learning from several modalities: encoding, completing, translating and generating "
     "values like those that it was trained on."
@@ -59,13 +62,19 @@ def model_card(run: RunDirectory, step: int) -> dict:
     return {
         "model": {"name": config.model.model, "step": step, "modalities": [dataclasses.asdict(m) for m in run.modalities()]},
         "data": data | {"dataset": dataset, "licence": [LICENCES[part] for part in PARTS.get(dataset, (dataset,))]},
-        "configuration": config.to_json(),
+        "configuration": without_places(config.to_json()),
         "training": training,
-        "metrics": metrics,
+        "metrics": without_places(metrics),
         "intended_use": USE,
         "limits": list(LIMITS),
         "software": {"mmtf": __version__, "licence": LICENCE},
     }
+
+
+def without_places(entries: Mapping) -> dict:
+    """The same, nested, without folders and files of the machine."""
+    rest = {key: x for key, x in entries.items() if key not in PLACES}
+    return {key: without_places(x) if isinstance(x, Mapping) else x for key, x in rest.items()}
 
 
 def as_markdown(card: Mapping) -> str:
@@ -79,7 +88,7 @@ def as_markdown(card: Mapping) -> str:
         _section("Limits", [f"- {limit}" for limit in card["limits"]]),
         _section("Data", _lines(data, "digests", "classes", "licence", "dataset") + [f"- {x}" for x in data["licence"]]),
         _section("Digests of the values", _lines(data.get("digests", {}))),
-        _section("Training", _lines(card["training"]) or ["No training.json: it was not finished, or not by `train`."]),
+        _section("Training", _trained(card["training"], model["step"])),
         _section("Measured on the test split", _measured(card["metrics"], model["step"])),
         _section("Configuration", ["```json", json.dumps(card["configuration"], indent=2), "```"]),
         _section("Software", [f"mmtf {card['software']['mmtf']}, licence {card['software']['licence']}."]),
@@ -100,13 +109,26 @@ def _lines(entries: Mapping, *without: str) -> list[str]:
     return [f"- {' '.join(path)}: {value}" for path, value in _leaves(rest)]
 
 
+def _trained(training: Mapping, step: int) -> list[str]:
+    if not training:
+        return ["No training.json: it was not trained by `train`, which writes one with every checkpoint."]
+    steps, planned = training.get("steps"), training.get("planned_steps")
+    said = _of_another(steps, step)
+    if None not in (steps, planned) and steps < planned:
+        said = [*said, f"Training stopped at step {steps} of {planned} planned.", ""]
+    return said + _lines(training)
+
+
+def _of_another(found: int | None, step: int) -> list[str]:
+    return [] if found == step else [f"These numbers are of step {found}.", ""]
+
+
 def _measured(metrics: Mapping, step: int) -> list[str]:
     """A table of every number, with its 95 % interval where there is one."""
     if not metrics:
         return ["Nothing was measured: `scripts/evaluate.py` had not been run."]
-    said = [] if metrics.get("step") == step else [f"These numbers are of step {metrics.get('step')}.", ""]
     rows = [f"| {' '.join(path)} | {value} | {interval} |" for path, value, interval in _numbers(metrics)]
-    return [*said, "| | value | 95 % interval |", "|---|---:|---|", *rows]
+    return [*_of_another(metrics.get("step"), step), "| | value | 95 % interval |", "|---|---:|---|", *rows]
 
 
 def _numbers(metrics: Mapping) -> Iterator[tuple[tuple[str, ...], object, str]]:

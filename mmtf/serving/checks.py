@@ -13,7 +13,10 @@ from mmtf.modality import Modality
 
 
 def is_image(modality: Modality) -> bool:
-    """Whether values are pixels in 0..1: real numbers of three axes or more that are in no unit of their own."""
+    """Whether values are pixels in 0..1; where the modality does not say, as of runs of earlier versions and of published data
+    sets: real numbers of three axes or more that are in no unit of their own."""
+    if modality.pixels is not None:
+        return modality.pixels
     real = modality.likelihood not in ("categorical", "negative_binomial")
     return real and len(modality.event_shape) >= 3 and not modality.spread
 

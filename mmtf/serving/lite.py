@@ -16,7 +16,7 @@ import tensorflow as tf
 from mmtf.errors import UserError
 from mmtf.probability.likelihood import shown_value
 from mmtf.rundir import write_atomically
-from mmtf.serving.requests import value_spec
+from mmtf.serving.requests import answered, value_spec
 from mmtf.serving.signatures import PRIVATE, SHARED, encoder
 
 # Others would need another, larger runtime on the device.
@@ -72,7 +72,7 @@ def _decoder(model, name: str):
     def decode(**codes):
         private = {name: codes[PRIVATE.format(name)]} if PRIVATE.format(name) in codes else None
         decoded = model.decode(codes[SHARED], private, to=[name])[name]
-        return {name: shown_value(model.modalities[name], decoded)}
+        return {name: answered(model.modalities[name], shown_value(model.modalities[name], decoded))}
 
     return decode
 

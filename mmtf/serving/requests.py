@@ -52,51 +52,67 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class RawForm:
-    """The forms that files have, of all modalities of a model.
+    """The forms that files have, of what one signature takes and gives; its other inputs and outputs stay as they are.
 
     Attributes:
-      modalities: by name. fills: characters behind shorter texts, where they are not spaces.
+      takes: the values among its inputs. gives: the modalities whose values it answers.
+      fills: characters behind shorter texts, by modality, where they are not spaces.
     """
 
-    modalities: Mapping[str, Modality]
+    takes: Request
+    gives: tuple[Modality, ...]
     fills: Mapping[str, str]
 
-    def spec(self, spec: tf.TensorSpec) -> tf.TensorSpec:
-        """That of an input in its raw form; the same of what has none."""
-        modality = self.modalities.get(spec.name)
-        if modality is None or not has_raw(modality):
-            return spec
-        if texts.is_text(modality):
-            return tf.TensorSpec([None], tf.string, name=spec.name)
-        return tf.TensorSpec(spec.shape, tf.uint8, name=spec.name)
+    def specs(self) -> list[tf.TensorSpec]:
+        """Those of `takes` in the raw form."""
+        raw = {m.name: _raw_spec(m) for m in self.takes.modalities}
+        return [raw.get(spec.name, spec) for spec in self.takes.specs()]
 
     def read(self, given: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """What a plain signature takes."""
-        found = dict(given)
-        for name, x in given.items():
-            if x.dtype == tf.uint8:
-                found[name] = tf.cast(x, tf.float32) / 255.0
-            elif x.dtype == tf.string:
-                fill, present = self.fills.get(name, " "), given.get(PRESENT.format(name))
-                found[name] = texts.encode(self.modalities[name], x, present, fill)
-        return found
+        some = {spec.name: given[spec.name] for spec in self.takes.specs()}
+        if some:
+            # Before a mask is laid on the texts, which would make one text that of all examples.
+            some = checks.after([checks.one_size(some)], some)
+        return {**given, **some, **{m.name: self._read(m, some) for m in self.takes.modalities}}
 
     def write(self, answer: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The values among what a plain signature answers as bytes and strings."""
-        return {n: self._written(n, x) if n in self.modalities else x for n, x in answer.items()}
+        return {**answer, **{m.name: self._written(m, answer[m.name]) for m in self.gives}}
 
-    def _written(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        modality = self.modalities[name]
+    def _read(self, modality: Modality, given: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        x = given[modality.name]
         if texts.is_text(modality):
-            return texts.decode(modality, x, self.fills.get(name, " "))
-        if checks.is_image(modality):
-            return tf.cast(tf.round(255.0 * tf.clip_by_value(x, 0.0, 1.0)), tf.uint8)
-        return x
+            return texts.encode(modality, x, given.get(PRESENT.format(modality.name)), self._fill(modality))
+        return tf.cast(x, tf.float32) / 255.0 if checks.is_image(modality) else x
+
+    def _written(self, modality: Modality, x: tf.Tensor) -> tf.Tensor:
+        if texts.is_text(modality):
+            return texts.decode(modality, x, self._fill(modality))
+        return tf.cast(tf.round(255.0 * x), tf.uint8) if checks.is_image(modality) else x
+
+    def _fill(self, modality: Modality) -> str:
+        return self.fills.get(modality.name, " ")
+
+
+def answered(modality: Modality, x: tf.Tensor) -> tf.Tensor:
+    """A value `[B, *event_shape]` as signatures answer it: pixels within 0..1, as they are taken.
+
+    A linear decoder's mean may lie beyond, and could not be sent back.
+    """
+    return tf.clip_by_value(x, 0.0, 1.0) if checks.is_image(modality) else x
 
 
 def value_spec(modality: Modality) -> tf.TensorSpec:
     dtype = tf.int32 if modality.likelihood == "categorical" else tf.float32
     return tf.TensorSpec([None, *modality.event_shape], dtype, name=modality.name)
+
+
+def _raw_spec(modality: Modality) -> tf.TensorSpec:
+    if texts.is_text(modality):
+        return tf.TensorSpec([None], tf.string, name=modality.name)
+    plain = value_spec(modality)
+    return tf.TensorSpec(plain.shape, tf.uint8, name=modality.name) if checks.is_image(modality) else plain
 
 
 def _beside(mask: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from mmtf.errors import UserError
+from mmtf.modality import Modality
 from mmtf.probability.likelihood import shown_value
 from mmtf.serving import checks, scores
-from mmtf.serving.requests import RAW, RawForm, Request, has_raw
+from mmtf.serving.requests import RAW, RawForm, Request, answered, has_raw
 
 Concrete = tf.types.experimental.ConcreteFunction
 
@@ -36,7 +37,7 @@ class Verb:
     function: Callable[..., Mapping[str, tf.Tensor]]
     takes: Request = NOTHING
     further: tuple[tf.TensorSpec, ...] = ()
-    gives: tuple[str, ...] = ()
+    gives: tuple[Modality, ...] = ()
 
     def specs(self) -> list[tf.TensorSpec]:
         return [*self.takes.specs(), *self.further]
@@ -48,13 +49,15 @@ class Verb:
             values = {n: given.pop(n) for n in names}
             if "n" in given:
                 given["n"] = checks.after([checks.at_least_one("n", given["n"])], given["n"])
-            return self.function(*(self.takes.read(values) if values else ({}, None)), **given)
+            found = self.function(*(self.takes.read(values) if values else ({}, None)), **given)
+            return {**found, **{m.name: answered(m, found[m.name]) for m in self.gives}}
 
         return _function(run, self.specs())
 
 
 def signatures(model, fills: Mapping[str, str] | None = None) -> dict[str, Concrete]:
-    """The functions of the SavedModel, by name. Images are float32 in 0..1, text is int32 class indices, seeds are int32 [2].
+    """The functions of the SavedModel, by name. Images are float32 in 0..1, also those answered; text is int32
+    class indices, seeds are int32 [2].
 
     `encode_X`      x -> shared_mean, shared_stddev (and private_mean, private_stddev) of q(c|x) and q(s|x)
     `encode`        all modalities -> mean and stddev of the joint posterior q(c|X); also `serving_default`
@@ -78,8 +81,7 @@ def signatures(model, fills: Mapping[str, str] | None = None) -> dict[str, Concr
     """
     verbs = verbs_of(model)
     plain = {name: verb.traced() for name, verb in verbs.items()}
-    form = RawForm(model.modalities, fills or {})
-    raw = {f"{name}{RAW}": _raw(plain[name], verb, form) for name, verb in verbs.items() if _wants_raw(model, verb)}
+    raw = {f"{name}{RAW}": _raw(plain[name], verb, fills or {}) for name, verb in verbs.items() if _wants_raw(verb)}
     _check_apart([*plain, *raw, DEFAULT])
     return {DEFAULT: plain["encode"]} | plain | raw
 
@@ -89,8 +91,8 @@ def verbs_of(model) -> dict[str, Verb]:
     names, parts = model.names, tuple(model.modalities.values())
     several = len(names) > 1
     found = [("encode", Verb(lambda x, _: _moments(model.posterior(x)), Request(parts)))]
-    found += [("reconstruct", Verb(lambda x, _: model.reconstruct(x), Request(parts), (), names))]
-    found += [("generate", Verb(lambda *_, n, seed: model.generate(n, seed), NOTHING, (N, SEED), names))]
+    found += [("reconstruct", Verb(lambda x, _: model.reconstruct(x), Request(parts), (), parts))]
+    found += [("generate", Verb(lambda *_, n, seed: model.generate(n, seed), NOTHING, (N, SEED), parts))]
     found += [("decode", _decode(model)), ("compare", _compare(model))]
     for name, modality in model.modalities.items():
         others = tuple(other for other in names if other != name)
@@ -100,7 +102,7 @@ def verbs_of(model) -> dict[str, Verb]:
         everything = Request(parts, masked=True)
         found += _of_some(model, "any", everything, names)
         found += [("encode_any", Verb(lambda x, mask: _moments(model.posterior(x, mask=mask)), everything))]
-        found += [("reconstruct_any", Verb(lambda x, mask: model.reconstruct(x, mask), everything, (), names))]
+        found += [("reconstruct_any", Verb(lambda x, mask: model.reconstruct(x, mask), everything, (), parts))]
     _check_apart([name for name, _ in found])
     for _, verb in found:
         _check_apart([spec.name for spec in verb.specs()])
@@ -111,8 +113,9 @@ def _of_some(model, which: str, given: Request, to: tuple[str, ...]) -> list[tup
     """What can be asked of one modality, and likewise of any."""
     found = [(f"embed_{which}", Verb(lambda x, mask: {"embedding": scores.embedding(model.posterior(x, mask=mask))}, given))]
     if to:
-        translate = Verb(lambda x, mask: model.translate(x, to, mask), given, (), to)
-        sample = Verb(lambda x, mask, seed: model.translate(x, to, mask, seed), given, (SEED,), to)
+        gives = tuple(model.modalities[n] for n in to)
+        translate = Verb(lambda x, mask: model.translate(x, to, mask), given, (), gives)
+        sample = Verb(lambda x, mask, seed: model.translate(x, to, mask, seed), given, (SEED,), gives)
         found += [(f"translate_{which}", translate), (f"sample_from_{which}", sample)]
     if model.has_likelihood:
         score = Verb(lambda x, mask, n, seed: scores.log_likelihoods(model, x, mask, n, seed), given, (N, SEED))
@@ -141,7 +144,8 @@ def _decode(model) -> Verb:
         private = {n: codes[PRIVATE.format(n)] for n in model.names if PRIVATE.format(n) in codes}
         return {n: shown_value(model.modalities[n], p) for n, p in model.decode(codes[SHARED], private).items()}
 
-    return Verb(decode, NOTHING, tuple(tf.TensorSpec([None, d], name=n) for n, d in sizes.items()), model.names)
+    codes = tuple(tf.TensorSpec([None, d], name=n) for n, d in sizes.items())
+    return Verb(decode, NOTHING, codes, tuple(model.modalities.values()))
 
 
 def _compare(model) -> Verb:
@@ -156,13 +160,14 @@ def _compare(model) -> Verb:
     return Verb(compare, NOTHING, specs)
 
 
-def _wants_raw(model, verb: Verb) -> bool:
-    return any(map(has_raw, [*verb.takes.modalities, *(model.modalities[n] for n in verb.gives)]))
+def _wants_raw(verb: Verb) -> bool:
+    return any(map(has_raw, [*verb.takes.modalities, *verb.gives]))
 
 
-def _raw(plain: Concrete, verb: Verb, form: RawForm) -> Concrete:
+def _raw(plain: Concrete, verb: Verb, fills: Mapping[str, str]) -> Concrete:
     """A signature around the plain one, whose graph it shares."""
-    return _function(lambda **given: form.write(plain(**form.read(given))), [form.spec(spec) for spec in verb.specs()])
+    form = RawForm(verb.takes, verb.gives, fills)
+    return _function(lambda **given: form.write(plain(**form.read(given))), [*form.specs(), *verb.further])
 
 
 def _function(function: Callable[..., Mapping[str, tf.Tensor]], specs: list[tf.TensorSpec]) -> Concrete:

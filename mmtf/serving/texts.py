@@ -31,7 +31,9 @@ def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fi
     length = modality.event_shape[0]
     if present is not None:
         strings = tf.where(present, strings, "")
-    strings = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="strict")
+    # What is shown of a wrong one has to be UTF-8 itself: Python cannot read another message.
+    readable = tf.strings.unicode_transcode(strings, "UTF-8", "UTF-8", errors="replace")
+    strings = checks.after([checks.each(modality.name, readable == strings, "UTF-8 texts", readable)], readable)
     sizes = tf.strings.length(strings, unit="UTF8_CHAR")
     short = checks.each(modality.name, sizes <= length, f"texts of at most {length} characters", sizes)
     filled = checks.after([short], strings) + tf.fill([tf.shape(strings)[0]], fill * length)

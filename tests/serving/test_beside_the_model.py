@@ -1,6 +1,7 @@
 """What lies in assets.extra: warm-up requests that a server can run, a card that says what the run knows, TensorFlow Lite."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_warm_up_requests_are_of_one_example(loaded):
 def test_the_card_holds_what_the_run_knows(exported):
     run, path = exported
     found = json.loads((path / EXTRA / "model_card.json").read_text())
-    assert found["configuration"] == run.config().to_json()
+    assert found["configuration"] == card.without_places(run.config().to_json())
     assert found["training"] == run.read_json("training.json")
     assert found["data"]["digests"] == run.read_json("data.json")["digests"]
     assert [m["name"] for m in found["model"]["modalities"]] == ["digit", "scene", "word"]
@@ -86,6 +87,44 @@ def test_the_card_shows_numbers_with_their_intervals_and_the_step_that_they_are_
     assert "| parts" not in text
     assert "of step" not in text
     assert "These numbers are of step 7." in card.as_markdown(card.model_card(run, 8))
+
+
+def test_the_card_names_no_folder_of_the_machine(exported, tmp_path):
+    run = RunDirectory(tmp_path)
+    for name in ("modalities.json", "data.json"):
+        (tmp_path / name).write_bytes((exported[0].path / name).read_bytes())
+    config = exported[0].config().to_json()
+    config["data"] |= {"data_dir": "/home/ada/data"}
+    judged = {"data_dir": "/home/ada/data", "cache_dir": "/home/ada/cache", "inception_weights": "/home/ada/w.h5", "seed": 3}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "metrics.json").write_text(json.dumps({"step": 2, "probe": {"digit": 0.9}, "evaluation": judged}))
+    card.write_card(tmp_path, run, 2)
+    for name in ("model_card.json", "model_card.md"):
+        assert "/home/" not in (tmp_path / name).read_text()
+    found = json.loads((tmp_path / "model_card.json").read_text())
+    assert found["metrics"]["evaluation"] == {"seed": 3}
+    gone = ("data_dir", "features_dir", "download")
+    config["data"] = {key: x for key, x in config["data"].items() if key not in gone}
+    assert found["configuration"] == config
+
+
+@pytest.mark.parametrize(
+    ("training", "step", "wanted", "unwanted"),
+    [
+        ({"steps": 2500, "planned_steps": 2500}, 500, ["These numbers are of step 2500."], "stopped"),
+        ({"steps": 2500, "planned_steps": 2500}, 2500, [], "stopped|These numbers"),
+        ({"steps": 700, "planned_steps": 2500}, 700, ["Training stopped at step 700 of 2500 planned."], "These numbers"),
+        ({"steps": 700, "planned_steps": 2500}, 500, ["are of step 700.", "stopped at step 700 of 2500"], "finished"),
+        ({"steps": 700}, 700, [], "stopped|These numbers"),
+        ({}, 700, ["No training.json: it was not trained by `train`"], "finished|stopped"),
+    ],
+)
+def test_the_card_says_of_which_step_its_training_is(exported, training, step, wanted, unwanted):
+    text = card.as_markdown(card.model_card(exported[0], step) | {"training": training})
+    section = text[text.index("## Training") : text.index("## Measured")]
+    assert all(sentence in section for sentence in wanted)
+    assert not re.search(unwanted, section)
+    assert all(f"- {key}: {value}" in section for key, value in training.items())
 
 
 def test_every_data_set_has_a_sentence_on_its_terms():

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import types
 import urllib.request
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import serving_client as client
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
+from mmtf.modality import Modality
 from mmtf.serving import warmup
 
 ROOT = Path(__file__).parents[2]
@@ -82,10 +84,30 @@ def test_texts_may_be_strings_or_base64(hosts):
     assert as_strings == as_bytes
 
 
+def test_what_came_over_grpc_goes_over_rest(hosts):
+    rest, rpc = hosts
+    drawn = client.over_grpc(rpc, "mmtf", "generate_raw", {"n": np.int32(3), "seed": np.array([0, 1], np.int32)})
+    batch = drawn | {f"present_{n}": np.ones(3, bool) for n in drawn}
+    found = client.over_rest(rest, "mmtf", "encode_any_raw", batch)
+    rows = client.rows_over_rest(rest, "mmtf", "encode_any_raw", [{n: x[i] for n, x in batch.items()} for i in range(3)])
+    np.testing.assert_array_equal(found["mean"], [row["mean"] for row in rows])
+    wanted = client.over_grpc(rpc, "mmtf", "encode_any_raw", batch)
+    np.testing.assert_allclose(found["mean"], wanted["mean"], rtol=1e-5, atol=1e-6)
+
+
+def test_messages_over_grpc_may_be_large(hosts):
+    # 4.9 MB there and 6.2 MB back.
+    scenes = np.zeros([400, 32, 32, 3], np.float32)
+    assert client.over_grpc(hosts[1], "mmtf", "encode_scene", {"scene": scenes})["shared_mean"].shape == (400, 4)
+    found = client.over_grpc(hosts[1], "mmtf", "generate", {"n": np.int32(400), "seed": np.array([0, 1], np.int32)})
+    assert found["scene"].shape == (400, 32, 32, 3)
+
+
 @pytest.mark.parametrize(
     ("signature", "inputs", "message"),
     [
         ("encode_word_raw", {"word": ["fünf"]}, "word: wanted only the 71 characters of the alphabet"),
+        ("encode_word_raw", {"word": [b"f\xfcnf"]}, "word: wanted UTF-8 texts, but example 0 has"),
         ("encode_digit", {"digit": [[[[2.0]] * 28] * 28]}, "digit: wanted numbers in 0..1, but example 0 has 2"),
         ("encode_digit_raw", {"digit": [[[[0.5]] * 28] * 28]}, "is not of expected type: uint8"),
         ("generate", {"n": 0, "seed": [0, 1]}, "n: wanted 1 or more, but it is 0"),
@@ -130,6 +152,13 @@ def test_the_client_runs_as_a_program(hosts):
     assert lines[3].startswith("gRPC: five words from the prior: ")
 
 
+def test_the_client_wants_to_know_whom_to_ask():
+    command = [sys.executable, ROOT / "docs/examples/serving_client.py", "--model=mmtf"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode != 0
+    assert "Name a server: --rest=" in done.stdout + done.stderr
+
+
 def test_a_small_load_has_no_error_and_a_row_for_each_signature(exported, signatures, monkeypatch):
     monkeypatch.setattr(load, "LARGEST_BATCH", 4)
     count = 3 * len(signatures)
@@ -154,6 +183,32 @@ def test_a_load_counts_what_fails(exported, signatures, monkeypatch):
     assert len(found.errors) == 20
     assert {error.partition(":")[0] for error in found.errors} == {"generate", "compare"}
     assert any("n: wanted 1 or more, but it is 0" in error for error in found.errors)
+    # What failed at the door was answered no faster.
+    assert [row[:2] for row in found.rows] == [("encode_any_raw", 10)]
+    assert "30 requests in" in load.table(found)
+    assert "20 errors" in load.table(found)
+
+
+def test_failed_requests_are_a_problem_of_the_benchmark():
+    assert load.problems({"errors": []}) == []
+    assert load.problems({"errors": ["generate: no", "compare: no"]}) == [
+        "Serving: 2 of the requests failed, the first: generate: no"
+    ]
+
+
+def test_memory_that_cannot_be_read_is_not_called_small(exported, signatures, monkeypatch):
+    monkeypatch.setattr(load, "resident_bytes", lambda: None)
+    found = load.measured({"generate": signatures["generate"]}, load.modalities_of(exported[1]), 10, threads=1, warm_up=1)
+    assert found.growth is None
+    assert "memory was not measured" in load.table(found)
+
+
+def test_a_code_that_is_called_like_a_modality_is_asked_as_a_code():
+    modalities = {"shared": Modality("shared", (2, 2, 1))}
+    spec = {"shared": tf.TensorSpec([None, 4], name="shared")}
+    function = types.SimpleNamespace(structured_input_signature=((), spec))
+    inputs, size = load.request(function, modalities, np.random.default_rng(0))
+    assert inputs["shared"].shape == (size, 4)
 
 
 def test_random_requests_are_of_every_set_of_modalities_and_filled_with_what_nothing_may_depend_on(exported, signatures):
@@ -171,3 +226,23 @@ def test_the_load_test_is_a_script(exported, tmp_path):
     command = [sys.executable, ROOT / "scripts/load_test.py", f"--model_dir={tmp_path}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert (done.returncode, "holds no SavedModel" in done.stderr) == (2, True)
+    (tmp_path / "saved_model.pb").touch()
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, "(assets.extra/mmtf.json); name a version" in done.stderr) == (2, True)
+    (tmp_path / "assets.extra").mkdir()
+    (tmp_path / "assets.extra/mmtf.json").write_text('{"modalities": [')
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, "export the model again" in done.stderr) == (2, True)
+
+
+def test_a_limit_on_memory_is_refused_where_memory_cannot_be_read(exported):
+    program = f"""
+import runpy, sys
+sys.path.insert(0, {str(ROOT / "benchmarks")!r})
+import serving
+serving.resident_bytes = lambda: None
+sys.argv = ["load_test.py", {f"--model_dir={exported[1]}"!r}, "--grown_mb=5"]
+runpy.run_path({str(ROOT / "scripts/load_test.py")!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, "--grown_mb cannot be kept here" in done.stderr) == (2, True)

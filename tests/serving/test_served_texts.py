@@ -72,7 +72,8 @@ def test_an_alphabet_of_capitals_and_other_letters_is_taken_as_it_is():
         ("fünf", r"word: wanted only the 71 characters of the alphabet .* but example 1 has .*fünf"),
         ("a\x00b", r"word: wanted only the 71 characters of the alphabet"),
         ("€" * 9, r"at most 8 characters, but example 1 has 9"),
-        (b"\xff\xfe", r"Invalid formatting on input string"),
+        (b"\xff\xfe", "word: wanted UTF-8 texts, but example 1 has .*\ufffd\ufffd"),
+        (b"f\xfcnf", "word: wanted UTF-8 texts, but example 1 has .*f\ufffdnf"),
     ],
 )
 def test_what_the_alphabet_does_not_have_is_refused_where_it_is_present(string, message):

@@ -99,6 +99,7 @@ def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standard
     x[~there] = 0
     fields["event_shape"] = x.shape[1:]
     fields.setdefault("missing_cells", bool(missing_cells(x, there).any()))
+    fields.setdefault("pixels", _are_pixels(x[there], fields))
     located = _has_units(x, fields["likelihood"]) and standardise and not {"location", "spread"} & set(fields)
     if located and fields["likelihood"] in LOCATED:
         fields.setdefault("scale", SCALE)
@@ -223,6 +224,11 @@ def _check_plain_classes(name: str, x: np.ndarray) -> None:
             f"{name}: integers up to {high} may be classes, counts or measurements; say which: likelihoods={{{name!r}: "
             f"'categorical'}}, 'negative_binomial' or 'normal'.{images}"
         )
+
+
+def _are_pixels(x: np.ndarray, fields: Mapping) -> bool:
+    real = fields["likelihood"] in (*LOCATED, "bernoulli") and not fields.get("spread")
+    return real and (x.dtype == np.uint8 or conversion.is_image(x))
 
 
 def _has_units(x: np.ndarray, likelihood: str) -> bool:
