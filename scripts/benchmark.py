@@ -64,7 +64,7 @@ def main(argv):
             import serving
 
             found = {"serving": serving.report(REQUESTS.value, threads=8)}
-            problems += found["serving"]["errors"]
+            problems += serving.problems(found["serving"])
         else:
             found = {"scaling": scaling.report(length, MODELS.value, machine, RESULTS if WRITE.value else None)}
             problems += scaling.too_steep(found["scaling"]["rows"])
