@@ -102,7 +102,7 @@ def test_noise_of_two_workers_is_that_of_one_process(pair):
 def test_what_one_worker_finds_both_say(pair):
     first, second = (list(part["said"]) for part in both(pair, "agreements"))
     assert first[:2] == second[:2] == ["False", "True"]
-    assert (first[2], second[2]) == ("Worker 1 cannot begin: no disk", "no disk")
+    assert (first[2], second[2]) == ("Worker 1 failed: no disk", "no disk")
     assert first[3] == second[3]
     assert first[3].startswith("It is 0 on worker 0 and 1 on worker 1.")
 
