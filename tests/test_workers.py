@@ -129,6 +129,13 @@ def test_workers_stop_together(pair):
     assert steps(pair / "broken") == 2
 
 
+def test_a_full_disk_at_the_end_is_said_by_both(pair):
+    chief, other = (str(part["unwritten"]) for part in both(pair, "runs"))
+    assert chief.startswith("Cannot write a checkpoint to ")
+    assert "at step 2: No space left on device" in chief
+    assert other == f"Worker 0 failed: {chief}"
+
+
 def test_a_signal_to_one_worker_stops_both_within_the_epoch_and_the_run_goes_on(pair, tmp_path):
     assert [int(part["code"]) for part in both(pair, "runs")] == [128 + signal.SIGTERM] * 2
     run = RunDirectory.open(pair / "signalled")
