@@ -224,7 +224,7 @@ def flags_of(folder, steps):
 
 def test_a_run_that_is_killed_again_and_again_ends_as_the_whole_one(tmp_path, folder):
     """`kill -9` at random moments of two sessions, and a fresh process each time."""
-    given = ["--kills=2", "--seed=3", f"--work_dir={tmp_path / 'kills'}", "--", *flags_of(folder, 400), "--histograms_every=2"]
+    given = ["--kills=2", "--seed=3", f"--work_dir={tmp_path / 'kills'}", "--", *flags_of(folder, 400)]
     command, environment = script("kill_test.py", *given)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
