@@ -32,6 +32,7 @@ __all__ = [
     "EvaluateConfig",
     "ModelConfig",
     "TrainConfig",
+    "check_profile",
     "define_flags",
     "differences",
     "from_flags",
@@ -172,13 +173,18 @@ def profile_window(text: str) -> tuple[int, int] | None:
     return int(first), int(last)
 
 
+def check_profile(config: TrainConfig, steps: float) -> None:
+    """Raises UserError where `--profile_steps` means nothing, or ends after the last of so many steps."""
+    window = profile_window(config.profile_steps)
+    if window and window[1] > steps:
+        raise UserError(f"--profile_steps={config.profile_steps} is beyond the {steps} steps of the run; choose earlier ones.")
+
+
 def _check_contradictions(config: Config) -> None:
     model = config.model
     if config.train.clock != "wall" and not config.train.max_seconds:
         raise UserError(f"--clock={config.train.clock} does nothing without --max_seconds; give both or neither.")
-    last = (profile_window(config.train.profile_steps) or (0, 0))[1]
-    if config.train.steps and last > config.train.steps:
-        raise UserError(f"--profile_steps={config.train.profile_steps} is beyond the {config.train.steps} steps of --steps.")
+    check_profile(config.train, config.train.steps or math.inf)
     if config.train.steps and config.train.epochs != TrainConfig.epochs:
         raise UserError("--steps and --epochs both say how long to train; give one of them.")
     for concern, kind, chosen in ((model, "model", model.model), (config.data, "dataset", config.data.dataset)):

@@ -15,11 +15,11 @@ import keras
 import tensorflow as tf
 
 from mmtf.cluster import meet, read_cluster
-from mmtf.errors import UserError
+from mmtf.errors import UserError, first_line
+from mmtf.hyperparameters import STRATEGIES
 
 log = logging.getLogger(__name__)
 
-STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 # Of what one worker tells the others, in bytes.
 LONGEST_PROBLEM = 2000
 
@@ -146,7 +146,7 @@ def agreed(strategy: tf.distribute.Strategy) -> Iterator[None]:
             raise problem
         for index, text in enumerate(said):
             if text:
-                raise UserError(f"Worker {index} cannot begin: {text}")
+                raise UserError(f"Worker {index} failed: {text}")
 
 
 def check_same(strategy: tf.distribute.Strategy, what: str, value: str) -> None:
@@ -193,7 +193,7 @@ def _is_about_workers(error: tf.errors.OpError) -> bool:
 
 def _reason(error: tf.errors.OpError) -> str:
     _, _, aborted = error.message.partition("Collective ops is aborted by: ")
-    return _first_line(error) if not aborted else aborted.splitlines()[0][:200]
+    return first_line(error) if not aborted else aborted.splitlines()[0][:200]
 
 
 def _said_by_all(strategy: tf.distribute.Strategy, text: str) -> list[str]:
@@ -243,11 +243,6 @@ def _on_tpu(name: str) -> tf.distribute.Strategy:
         return tf.distribute.TPUStrategy(resolver)
     except (tf.errors.OpError, ValueError, RuntimeError, ImportError, OSError) as error:
         raise UserError(
-            f"--strategy=tpu: no TPU {name!r} can be used ({_first_line(error)}). Run on a TPU VM with --tpu=local and "
+            f"--strategy=tpu: no TPU {name!r} can be used ({first_line(error)}). Run on a TPU VM with --tpu=local and "
             "a TensorFlow that was built for TPUs, or choose another --strategy."
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    text = (getattr(error, "message", None) or str(error)).strip() or type(error).__name__
-    return text.splitlines()[0][:200]

@@ -12,6 +12,7 @@ from mmtf.options import check_limits, option
 # Data sets whose examples are made by pairing single values of one class.
 PAIRED = ("digits", "mnist_svhn_text", "mnist_svhn", "multimnist")
 PHOTOGRAPHS = ("celeba", "cub")
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -263,7 +264,7 @@ class TrainConfig:
     strategy: str = option(
         "auto",
         "Devices: one; mirrored, all of this machine; multi_worker, those of all machines that TF_CONFIG names; tpu; or auto.",
-        choices=("auto", "one", "mirrored", "multi_worker", "tpu"),
+        choices=STRATEGIES,
         may_change=True,
     )
     tpu: str = option(

@@ -205,12 +205,20 @@ def platform_of(strategy: tf.distribute.Strategy) -> dict[str, str | int | list[
         "keras": keras.__version__,
         "machine": platform.machine(),
         "processor": _processor(),
-        # So many threads share the work of one operation.
-        "cores": tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0)),
+        "cores": _cores(),
         "devices": [d.device_type for d in tf.config.list_logical_devices()],
         "accelerators": [found.get("device_name", "unknown") for found in details],
         "replicas": strategy.num_replicas_in_sync,
     }
+
+
+def _cores() -> int:
+    """How many threads share the work of one operation: as TensorFlow finds it, from its settings, else the environment."""
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    told = tf.config.threading.get_intra_op_parallelism_threads() or (int(asked) if asked.isdecimal() else 0)
+    # Linux alone knows which processors this process may use.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return told or allowed or 1
 
 
 def _processor() -> str:

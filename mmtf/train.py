@@ -11,16 +11,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import catalog, checks, distribution, judge, runtime
+from mmtf import catalog, checks, distribution, runtime
 from mmtf.board import profile
-from mmtf.config import Config, TrainConfig, shared_flags
+from mmtf.config import Config, TrainConfig, check_profile, shared_flags
 from mmtf.data import holdout, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.rundir import RunDirectory, events
 from mmtf.rundir.checkpoint import Checkpoints
 from mmtf.rundir.lock import locked
-from mmtf.training import saving, session
+from mmtf.training import monitor, saving, session
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,7 @@ def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strateg
         run = _claimed(config, run_dir, resume, overwrite, held)
         resume = resume and run.begun
         whole = data or catalog.load_data(config.data)
-        if config.train.coherence_every and judge.score_name(whole) is None:
-            raise UserError(f"--coherence_every does nothing for {whole.name}, which has no labels; remove it.")
+        monitor.check_labels(whole, config.train.coherence_every)
         if resume:
             whole = record.restored(run, whole)
         data, validation = whole, None
@@ -72,6 +71,7 @@ def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strateg
         turns = catalog.model_class(config.model.model).turns
         steps, per_epoch = plan(config.train, _usable(data, turns), turns)
         modalities = catalog.configure(data.modalities, config.model)
+        check_profile(config.train, steps)
         _check_values(data, modalities)
         _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
         if config.train.deterministic:
@@ -104,9 +104,6 @@ def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strateg
             batch = f"batch {config.train.batch_size} on {distribution.described(strategy)}"
             log.info("Training %s on %s: steps %d to %d, %s.", config.model.model, data.name, first, steps, batch)
     session.fit(model, data, validation, config, run, checkpoints, length)
-    # Nobody leaves before the chief has written all: its absence would be a failure to the others, and theirs to it.
-    with distribution.agreed(strategy):
-        checkpoints.wait()
     return run
 
 
@@ -200,14 +197,15 @@ def _usable(data: MultimodalData, turns: int) -> int:
 def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int) -> None:
     batch_size, microbatch, negatives = config.train.batch_size, config.train.microbatch, config.model.contrast_negatives
     each = batch_size // strategy.num_replicas_in_sync
-    if each < smallest:
-        raise UserError(
-            f"--batch_size={batch_size} gives a device {each} examples, but a game takes {smallest} or more; raise it."
-        )
     if batch_size % strategy.num_replicas_in_sync:
         raise UserError(
             f"--batch_size={batch_size} cannot be shared evenly by {distribution.described(strategy)}; choose a multiple of "
             f"{strategy.num_replicas_in_sync}."
+        )
+    # A device has one example at least, which is enough for all but games.
+    if each < smallest:
+        raise UserError(
+            f"--batch_size={batch_size} gives a device {each} examples, but a game takes {smallest} or more; raise it."
         )
     if microbatch and (each % microbatch or microbatch > each):
         raise UserError(

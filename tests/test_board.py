@@ -19,7 +19,7 @@ from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig, profile_wi
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
 from mmtf.metrics import latents
-from mmtf.rundir import events
+from mmtf.rundir import events, same_run
 
 SHORT = {"batch_size": 16, "steps_per_epoch": 2, "panels_every": 0, "strategy": "one", "steps_per_execution": 1}
 WATCHED = {"histograms_every": 2, "embeddings_every": 1, "profile_steps": "3,4"}
@@ -127,6 +127,25 @@ def test_histograms_are_of_the_weights_and_posteriors_that_the_run_has(watched, 
     used = summaries(watched.logs / histograms.FOLDER, "scalars")["used_dimensions/private<-digit"][0]
     assert int(used) == int((kl >= latents.COLLAPSED_BELOW).sum())
     assert summaries(watched.logs / histograms.FOLDER, "images")["kl_by_dimension"][0][2].startswith(b"\x89PNG")
+
+
+def test_a_resumed_run_is_watched_at_the_steps_of_the_whole_one(tmp_path, monkeypatch):
+    """Every second epoch of the run, and not of a session that began within a pair of them."""
+    embedded, honest = [], projector.write
+
+    def write(logs, found, *rest, **how):
+        embedded.append((logs.parent.name, runtime.step_of(found.optimizer)))
+        honest(logs, found, *rest, **how)
+
+    monkeypatch.setattr(projector, "write", write)
+    how = {"histograms_every": 2, "embeddings_every": 2}
+    train.train(config(8, **how), tmp_path / "whole")
+    run = train.train(config(2, **how), tmp_path / "parts")
+    train.train(config(8, **how), run.path, resume=True)
+    assert embedded == [("whole", 4), ("whole", 8), ("parts", 4), ("parts", 8)]
+    norms = events.read_scalars(run.logs / histograms.FOLDER)
+    assert {tuple(steps) for steps, _ in norms.values()} == {(4, 8)}
+    assert same_run.differences(tmp_path / "whole", run.path) == []
 
 
 def test_parts_are_networks_and_have_all_weights(model):
@@ -282,6 +301,13 @@ def test_steps_that_a_run_does_not_have_are_refused():
         Config(train=TrainConfig(profile_steps="10,30", steps=20))
 
 
+def test_steps_beyond_the_epochs_are_refused_before_training(tmp_path):
+    """How many steps `--epochs` makes is known when the data are: 1,400 examples in batches of 700 are two a pass."""
+    with pytest.raises(UserError, match="--profile_steps=6,7 is beyond the 6 steps"):
+        train.train(config(0, epochs=3, batch_size=700, profile_steps="6,7"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 class Step:
     """Stands for an optimizer at a step."""
 
@@ -318,6 +344,32 @@ def test_a_run_that_breaks_off_ends_its_profile(monkeypatch, tmp_path):
         found.on_train_batch_begin(0)
         raise KeyboardInterrupt
     assert log == ["start", "stop"]
+
+
+def test_a_resumed_run_that_is_beyond_the_steps_to_trace_says_so(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr(tf.profiler.experimental, "start", lambda logs: pytest.fail("traced"))
+    for done, said in ((3, False), (4, True)):
+        with profile.Profile(tmp_path, (3, 4)) as found:
+            found._model = type("Model", (), {"steps_per_execution": 1, "optimizer": Step(done)})()
+            found.on_train_begin()
+            found.on_train_begin()
+        assert caplog.text.count("--profile_steps=3,4 traces nothing: training goes on after step 4") == said
+
+
+def test_training_goes_on_while_somebody_else_traces(tmp_path, caplog):
+    """TensorFlow takes one trace of a process at a time."""
+    tf.profiler.experimental.start(str(tmp_path / "other"))
+    try:
+        with profile.Profile(tmp_path / "own", (1, 9)) as found:
+            found._model = type("Model", (), {"steps_per_execution": 1, "optimizer": Step(0)})()
+            for _ in range(2):
+                found.on_train_batch_begin(0)
+                found.on_train_batch_end(0)
+    finally:
+        tf.profiler.experimental.stop()
+    assert caplog.text.count("--profile_steps=1,9 is left out") == 1
+    assert list((tmp_path / "other").rglob("*.xplane.pb"))
+    assert not (tmp_path / "own").exists()
 
 
 def test_a_port_that_is_taken_is_refused_before_anything_is_written(tmp_path):

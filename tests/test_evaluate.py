@@ -280,7 +280,7 @@ def test_a_probe_of_one_class_is_left_out(caplog):
 def test_coherence_during_training_needs_labels(tmp_path):
     data = relabelled(digits.load(pairings=1, scenes_per_digit=1, test_pairings=1), lambda c: None, ())
     monitor.Coherence(tmp_path, data, every=0)
-    with pytest.raises(UserError, match="--coherence_every does nothing for --dataset=digits"):
+    with pytest.raises(UserError, match="--coherence_every does nothing for digits, which has no labels"):
         monitor.Coherence(tmp_path, data, every=1)
 
 

@@ -315,6 +315,14 @@ def test_image_panels_are_written(tmp_path):
         ({"private_weights": "digits=2", "private_dim": 2}, "names 'digits', but the modalities are digit, scene, word"),
         ({"train_options": {"batch_size": 2000}}, "--batch_size=2000 is more than the 1400 training examples"),
         ({"train_options": {"batch_size": 15, "strategy": "mirrored"}}, "cannot be shared evenly by 2 devices"),
+        (
+            {"train_options": {"batch_size": 1, "strategy": "mirrored"}},
+            "^--batch_size=1 cannot be shared evenly by 2 devices; choose a multiple of 2",
+        ),
+        (
+            {"model": "mmali", "private_dim": 2, "train_options": {"batch_size": 4, "strategy": "mirrored"}},
+            "^--batch_size=4 gives a device 2 examples, but a game takes 3 or more",
+        ),
         ({"train_options": {"microbatch": 5}}, "--microbatch=5 does not divide the 16 examples"),
         ({"train_options": {"strategy": "mirrored", "microbatch": 16}}, "--microbatch=16 does not divide the 8 examples"),
         (

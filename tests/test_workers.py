@@ -102,7 +102,7 @@ def test_noise_of_two_workers_is_that_of_one_process(pair):
 def test_what_one_worker_finds_both_say(pair):
     first, second = (list(part["said"]) for part in both(pair, "agreements"))
     assert first[:2] == second[:2] == ["False", "True"]
-    assert (first[2], second[2]) == ("Worker 1 cannot begin: no disk", "no disk")
+    assert (first[2], second[2]) == ("Worker 1 failed: no disk", "no disk")
     assert first[3] == second[3]
     assert first[3].startswith("It is 0 on worker 0 and 1 on worker 1.")
 
@@ -127,6 +127,13 @@ def test_workers_stop_together(pair):
     assert str(first["problem"]).startswith("At step 3 these terms became NaN or infinite: log_likelihood/rest.")
     assert first["problem"] == second["problem"]
     assert steps(pair / "broken") == 2
+
+
+def test_a_full_disk_at_the_end_is_said_by_both(pair):
+    chief, other = (str(part["unwritten"]) for part in both(pair, "runs"))
+    assert chief.startswith("Cannot write a checkpoint to ")
+    assert "at step 2: No space left on device" in chief
+    assert other == f"Worker 0 failed: {chief}"
 
 
 def test_a_signal_to_one_worker_stops_both_within_the_epoch_and_the_run_goes_on(pair, tmp_path):

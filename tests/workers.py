@@ -21,6 +21,7 @@ from mmtf import distribution, evaluate, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
+from mmtf.errors import UserError
 from mmtf.training import monitor, saving
 from mmtf.vae.contrast import Contrast
 from mmtf.vae.mmvae import MMVAE
@@ -132,7 +133,7 @@ def refused_by(strategy, index, one):
 
 
 def runs(folder, index):
-    """A whole run; its resumption; one that ends because the time of worker 1 is up; values that are none; a signal."""
+    """A whole run; its resumption; one that ends as the time of worker 1 is up; values that are none; a full disk; a signal."""
     trained(folder / "run", steps=3)
     trained(folder / "run", resume=True)
     honest = monitor.Budget.on_train_begin
@@ -158,7 +159,25 @@ def runs(folder, index):
     except monitor.NotFiniteError as error:
         problem = str(error)
     MMVAE.terms = terms
-    np.savez(folder / f"runs.{index}.npz", problem=problem, code=signalled(folder / "signalled", index))
+    found = {"problem": problem, "unwritten": unwritten(folder / "unwritten"), "code": signalled(folder / "signalled", index)}
+    np.savez(folder / f"runs.{index}.npz", **found)
+
+
+def unwritten(folder):
+    """What a worker says where the chief cannot write the last checkpoint."""
+    honest = tf.train.Checkpoint.write
+
+    def full(self, path):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    tf.train.Checkpoint.write = full
+    try:
+        trained(folder, steps=2, panels_every=0, coherence_every=0)
+        return "none"
+    except UserError as error:
+        return str(error)
+    finally:
+        tf.train.Checkpoint.write = honest
 
 
 def signalled(folder, index):

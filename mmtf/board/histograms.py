@@ -16,9 +16,10 @@ from mmtf.data.dataset import MultimodalData
 from mmtf.metrics.latents import COLLAPSED_BELOW
 from mmtf.modality import subset_key
 from mmtf.report import dimensions, figures
+from mmtf.rundir import events
 
 # A run of its own for TensorBoard, so that the run's scalars stay those of its objective.
-FOLDER = "histograms"
+FOLDER = events.HISTOGRAMS
 EXAMPLES = 1000
 SEED = 0
 
@@ -36,14 +37,14 @@ class Histograms(keras.callbacks.Callback):
 
     def __init__(self, logs: Path, data: MultimodalData, every: int, batch_size: int):
         super().__init__()
-        self._every, self._epochs = every, 0
+        self._every = every
         self._writer = tf.summary.create_file_writer(str(logs / FOLDER)) if every else None
         self._test, self._data, self._batch_size = data.test.first(EXAMPLES), data, batch_size
         self._norms = self._moments = None
 
     def on_epoch_end(self, epoch, logs=None):
-        self._epochs += 1
-        if self._every and self._epochs % self._every == 0:
+        # Of the run, not of this session.
+        if self._every and (epoch + 1) % self._every == 0:
             with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
                 self._write_parts()
                 self._write_codes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import tensorflow as tf
 
 from mmtf import runtime
 from mmtf.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class Profile(keras.callbacks.Callback):
@@ -29,16 +32,31 @@ class Profile(keras.callbacks.Callback):
     def __exit__(self, *exception):
         self._stop()
 
+    def on_train_begin(self, logs=None):
+        done = runtime.step_of(self.model.optimizer)
+        if self._window and done >= self._window[1]:
+            log.warning("--profile_steps=%d,%d traces nothing: training goes on after step %d.", *self._window, done)
+            self._window = None
+
     def on_train_batch_begin(self, batch, logs=None):
         done = runtime.step_of(self.model.optimizer)
-        # A resumed run may be beyond them.
         if self._window and not self._on and self._window[0] - self.model.steps_per_execution <= done < self._window[1]:
-            tf.profiler.experimental.start(str(self._logs))
-            self._on = True
+            self._start()
 
     def on_train_batch_end(self, batch, logs=None):
         if self._on and runtime.step_of(self.model.optimizer) >= self._window[1]:
             self._stop()
+
+    def _start(self) -> None:
+        try:
+            tf.profiler.experimental.start(str(self._logs))
+            self._on = True
+        except tf.errors.AlreadyExistsError:
+            log.warning(
+                "--profile_steps=%d,%d is left out: this process is being traced already, such as through --profiler_port.",
+                *self._window,
+            )
+            self._window = None
 
     def _stop(self) -> None:
         if self._on:

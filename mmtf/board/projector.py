@@ -28,12 +28,12 @@ class Embeddings(keras.callbacks.Callback):
 
     def __init__(self, logs: Path, data: MultimodalData, every: int):
         super().__init__()
-        self._logs, self._data, self._every, self._epochs = logs, data, every, 0
+        self._logs, self._data, self._every = logs, data, every
         self._moments = None
 
     def on_epoch_end(self, epoch, logs=None):
-        self._epochs += 1
-        if self._every and self._epochs % self._every == 0:
+        # Of the run, not of this session.
+        if self._every and (epoch + 1) % self._every == 0:
             self._moments = self._moments or judge.moments_graph(self.model)
             write(self._logs, self.model, self._data, graph=self._moments)
 

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.errors import UserError
+from mmtf.errors import UserError, first_line
 from mmtf.rundir.checksums import check_sums, write_sums
 
 log = logging.getLogger(__name__)
@@ -104,9 +104,12 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Returns when no checkpoint is being written any more; raises what `check` raises."""
-        pending, self._pending = self._pending, None
-        if pending:
-            pending.result()
+        try:
+            # Kept until then: a signal may come here, and what it calls waits, too.
+            if self._pending:
+                self._pending.result()
+        finally:
+            self._pending = None
 
     def close(self) -> None:
         """Lets the writer finish, without raising anything: where something else went wrong already."""
@@ -132,8 +135,8 @@ class Checkpoints:
             except UserError:
                 raise
             except (tf.errors.OpError, AssertionError, ValueError, LookupError, OSError) as error:
-                problems.append(f"step-{step}: {_first_line(error)}")
-                log.warning("Checkpoint %s cannot be read and is passed over: %s", self._folder(step), _first_line(error))
+                problems.append(f"step-{step}: {first_line(error)}")
+                log.warning("Checkpoint %s cannot be read and is passed over: %s", self._folder(step), first_line(error))
         raise UserError(f"No checkpoint in {self.directory} can be read. {' '.join(problems)} Train again with --overwrite.")
 
     def tidy(self, newest: int) -> None:
@@ -200,7 +203,7 @@ class Checkpoints:
         except (tf.errors.OpError, OSError) as error:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise UserError(
-                f"Cannot write a checkpoint to {self.directory} at step {step}: {_first_line(error)} "
+                f"Cannot write a checkpoint to {self.directory} at step {step}: {first_line(error)} "
                 "Free some space or mend the permissions, then go on with --resume."
             ) from error
 
@@ -276,8 +279,3 @@ def _sync(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _first_line(error: Exception) -> str:
-    text = (getattr(error, "message", None) or str(error)).strip() or type(error).__name__
-    return text.splitlines()[0][:300]

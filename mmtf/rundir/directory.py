@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -168,7 +169,7 @@ class RunDirectory:
             raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
 
     def check_writable(self) -> None:
-        """Raises UserError where files cannot be written, before any long work. A directory that is new is made by `begin`."""
+        """Raises UserError where files cannot be written, before any long work. A directory that it had to make is removed."""
         new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -206,21 +207,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        # Not by `tempfile`, whose files are private to their owner: this one has the usual permissions of a new file.
+        with open(path.with_name(f".{path.name}.{secrets.token_hex(8)}"), "xb") as file:
             temporary = Path(file.name)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # A temporary file is private to its owner; the result gets the usual permissions of a new file.
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         if temporary:
             temporary.unlink(missing_ok=True)
         raise UserError(f"Cannot write {path}: {error.strerror}. Free some space, or choose another place.") from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

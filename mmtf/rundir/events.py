@@ -8,6 +8,9 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 from tensorboard.compat.proto.event_pb2 import Event
 
+# Below a run's logs, what TensorBoard shows as a run of its own, beside those of the objective.
+HISTOGRAMS = "histograms"
+
 
 def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
     """Every scalar that TensorBoard would show: by name, its steps and its values."""

@@ -14,15 +14,23 @@ from mmtf.rundir.checkpoint import STATE, Checkpoints
 def differences(one: str | Path, other: str | Path) -> list[str]:
     """Sentences: what differs of the newest checkpoints' tensors, and of all TensorBoard scalars; none where all is equal.
 
-    Scalars that stand twice, as a resumed run might leave them, differ from those that stand once.
+    Scalars that stand twice, as a resumed run might leave them, differ from those that stand once. Those of the HParams
+    dashboard are left out, which are about the latest session.
     """
     runs = [RunDirectory.open(path) for path in (one, other)]
     steps = [Checkpoints(run.checkpoints, {}).steps[-1:] for run in runs]
     if steps[0] != steps[1] or not steps[0]:
         return [f"The newest checkpoints are {steps[0]} and {steps[1]}."]
     found = [_tensors(run.checkpoints / f"step-{steps[0][0]}" / STATE) for run in runs]
-    scalars = [events.read_scalars(run.logs) for run in runs]
+    scalars = [_scalars(run.logs) for run in runs]
     return _unequal("tensor", *found) + _unequal("scalar", *scalars)
+
+
+def _scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
+    """Those of the objective, and those beside the histograms, where there are any."""
+    folders = {"": logs, f"{events.HISTOGRAMS}/": logs / events.HISTOGRAMS}
+    found = {prefix: events.read_scalars(folder) for prefix, folder in folders.items() if folder.is_dir()}
+    return {prefix + name: points for prefix, own in found.items() for name, points in own.items()}
 
 
 def _tensors(prefix: Path) -> dict[str, np.ndarray]:

@@ -157,13 +157,18 @@ class Panels(keras.callbacks.Callback):
             self._writer.flush()
 
 
+def check_labels(data: MultimodalData, coherence_every: int) -> None:
+    """Raises UserError where coherence is to be measured on data without labels."""
+    if coherence_every and judge.score_name(data) is None:
+        raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
+
+
 class Coherence(keras.callbacks.Callback):
     """Coherence on the test split as it develops, as TensorBoard scalars `coherence/word<-digit` and so on."""
 
     def __init__(self, logs: Path, data: MultimodalData, every: int):
         super().__init__()
-        if every and judge.score_name(data) is None:
-            raise UserError(f"--coherence_every does nothing for --dataset={data.name}, which has no labels; remove it.")
+        check_labels(data, every)
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".coherence")
         self._every, self._data, self._judge = every, data, None
 

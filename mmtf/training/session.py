@@ -44,6 +44,8 @@ def fit(
 ) -> None:
     """Runs Keras' fit over what is left of an epoch, over whole epochs (a checkpoint ends each), then over the last steps.
 
+    Returns when all checkpoints are written.
+
     Args: validation: held-out examples whose loss ranks the checkpoints.
     """
     budget = monitor.Budget(config.train.max_seconds or math.inf, config.train.clock)
@@ -71,6 +73,10 @@ def fit(
                 how = {} if one and size < per_epoch else {"steps_per_epoch": size}
                 how |= {"initial_epoch": epoch, "epochs": epoch + count, "shuffle": False, "verbose": 0}
                 model.fit(batches, callbacks=callbacks, **how)
+        # While signals are still remembered. And nobody leaves before the chief has written all: its absence would be a failure
+        # to the others, and theirs to it.
+        with distribution.agreed(model.distribute_strategy):
+            checkpoints.wait()
 
 
 def stretches(first: int, steps: int, per_epoch: int) -> list[tuple[int, int, int]]:

@@ -1,7 +1,11 @@
 """Checkpoints hold every variable, and a damaged one is passed over."""
 
+import os
+import signal
 import threading
+import time
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -188,6 +192,29 @@ def test_checkpoints_from_before_they_were_folders_are_read_and_removed(tmp_path
 def test_no_checkpoint_is_said(tmp_path):
     with pytest.raises(UserError, match="holds no checkpoint"):
         Checkpoints(tmp_path, training_state(compiled())).restore()
+
+
+def test_a_signal_s_handler_that_waits_sees_the_checkpoint_that_was_waited_for(tmp_path, monkeypatch):
+    honest, seen = tf.train.Checkpoint.write, []
+    checkpoints = Checkpoints(tmp_path, {"a": keras.Variable(1.0)})
+
+    def slowly(self, prefix):
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0.3)
+        return honest(self, prefix)
+
+    def handler(number, frame):
+        checkpoints.wait()
+        seen.append(checkpoints.steps)
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", slowly)
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        checkpoints.save(7)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [[7]]
 
 
 def test_a_checkpoint_of_another_model_is_refused_by_the_name_of_a_variable(tmp_path):

@@ -98,6 +98,19 @@ def test_a_full_disk_is_said_and_the_old_file_stays(tmp_path, monkeypatch):
     assert sorted(p.name for p in run.path.iterdir()) == ["config.json", "data.json", "metrics.json", "modalities.json"]
 
 
+def test_a_new_file_has_the_usual_permissions_and_nothing_of_the_process_changes(tmp_path, monkeypatch):
+    """Files are written by several threads, beside processes that are being started."""
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("changed for all threads"))
+        write_atomically(tmp_path / "new" / "file", b"x")
+        monkeypatch.undo()
+    finally:
+        os.umask(before)
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["file"]
+    assert (tmp_path / "new" / "file").stat().st_mode & 0o777 == 0o640
+
+
 def test_damaged_json_is_named(tmp_path):
     run = start(tmp_path / "run", CONFIG)
     (run.path / "config.json").write_text("{")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from mmtf import distribution, evaluate, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -58,7 +59,7 @@ def power_cut():
 def test_a_run_broken_off_within_an_epoch_ends_as_the_whole_one(tmp_path, monkeypatch, data):
     """Once between two checkpoints, once by a signal, which makes a checkpoint: every bit and every scalar as in one go."""
     monkeypatch.setattr(monitor, "SCALARS_EVERY", 4)
-    wanted = config(validation_examples=16)
+    wanted = config(validation_examples=16, histograms_every=2)
     whole = train.train(wanted, tmp_path / "whole", data=data)
     path = tmp_path / "cut"
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
@@ -141,6 +142,21 @@ def test_a_run_that_goes_on_elsewhere_is_told_so(tmp_path, caplog):
     assert "The run goes on elsewhere than it was (tensorflow was 2.0" in caplog.text
 
 
+def test_a_run_is_told_that_fewer_threads_share_an_operation(tmp_path, monkeypatch):
+    """As of a run of several at once, which goes on alone; and where Python does not know which processors it may use."""
+    run, strategy = RunDirectory(tmp_path), distribution.make_strategy("one")
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 11)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    run.write_json("training.json", {"platform": runtime.platform_of(strategy)})
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")
+    assert saving.say_what_differs(run, strategy) == ["cores was 7 and is 11"]
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 5)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
+    assert saving.say_what_differs(run, strategy) == ["cores was 7 and is 5"]
+
+
 def test_a_second_signal_ends_at_once_and_handlers_come_back():
     before = {number: signal.getsignal(number) for number in saving.SIGNALS}
     with saving.Interruption() as interruption:
@@ -149,6 +165,32 @@ def test_a_second_signal_ends_at_once_and_handlers_come_back():
         assert interruption.asked == signal.SIGINT
         assert all(signal.getsignal(number) is signal.SIG_DFL for number in saving.SIGNALS)
     assert {number: signal.getsignal(number) for number in saving.SIGNALS} == before
+
+
+@pytest.mark.parametrize(("last", "status"), [(8, None), (4, 128 + signal.SIGTERM)])
+def test_a_signal_during_the_last_write_is_heard_and_loses_nothing(tmp_path, monkeypatch, data, last, status):
+    """Of a run that ends then anyway, and of a session whose time is up, which says that it was stopped."""
+    honest, unheard = tf.train.Checkpoint.write, []
+
+    def slowly(self, prefix):
+        if f"step-{last}/" in prefix:
+            time.sleep(0.5)
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)
+        return honest(self, prefix)
+
+    monkeypatch.setattr(tf.train.Checkpoint, "write", slowly)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: unheard.append(number))
+    seconds = 0.0 if status is None else 1e-9
+    try:
+        train.train(config(max_seconds=seconds, steps=8, steps_per_epoch=4, checkpoint_every=0), tmp_path / "run", data=data)
+        found = None
+    except saving.Stopped as stopped:
+        found = stopped.code
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (found, unheard) == (status, [])
+    assert Checkpoints(tmp_path / "run/checkpoints", {}).steps[-1] == last
 
 
 @pytest.fixture(scope="module")
