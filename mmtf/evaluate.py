@@ -87,30 +87,16 @@ def evaluate(
     return metrics
 
 
-class _Judged:
+class _Judged(judge.Judged):
     """What every part measures, and what several of them need."""
 
     def __init__(self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int):
-        self.run, self.model, self.data, self.config, self.step = run, model, data, config, step
-        self.test = data.test.first(config.test_examples)
-        # Before any long work: its weights may not be there.
-        self._inception = judge.inception_network(config)
-
-    @functools.cached_property
-    def classifiers(self) -> dict:
-        return judge.train_classifiers(self.data, self.config)
-
-    @functools.cached_property
-    def features(self) -> judge.Features:
-        return judge.Features(self.model.modalities, self.classifiers, self._inception)
+        super().__init__(data, config, model.modalities)
+        self.run, self.model, self.step = run, model, step
 
     @functools.cached_property
     def generated(self) -> judge.Generated:
         return judge.Generated(self.model, self.test, self.config)
-
-    @property
-    def labelled(self) -> bool:
-        return judge.score_name(self.data) is not None
 
     def about_data(self) -> dict:
         sizes = {"training_examples": len(self.data.train), "test_examples": len(self.data.test)}

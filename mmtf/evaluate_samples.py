@@ -81,33 +81,15 @@ def evaluate_samples(
     return metrics
 
 
-class _Judged:
+class _Judged(judge.Judged):
     """What every part measures, and what several of them need."""
 
     def __init__(self, samples: Samples, data: MultimodalData, which: DataConfig, config: EvaluateConfig):
-        self.data, self.which, self.config = data, which, config
-        self.test = data.test.first(config.test_examples)
-        self.samples = samples.within(self.test)
-        # Before any long work: its weights may not be there.
-        self._inception = judge.inception_network(config)
-
-    @functools.cached_property
-    def classifiers(self) -> dict:
-        return judge.train_classifiers(self.data, self.config)
-
-    @functools.cached_property
-    def features(self) -> judge.Features:
-        return judge.Features(self._modalities(), self.classifiers, self._inception)
-
-    @property
-    def labelled(self) -> bool:
-        return judge.score_name(self.data) is not None
-
-    def _modalities(self) -> dict:
-        return {m.name: m for m in self.data.modalities}
+        super().__init__(data, config, {m.name: m for m in data.modalities})
+        self.which, self.samples = which, samples.within(self.test)
 
     def check_measurable(self) -> None:
-        if not self.labelled and not judge.Features(self._modalities(), {}, self._inception).sources:
+        if not self.labelled and not self.features_by({}).sources:
             raise UserError(
                 f"{self.data.name} has no labels to train classifiers by, and none of its modalities is a vector of numbers: "
                 "there is nothing in which samples could be compared. Add labels."

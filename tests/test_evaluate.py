@@ -138,7 +138,7 @@ def quick_classifiers(monkeypatch):
     def build(data, config):
         return {m.name: catalog.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
 
-    monkeypatch.setattr(judge, "train_classifiers", build)
+    monkeypatch.setattr(judge.judged, "train_classifiers", build)
 
 
 def test_metrics_have_every_subset_and_target(run, quick_classifiers):

@@ -11,6 +11,7 @@ from mmtf.judge.correlation import correlations
 from mmtf.judge.features import Features, inception_network
 from mmtf.judge.generated import Generated
 from mmtf.judge.given import check_given_labels, conditional_sets, given_coherence, given_correlations, given_quality
+from mmtf.judge.judged import Judged
 from mmtf.judge.labels import (
     check_labels,
     classifier_scores,
@@ -32,6 +33,7 @@ __all__ = [
     "Coherence",
     "Features",
     "Generated",
+    "Judged",
     "check_given_labels",
     "check_labels",
     "classifier_scores",

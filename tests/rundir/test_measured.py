@@ -237,7 +237,7 @@ def test_the_curves_of_samples_are_drawn_with_their_part(run, data, monkeypatch)
     drawn, draw = [], Figure()
     monkeypatch.setattr(evaluate, "_save", lambda run, figures: drawn.append(sorted(figures)))
     monkeypatch.setattr(evaluate.curves, "prd_figure", lambda found: draw)
-    monkeypatch.setattr(judge, "train_classifiers", lambda data, config: {})
+    monkeypatch.setattr(judge.judged, "train_classifiers", lambda data, config: {})
     monkeypatch.setattr(judge, "sample_quality", lambda *given: ({"prd": {}}, {"a real": None}))
     for expected in ([["prd"], []], [[]]):
         evaluate.evaluate(run.path, EvaluateConfig(test_examples=25, parts="quality"), data=data)
@@ -248,7 +248,7 @@ def test_the_curves_of_samples_are_drawn_with_their_part(run, data, monkeypatch)
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_probes_alone_name_their_scale(tmp_path, run, data, monkeypatch, multi_label):
     """Without the part that measures coherence."""
-    monkeypatch.setattr(judge, "train_classifiers", None)
+    monkeypatch.setattr(judge.judged, "train_classifiers", None)
     if multi_label:
         label = np.stack([np.arange(90) % 3 == 0, np.arange(90) % 2 == 0], axis=1).astype(np.int64)
         data = from_arrays(DATA, label, class_names=("third", "even"))
