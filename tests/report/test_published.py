@@ -153,7 +153,8 @@ def test_flag_files_are_read_as_train_py_reads_them(tmp_path):
     assert flagfile.planned_steps(found, None) is None
     assert flagfile.planned_steps(flagfile.read(file, ["--validation_examples=10"]), 100) is None
     assert flagfile.planned_steps(flagfile.read(file, ["--model=mmali", "--private_dim=2"]), 100) is None
-    assert flagfile.planned_steps(flagfile.read(file, ["--model=mmali", "--private_dim=2", "--steps=7"]), 100) == 7
+    game = ["--dataset=digits", "--model=mmali", "--private_dim=2", "--steps=7"]
+    assert flagfile.planned_steps(flagfile.config_of(game, "here"), 100) == 7
     assert flagfile.planned_steps(flagfile.read(CONFIGS / "cub/mvae.cfg"), None) == 250_000
     for wrong, message in ((["--bacth=3"], "bacth"), (["steps=3"], "'steps=3' is not a flag"), (["--steps=x"], "steps")):
         with pytest.raises(UserError, match=message):
