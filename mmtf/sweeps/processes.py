@@ -49,8 +49,9 @@ class Scripts:
         """Interrupts what runs, as Ctrl-C does; ends what goes on after that; and starts nothing any more."""
         with self._lock:
             self.stopped, running = True, list(self._running)
-        # What a shell started in the background is deaf to the first.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        # What a shell started in the background is deaf to the first, and so is all that it starts.
+        deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        for number in (*(() if deaf else (signal.SIGINT,)), signal.SIGTERM, signal.SIGKILL):
             running = [process for process in running if process.poll() is None]
             for process in running:
                 process.send_signal(number)

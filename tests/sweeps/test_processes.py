@@ -63,10 +63,12 @@ def test_results_come_in_order_and_an_error_ends_all(folder, tmp_path):
     assert run("say.py", []) == processes.STOPPED
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_processes_end_with_the_one_that_started_them(folder, tmp_path, number):
+@pytest.mark.parametrize(("number", "deaf"), [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)])
+def test_processes_end_with_the_one_that_started_them(folder, tmp_path, number, deaf):
+    """Also where a shell started it in the background, so that it and they are deaf to Ctrl-C: SIGTERM comes at once then."""
     program = (
-        "import sys; from pathlib import Path; from mmtf.sweeps import processes\n"
+        "import signal, sys; from pathlib import Path; from mmtf.sweeps import processes\n"
+        f"{deaf} and signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         f"run = processes.Scripts(Path({str(folder)!r}), 2)\n"
         f"processes.in_turn(run, lambda n: run('wait.py', [{str(tmp_path)!r} + '/' + n]), ['a', 'b', 'c'], 2)\n"
     )
@@ -75,7 +77,8 @@ def test_processes_end_with_the_one_that_started_them(folder, tmp_path, number):
     until(lambda: (tmp_path / "a").exists() and (tmp_path / "b").exists())
     parent.send_signal(number)
     assert "KeyboardInterrupt" in parent.communicate(timeout=LIMIT)[1]
-    assert {path.name for path in tmp_path.iterdir()} == {"scripts", "a", "a.ended", "b", "b.ended"}
+    ended = set() if deaf else {"a.ended", "b.ended"}
+    assert {path.name for path in tmp_path.iterdir()} == {"scripts", "a", "b"} | ended
 
 
 def test_what_is_deaf_to_an_interrupt_is_ended_otherwise(folder, tmp_path, monkeypatch):
