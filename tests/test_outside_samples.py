@@ -52,7 +52,7 @@ class Scores:
 def told(monkeypatch, classifier=Told):
     for module in (judge.coherence, judge.labels):
         monkeypatch.setattr(module, "classifier", classifier)
-    monkeypatch.setattr(judge, "train_classifiers", lambda data, config: dict.fromkeys(data.names))
+    monkeypatch.setattr(judge.judged, "train_classifiers", lambda data, config: dict.fromkeys(data.names))
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_files_of_images_and_texts_of_a_model_give_its_numbers(tmp_path, monkeyp
     def untrained(data, config):
         return {m.name: catalog.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
 
-    monkeypatch.setattr(judge, "train_classifiers", untrained)
+    monkeypatch.setattr(judge.judged, "train_classifiers", untrained)
     which = DataConfig(pairings=1, modalities="digit,word")
     how = EvaluateConfig(test_examples=60, quality_samples=60, random_samples=60, probe_examples=100)
     data = catalog.load_data(which)
@@ -272,7 +272,7 @@ def test_numbers_of_other_samples_are_kept(tmp_path, data, reader, caplog):
 @pytest.fixture
 def untouched(monkeypatch):
     """Nobody trains a classifier."""
-    monkeypatch.setattr(judge, "train_classifiers", None)
+    monkeypatch.setattr(judge.judged, "train_classifiers", None)
 
 
 GOOD = np.zeros((40, WIDTH), np.float32)
