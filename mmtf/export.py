@@ -13,7 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from mmtf import catalog
-from mmtf.errors import UserError
+from mmtf.errors import UserError, first_line
 from mmtf.evaluate import load_model
 from mmtf.rundir import RunDirectory
 from mmtf.serving.card import without_places, write_card
@@ -56,7 +56,7 @@ def export(run_dir: str | Path, export_dir: str | Path, checkpoint: str = "lates
                 write_lite(Path(temporary) / "model" / EXTRA / LITE, model)
             target = _placed(Path(temporary) / "model", export_dir)
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise UserError(f"Cannot write to {export_dir}: {reason}. Name another --export_dir, or free some space.") from error
     log.info("Exported step %d of %s to %s.", step, run.path, target)
     return target
