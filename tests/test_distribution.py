@@ -4,11 +4,11 @@ import json
 import re
 import socket
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from checkout import ROOT
 from ports import free_ports
 
 from mmtf import cluster, distribution, train
@@ -59,7 +59,7 @@ def test_the_chief_is_the_first_worker():
 
 
 def test_the_document_s_lines_make_a_cluster_of_sagemaker_s_hosts(monkeypatch):
-    text = (Path(__file__).parents[1] / "docs/scaling.md").read_text()
+    text = (ROOT / "docs/scaling.md").read_text()
     monkeypatch.setenv("SM_HOSTS", '["algo-1", "algo-2"]')
     monkeypatch.setenv("SM_CURRENT_HOST", "algo-2")
     monkeypatch.setenv("TF_CONFIG", "")

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 import toys
 from absl import flags
+from checkout import CONFIGS
 
 from mmtf import catalog, evaluate, judge, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -388,9 +389,8 @@ def test_a_full_disk_during_a_checkpoint_is_said(tmp_path, monkeypatch):
 
 
 def test_every_flagfile_is_valid():
-    from pathlib import Path
 
-    files = sorted((Path(__file__).parents[1] / "configs").rglob("*.cfg"))
+    files = sorted(CONFIGS.rglob("*.cfg"))
     assert len(files) >= 7
     for file in files:
         holder = flags.FlagValues()

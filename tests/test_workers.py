@@ -6,17 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import workers
+from checkout import ROOT
 from ports import free_ports
 
 from mmtf import distribution, runtime
 from mmtf.rundir import RunDirectory, events
 
-ROOT = Path(__file__).parents[1]
 SECONDS = 400
 
 
@@ -28,7 +27,7 @@ def start(arguments, folder):
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
         environment = os.environ | {
             "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}",
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests/support'}",
             "CUDA_VISIBLE_DEVICES": "",
         }
         with open(folder / f"output.{index}", "wb") as output:
@@ -50,7 +49,7 @@ def finished(started, folder, seconds=SECONDS):
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    statuses, outputs = finished(start([ROOT / "tests/workers.py", folder], folder), folder)
+    statuses, outputs = finished(start([ROOT / "tests/support/workers.py", folder], folder), folder)
     assert statuses == [0, 0], "\n".join(output[-3000:] for output in outputs)
     return folder
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from mmtf.data import cache
 
@@ -169,7 +170,7 @@ def process(path):
 
     def start(number: int) -> subprocess.Popen:
         command = [sys.executable, "-c", PROGRAM, str(path), str(number)]
-        pipe, root = subprocess.PIPE, Path(__file__).parents[2]
+        pipe, root = subprocess.PIPE, ROOT
         started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, cwd=root))
         return started[-1]
 

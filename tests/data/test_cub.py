@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from test_prepare import COLOURS, miniature
-from test_tfds_source import prepare as prepare_tfds
+from small_cub import COLOURS, miniature
+from tfds_folders import prepare as prepare_tfds
 
 from mmtf import modality
 from mmtf.config import DataConfig

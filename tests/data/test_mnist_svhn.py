@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_files import REAL, needs_real, small_mnist, small_svhn, write_mat, write_mnist, write_svhn
+from original_files import REAL, needs_real, small_mnist, small_svhn, write_mat, write_mnist, write_svhn
 
 from mmtf.config import DataConfig
 from mmtf.data import mnist_svhn, text

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_files import REAL, needs_real, small_mnist, write_mnist
+from original_files import REAL, needs_real, small_mnist, write_mnist
 
 from mmtf.config import DataConfig
 from mmtf.data import multimnist, text

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from test_files import REAL, needs_real, small_mnist, small_svhn, write_mnist, write_svhn
-from test_tfds_source import prepare
+from original_files import REAL, needs_real, small_mnist, small_svhn, write_mnist, write_svhn
+from tfds_folders import prepare
 
 from mmtf.config import DataConfig
 from mmtf.data import sources

@@ -1,16 +1,15 @@
 """One exported model of the digits for all tests of what lies beside a SavedModel and of how it is asked."""
 
 import sys
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from checkout import ROOT
 
 from mmtf import export, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 
 # Scripts, which belong to no package.
-ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "docs/examples")]
 
 SHORT = TrainConfig(batch_size=16, steps=2, panels_every=0, strategy="one")

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import types
 import urllib.request
-from pathlib import Path
 
 import grpc
 import numpy as np
@@ -14,12 +13,11 @@ import served
 import serving as load
 import serving_client as client
 import tensorflow as tf
+from checkout import ROOT
 from tensorflow_serving.apis import predict_pb2
 
 from mmtf.modality import Modality
 from mmtf.serving import warmup
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """Served log-likelihoods against those of a linear-Gaussian model, which are known; served embeddings against retrieval's."""
 
 import games
+import linear_gaussian as linear
 import numpy as np
 import pytest
 import tensorflow as tf
-import test_judge_likelihood as linear
 import toys
 
 from mmtf.config import EvaluateConfig

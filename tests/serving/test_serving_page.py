@@ -4,12 +4,11 @@ import json
 import re
 import urllib.request
 import warnings
-from pathlib import Path
 
 import pytest
 import served
+from checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/serving.md").read_text()
 
 

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from mmtf.sweeps import processes
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 30  # seconds for anything here
 
 

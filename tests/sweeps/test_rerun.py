@@ -13,6 +13,7 @@ from pathlib import Path
 
 import absl.flags
 import pytest
+from checkout import ROOT
 from judged import CONFIGS, config_of, judged, started, trained, with_checkpoint
 
 from mmtf import config
@@ -20,8 +21,6 @@ from mmtf.errors import UserError
 from mmtf.report import published
 from mmtf.sweeps import processes, rerun
 
-ROOT = CONFIGS.parent
-sys.path.insert(0, str(ROOT / "tests/data"))
 MVAE, TABLE = "mnist_svhn_text/mvae.cfg", published.table("mmjsd/11").only(["mvae", "mmjsd_ms"])
 
 
@@ -358,7 +357,7 @@ def _evaluation(text):
 
 def test_train_py_does_what_it_is_called_for(tmp_path, monkeypatch):
     """The true train.py on generated images: trained once, and after it was stopped, resumed; evaluate.py is stood for."""
-    from test_files import write_mnist, write_svhn
+    from original_files import write_mnist, write_svhn
 
     write_mnist(tmp_path / "data")
     write_svhn(tmp_path / "data")

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from judged import with_checkpoint
 
 from mmtf.config import Config
@@ -20,7 +21,6 @@ from mmtf.modality import Modality
 from mmtf.rundir import RunDirectory
 from mmtf.sweeps import processes, sweep, sweep_results
 
-ROOT = Path(__file__).parents[2]
 SHORT = ("--steps=20", "--batch_size=16")
 LIMIT = 240  # seconds for a script here
 

@@ -6,11 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from checkout import ROOT
 
 from mmtf import distribution, evaluate, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
@@ -21,8 +21,6 @@ from mmtf.rundir.checkpoint import Checkpoints
 from mmtf.rundir.lock import locked
 from mmtf.rundir.same_run import differences
 from mmtf.training import monitor, saving, session
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

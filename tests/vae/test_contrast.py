@@ -8,7 +8,7 @@ import oracles
 import pytest
 import tensorflow as tf
 import toys
-from test_objectives import decoded_log_px, draws, experts, logmeanexp, weighted
+from references import decoded_log_px, draws, experts, logmeanexp, weighted
 from toys import ROUNDING, SHARED, FixedNoise
 
 from mmtf import runtime

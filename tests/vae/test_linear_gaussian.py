@@ -3,10 +3,10 @@
 import functools
 
 import keras
+import linear_gaussian as known
 import numpy as np
 import pytest
 import tensorflow as tf
-import test_judge_likelihood as known
 
 from mmtf import runtime
 from mmtf.modality import Modality

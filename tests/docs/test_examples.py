@@ -4,9 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from checkout import ROOT
 
 
 def test_curves_leaves_its_numbers_and_a_figure_for_each_seed(tmp_path):

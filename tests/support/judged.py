@@ -1,12 +1,11 @@
 """Run directories as train.py and evaluate.py leave them, with numbers of the test's own."""
 
-from pathlib import Path
+from checkout import CONFIGS
 
 from mmtf.report import flagfile
 from mmtf.rundir import RunDirectory
 from mmtf.rundir.checksums import write_sums
 
-CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLES = 1_199_900
 
 

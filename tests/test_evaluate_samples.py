@@ -6,10 +6,10 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from mmtf import catalog, judge
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig
@@ -20,7 +20,6 @@ from mmtf.evaluate_samples import evaluate_samples
 from mmtf.modality import Modality, subset_key, subsets
 from mmtf.report import tables
 
-ROOT = Path(__file__).parents[1]
 NAMES, WIDTH = ("a", "b", "c"), 4
 HOW = EvaluateConfig(quality_samples=600)
 

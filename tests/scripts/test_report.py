@@ -2,14 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from mmtf.config import Config, ModelConfig, TrainConfig
 from mmtf.rundir import RunDirectory
-
-ROOT = Path(__file__).parents[1]
 
 
 def report(*arguments):

@@ -6,9 +6,9 @@ import shlex
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from checkout import ROOT
+
 LIMIT = 300  # seconds for a command here
 SHORTER = ["--steps=2000", "--steps_per_epoch=10", "--pairings=1", "--batch_size=16", "--steps_per_execution=1"]
 # Every epoch, and steps that there are; without the classifiers, which take longer than all the rest.

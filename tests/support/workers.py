@@ -1,6 +1,6 @@
 """One of two workers: what a pair of processes does for tests/test_workers.py, whose every result it writes to a file.
 
-Run as `python tests/workers.py FOLDER`, with TF_CONFIG set.
+Run as `python tests/support/workers.py FOLDER`, with TF_CONFIG set.
 """
 
 import os

@@ -3,11 +3,11 @@
 import dataclasses
 
 import games
+import linear_gaussian as linear
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-import test_judge_likelihood as linear
 import toys
 from scipy.special import comb
 

@@ -4,12 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 # Stands for train.py: leaves all of the run at once, the first time long before its end; and then refuses it as train.py does.
 ENDS = """
 import pathlib, shutil, sys, time

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from mmtf.config import Config
 from mmtf.rundir import RunDirectory
 
-ROOT = Path(__file__).parents[1]
 # Appended to the README's training command, so that the test takes seconds; a later flag overrides the flag file.
 SHORTER = ["--steps=2", "--pairings=1", "--batch_size=16", "--panels_every=0"]
 
