@@ -7,10 +7,7 @@ STAMP := $(shell date +%Y%m%d-%H%M%S)
 # A new directory each time: a run is never overwritten.
 RUN ?= runs/quickstart-$(STAMP)
 EXPORT ?= saved_models/quickstart
-# Tested first, by processes of their own: each keeps the graphs of all its tests, 10 GB for the whole suite.
-FIRST := data features gan metrics networks probability vae
-
-.PHONY: quickstart test lint benchmark docs clean
+.PHONY: quickstart test test-slow lint benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python scripts/train.py --flagfile=configs/quickstart.cfg --run_dir=$(RUN)
@@ -18,8 +15,11 @@ quickstart: $(VENV)/.installed
 	$(BIN)/python scripts/export.py --run_dir=$(RUN) --export_dir=$(EXPORT)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix tests/,$(FIRST))
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(addprefix --ignore=tests/,$(FIRST)) tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
+
+# What takes minutes: see the marker in pyproject.toml.
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -1,10 +1,22 @@
-"""Shared set-up: two logical CPU devices for the replica tests, and a small model of three kinds of modalities."""
+"""Shared set-up: two logical CPU devices for the tests of replicas, one thread a worker, and memory given back."""
 
 import os
+
+# A program that a test starts takes these over.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Off by default on processors without AVX-512, where it halves the time.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers share the processors: more threads in each would wait for one another.
+    for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(_name, "1")
+
+import gc
 import signal
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
+import keras
+import pytest
+import shared
 import tensorflow as tf
 
 # In the background, by `&` or nohup, these are ignored, and by all that is started there too: but tests send them.
@@ -15,3 +27,29 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 # Before TensorFlow starts: afterwards the devices are fixed for the process.
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _give_memory_back():
+    """After each module: what it made of models and graphs is of no use to the next."""
+    yield
+    keras.utils.clear_session()
+    gc.collect()
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory):
+    """The folder of what the workers of a session share."""
+    return shared.folder(tmp_path_factory, os.environ.get("PYTEST_XDIST_WORKER"))
+
+
+@pytest.fixture(scope="session")
+def digits_run(place):
+    """A short run on the embedded digits, which tests only read; `shared.copied` gives one to write to."""
+    return shared.digits_run(place)
+
+
+@pytest.fixture(scope="session")
+def digits_export(digits_run, place):
+    """The same run's first exported version."""
+    return shared.digits_export(place)
