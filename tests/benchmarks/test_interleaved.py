@@ -64,6 +64,7 @@ def test_a_contender_answers_each_request_once_with_the_steps_it_ran():
     assert "chatter" in done.stderr
 
 
+@pytest.mark.slow
 def test_ours_trains_when_asked_to():
     with interleaved.Contender("mmtf", 8) as contender:
         turn = contender.run(10)

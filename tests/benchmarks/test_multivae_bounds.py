@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason=f"PyTorch {BENCH}")
 pytest.importorskip("multivae", reason=f"multivae, which our models are compared with, {BENCH}")
 multivae_peer = pytest.importorskip("multivae_peer")
 multivae_bounds = pytest.importorskip("multivae_bounds")
+pytestmark = pytest.mark.slow
 
 
 def test_distances_come_with_their_probability():

@@ -15,6 +15,7 @@ BENCH = "is not installed: pip install -e '.[bench]'"
 torch = pytest.importorskip("torch", reason=f"PyTorch {BENCH}")
 pytest.importorskip("multivae", reason=f"multivae, which our models are compared with, {BENCH}")
 multivae_peer = pytest.importorskip("multivae_peer")
+pytestmark = pytest.mark.slow
 
 BATCH = 32
 NAMES = tuple(m.name for m in digits.MODALITIES)

@@ -39,6 +39,7 @@ def test_kept_rows_leave_the_others(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["multivae_mopoe", "multivae_mopoe_gathered"])
 def test_the_library_is_timed_by_the_step(name):
     pytest.importorskip("multivae", reason="multivae is not installed: pip install -e '.[bench]'")

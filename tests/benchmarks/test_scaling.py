@@ -29,14 +29,14 @@ def test_products_of_a_graph_are_counted_as_multiplications_and_additions():
     assert floor.graph_products(graph) == 2 * (2 * 11 * 7 * 5) + 2 * (2 * 3 * 3 * 8) * (4 * 4 * 3)
 
 
-@pytest.mark.parametrize("modalities", [2, 3])
-def test_a_step_of_mmjsd_is_three_products_a_matrix_but_for_the_gradient_to_the_data(modalities):
-    at = scaling.Point(modalities=modalities, batch=16)
+def test_a_step_of_mmjsd_is_three_products_a_matrix_but_for_the_gradient_to_the_data():
+    at = scaling.Point(modalities=3, batch=16)
     step, products = scaling.step_of("mmjsd", at)
-    assert products == 2 * 16 * modalities * (3 * MATRICES - FIRST)
+    assert products == 2 * 16 * 3 * (3 * MATRICES - FIRST)
     assert np.isfinite(step()["loss"])
 
 
+@pytest.mark.slow
 def test_a_game_takes_both_turns():
     """Each turn's batch goes through encoders and critics of its own, so that the batch counts once in everything."""
     small, large = (scaling.step_of("mmali", scaling.Point(modalities=2, batch=size))[1] for size in (8, 16))

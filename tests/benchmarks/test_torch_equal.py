@@ -11,6 +11,7 @@ from mmtf.data import digits
 torch = pytest.importorskip("torch", reason="PyTorch, the benchmark's peer, is not installed: pip install -e '.[bench]'")
 torch_data = pytest.importorskip("torch_data")
 torch_mmjsd = pytest.importorskip("torch_mmjsd")
+pytestmark = pytest.mark.slow
 
 BATCH = 32
 

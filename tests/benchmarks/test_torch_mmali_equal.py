@@ -13,6 +13,7 @@ from mmtf.gan.tuples import block_size, exchanged
 torch = pytest.importorskip("torch", reason="PyTorch, the benchmark's peer, is not installed: pip install -e '.[bench]'")
 torch_data = pytest.importorskip("torch_data")
 torch_mmali = pytest.importorskip("torch_mmali")
+pytestmark = pytest.mark.slow
 
 BATCH = 8
 TURNS = {"discriminators": "discriminator/loss", "generators": "generator/loss"}

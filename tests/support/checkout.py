@@ -11,11 +11,13 @@ import types
 from pathlib import Path
 from unittest import mock
 
-from absl import flags
+from absl import app, flags
 from absl import logging as absl_logging
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
+# Of mmtf, all flags are defined from there.
+DEFINES_FLAGS = "mmtf.options"
 
 
 def environment(**variables):
@@ -42,38 +44,82 @@ def run(name, *arguments, cwd=ROOT, timeout=None, **variables):
 
 
 def call(name, *arguments, cwd=ROOT, **variables):
-    """A program in this process, its flags forgotten afterwards: its `returncode`, `stdout` and `stderr`, as of `run`."""
+    """A program in this process: its `returncode`, `stdout` and `stderr`, as of `run`.
+
+    What it changes of the process is undone: flags, arguments, paths, the working directory, the environment and logging. What
+    its own processes write is not in the answer, nor are Python's warnings, which pytest collects. An error that would end the
+    program with a traceback is raised here.
+    """
+    argv = command(name, *arguments)[1:]
+    # As Python has it for a script, and PYTHONPATH after it.
+    path = [str((ROOT / name).parent), str(ROOT), *sys.path]
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, variables),
+        mock.patch.object(sys, "argv", argv),
+        mock.patch.object(sys, "path", path),
+        _at(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        _logged_to(err),
+        _flags_of(argv[0]),
+    ):
+        status = _status(argv[0], err)
+    return types.SimpleNamespace(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
+
+
+def _status(path, err):
+    """What a program ends with, as its process would."""
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return int(end.code or 0)
+        err.write(f"{end.code}\n")
+        return 1
+    return 0
+
+
+@contextlib.contextmanager
+def _at(folder):
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _flags_of(path):
+    """Flags that a program defines are forgotten, and those of libraries have their defaults afterwards."""
+    # absl defines them once in a process: they must not be forgotten with the first program's.
+    app.define_help_flags()
     before = set(flags.FLAGS)
-    out, err, code, here = io.StringIO(), io.StringIO(), 0, os.getcwd()
-    with mock.patch.dict(os.environ, variables), mock.patch.object(sys, "argv", command(name, *arguments)[1:]):
-        os.chdir(cwd)
-        try:
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _logged_to(err):
-                runpy.run_path(str(ROOT / name), run_name="__main__")
-        except SystemExit as end:
-            code = end.code
-            if isinstance(code, str):
-                err.write(f"{code}\n")
-                code = 1
-        finally:
-            os.chdir(here)
-            for flag in set(flags.FLAGS) - before:
-                delattr(flags.FLAGS, flag)
-            flags.FLAGS.unparse_flags()
-    return types.SimpleNamespace(returncode=code or 0, stdout=out.getvalue(), stderr=err.getvalue())
+    try:
+        yield
+    finally:
+        for name in set(flags.FLAGS) - before:
+            # A library that the program was the first to import keeps its own: it will not define them again.
+            if flags.FLAGS.find_module_defining_flag(name) in (path, DEFINES_FLAGS):
+                delattr(flags.FLAGS, name)
+        flags.FLAGS.unparse_flags()
 
 
 @contextlib.contextmanager
 def _logged_to(stream):
-    """absl's handler writes there; the levels that the program sets, and its handlers, are undone."""
-    root, ours, handler = logging.getLogger(), logging.getLogger("mmtf"), absl_logging.get_absl_handler()
-    handlers, levels, verbosity = root.handlers[:], (root.level, ours.level), absl_logging.get_verbosity()
-    old = handler.python_handler.setStream(stream)
+    """absl logs there, as it does to stderr in a process of its own; all levels and handlers are undone."""
+    loggers = [logging.getLogger(name) for name in (None, "absl", "mmtf")]
+    handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
+    verbosity, python_handler = absl_logging.get_verbosity(), absl_logging.get_absl_handler().python_handler
+    # absl's `run` does it for the first program of a process alone.
+    absl_logging.use_absl_handler()
+    before = python_handler.setStream(stream)
     try:
         yield
     finally:
-        handler.python_handler.setStream(old)
+        python_handler.setStream(before)
         absl_logging.set_verbosity(verbosity)
-        root.handlers[:] = handlers
-        root.setLevel(levels[0])
-        ours.setLevel(levels[1])
+        loggers[0].handlers[:] = handlers
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,25 +1,17 @@
 """What a table lacks is trained and judged, what is there is taken or left alone, and it goes on where it was stopped."""
 
 import json
-import os
-import re
-import shlex
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import absl.flags
+import numpy as np
 import pytest
-from checkout import ROOT
-from judged import CONFIGS, config_of, judged, started, trained, with_checkpoint
+from checkout import CONFIGS, call
+from judged import config_of, judged, started, trained, with_checkpoint
 
-from mmtf import config
 from mmtf.errors import UserError
 from mmtf.report import published
-from mmtf.sweeps import processes, rerun
+from mmtf.sweeps import rerun
 
 MVAE, TABLE = "mnist_svhn_text/mvae.cfg", published.table("mmjsd/11").only(["mvae", "mmjsd_ms"])
 
@@ -47,9 +39,9 @@ class Scripts:
         return 0
 
 
-def carried_out(root, scripts, *train_flags, table=TABLE, seeds=(0, 1), **how):
+def carried_out(root, scripts, *train_flags, table=TABLE, seeds=(0, 1), configs=CONFIGS, **how):
     said = []
-    todo = rerun.jobs(table, root, seeds, train_flags, CONFIGS)
+    todo = rerun.jobs(table, root, seeds, train_flags, configs)
     return rerun.carry_out(todo, scripts, said.append, **how), said
 
 
@@ -262,121 +254,46 @@ def test_a_row_that_refuses_the_flags_keeps_all_from_starting(tmp_path):
         rerun.jobs(TABLE, tmp_path, [0], ["--alpha=2"], CONFIGS)
 
 
-def reproduce(*arguments, cwd=ROOT, **environment):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | environment
-    command = [sys.executable, str(ROOT / "scripts/reproduce.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_the_script_lists_and_prints_and_writes(tmp_path):
-    assert "configs/multimnist/mmali_joint_4.cfg; 250,000 steps" in reproduce("--list").stdout
-    joint = {"mnist,svhn,text": {"value": -1900.5, "standard_error": 2.0}}
-    judged(tmp_path / "runs/a", MVAE, likelihood={"joint": joint})
-    tables = "--table=mmjsd/11,mmali/2/20%"
-    done = reproduce(tables, f"--runs={tmp_path}/runs/*", f"--output={tmp_path}/out", "--protocol=both")
-    assert done.returncode == 0, done.stderr
-    assert "-1900.5" in done.stdout
-    written = {
-        f"{t}_{p}.{s}" for t in ("mmjsd_11", "mmali_2_20pct") for p in ("corrected", "published") for s in ("md", "tex", "csv")
-    }
-    assert {path.name for path in (tmp_path / "out").iterdir()} == written
-    assert (tmp_path / "out/mmjsd_11_corrected.md").read_text() in done.stdout
-
-
-@pytest.mark.parametrize(("arguments", "message"), [
-    ([], "Name a table in --table, of mmjsd/8,"),
-    (["--table=mmjds/9"], "is --table=mmjsd/9 meant?"),
-    (["--table=mmjsd/9", "--runs=nothing"], "--runs=nothing names no run"),
-    (["--table=mmjsd/9", "--run", "--runs=a,b"], "names the one folder"),
-    (["--table=mmjsd/9", "--run", "--seeds=0,x"], "--seeds wants numbers"),
-])  # fmt: skip
-def test_mistakes_get_a_sentence(tmp_path, arguments, message):
-    done = reproduce(*arguments, cwd=tmp_path)
-    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
-    assert message in done.stderr
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_training_ends_with_the_script(tmp_path, number):
-    folder = tmp_path / "scripts"
-    folder.mkdir()
-    (tmp_path / "configs").symlink_to(CONFIGS)
-    shutil.copy(ROOT / "scripts/reproduce.py", folder)
-    (folder / "train.py").write_text(
-        "import pathlib, sys, time\n"
-        f"here = pathlib.Path({str(tmp_path)!r})\n"
-        "try:\n    (here / 'began').touch()\n    time.sleep(90)\n"
-        "except KeyboardInterrupt:\n    (here / 'ended').touch()\n    sys.exit(130)\n"
+def test_train_py_does_what_it_is_called_for(tmp_path):
+    """The true train.py on a row of our own: trained once, and after it was stopped, resumed; evaluate.py is stood for."""
+    data, configs, table = tmp_path / "data", tmp_path / "configs", TABLE.only(["mmjsd_ms"])
+    data.mkdir()
+    for seed, name in enumerate(("height", "width")):
+        np.save(data / f"{name}.npy", np.random.default_rng(seed).normal(size=(80, 3)).astype(np.float32))
+    (configs / "mnist_svhn_text").mkdir(parents=True)
+    (configs / "mnist_svhn_text/mmjsd_ms.cfg").write_text(
+        f"--dataset=arrays\n--data_dir={data}\n--shared_dim=2\n--epochs=9\n--batch_size=32\n--strategy=one\n"
     )
-    command = [sys.executable, str(folder / "reproduce.py"), "--table=mmjsd/11", "--run", f"--runs={tmp_path}/runs"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    script = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not (tmp_path / "began").exists():
-        assert script.poll() is None, script.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    script.send_signal(number)
-    said, error = script.communicate(timeout=60)
-    assert (tmp_path / "ended").exists()
-    assert (script.returncode, said.count("to be trained")) == (1, 1)
-    assert error == "\nStopped; what was trained is kept. The same command goes on from there.\n"
-
-
-def documented():
-    """The arguments of every command in the documentation."""
-    text = (ROOT / "docs/reproduce.md").read_text().replace("\\\n", " ")
-    return [shlex.split(line)[2:] for line in re.findall(r"^    python scripts/reproduce.py.*", text, re.M)]
-
-
-def test_the_documentation_s_commands_run(tmp_path):
-    """Those that train are read as far as the jobs that they describe."""
-    judged(tmp_path / "runs/a", "mnist_svhn_text/mmjsd.cfg", coherence={"random": 0.25})
-    assert len(documented()) == 5
-    for arguments in documented():
-        if "--run" not in arguments:
-            done = reproduce(*arguments, cwd=tmp_path)
-            assert done.returncode == 0, done.stderr
-            continue
-        flags = dict(argument.removeprefix("--").split("=", 1) for argument in arguments if "=" in argument)
-        table = published.table(flags["table"])
-        rows = table.only(flags["rows"].split(",")) if "rows" in flags else table
-        seeds = [int(seed) for seed in flags["seeds"].split(",")]
-        found = rerun.jobs(rows, tmp_path, seeds, shlex.split(flags.get("train_flags", "")), CONFIGS)
-        assert len(found) == len(rows.rows) * len(seeds)
-        config.read_flags(config.EvaluateConfig, _evaluation(flags.get("evaluate_flags", "")))
-    assert "0.250" in (tmp_path / "tables/mmjsd_10_corrected.md").read_text()
-
-
-def _evaluation(text):
-    values = absl.flags.FlagValues()
-    config.define_flags([config.EvaluateConfig], values)
-    assert values(["program", *shlex.split(text)]) == ["program"]
-    return values
-
-
-def test_train_py_does_what_it_is_called_for(tmp_path, monkeypatch):
-    """The true train.py on generated images: trained once, and after it was stopped, resumed; evaluate.py is stood for."""
-    from original_files import write_mnist, write_svhn
-
-    write_mnist(tmp_path / "data")
-    write_svhn(tmp_path / "data")
-    monkeypatch.setenv("MMTF_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    stands, call, table = Scripts(), processes.Scripts(ROOT / "scripts"), TABLE.only(["mmjsd_ms"])
+    stands = Scripts()
 
     def scripts(name, arguments):
-        return call(name, arguments) if name == "train.py" else stands(name, arguments)
+        if name == "evaluate.py":
+            return stands(name, arguments)
+        done = call(f"scripts/{name}", *arguments)
+        assert "Trained 4 steps in" in done.stdout, done.stderr
+        return done.returncode
 
-    flags = ["--steps=4", "--batch_size=16", "--steps_per_epoch=2", "--panels_every=0"]
-    assert carried_out(tmp_path / "runs", scripts, *flags, table=table, seeds=[0])[0] == []
-    path = tmp_path / "runs/mnist_svhn_text/mmjsd_ms/seed_0"
+    def bring_on():
+        return carried_out(
+            tmp_path / "runs",
+            scripts,
+            "--steps=4",
+            "--batch_size=16",
+            "--steps_per_epoch=2",
+            "--panels_every=0",
+            table=table,
+            seeds=[3],
+            configs=configs,
+        )
+
+    assert bring_on()[0] == []
+    path = tmp_path / "runs/mnist_svhn_text/mmjsd_ms/seed_3"
     assert json.loads((path / "training.json").read_text())["steps"] == 4
     _stopped_after(path, 2)
-    lost, said = carried_out(tmp_path / "runs", scripts, *flags, table=table, seeds=[0])
+    lost, said = bring_on()
     assert (lost, "to be resumed and judged (2 of 4 steps)" in said[0]) == ([], True)
     assert json.loads((path / "training.json").read_text())["steps"] == 4
-    assert "judged before" in carried_out(tmp_path / "runs", scripts, *flags, table=table, seeds=[0])[1][0]
+    assert "judged before" in bring_on()[1][0]
 
 
 def _stopped_after(path, step):

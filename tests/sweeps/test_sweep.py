@@ -5,75 +5,15 @@ import dataclasses
 import json
 import os
 import re
-import shlex
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from checkout import ROOT
-from judged import with_checkpoint
+from stand_ins import SHORT, Scripts, carried_out, combinations, leave
 
 from mmtf.config import Config
 from mmtf.errors import UserError
-from mmtf.modality import Modality
 from mmtf.rundir import RunDirectory
-from mmtf.sweeps import processes, sweep, sweep_results
-
-SHORT = ("--steps=20", "--batch_size=16")
-LIMIT = 240  # seconds for a script here
-
-
-class Scripts(processes.Scripts):
-    """Stands for the scripts: leaves what they would leave, but does not run; those in `fails` say why and end with 1.
-
-    Args: spent: steps in the budget of time that a session has; None for no end.
-    """
-
-    def __init__(self, *fails, spent=None):
-        super().__init__(ROOT / "scripts")
-        self.calls, self._fails, self._spent = [], fails, spent
-
-    def __call__(self, name, arguments, output=None):
-        path = Path(next(a for a in arguments if a.startswith("--run_dir=")).removeprefix("--run_dir="))
-        self.calls.append((name, path.name, "--resume" in arguments))
-        if (name, path.name) in self._fails:
-            output.parent.mkdir(exist_ok=True)
-            output.write_text("reading\n\nerror: the disk is full\n")
-            return 1
-        if name == "train.py":
-            flags = [a for a in arguments if not a.startswith(("--run_dir", "--resume"))]
-            leave(path, sweep.flagfile.config_of(flags, "here"), self._spent)
-        else:
-            steps = json.loads((path / "training.json").read_text())["steps"]
-            config = RunDirectory.open(path).config()
-            share = config.model.beta / 10 + config.train.seed / 100
-            metrics = {"step": steps, "training": {"steps": steps}, "probe": {"digit": share}, "test_terms": {"loss": -share}}
-            (path / "metrics.json").write_text(json.dumps(metrics))
-        return 0
-
-
-def leave(path, config, steps=None):
-    run = RunDirectory(path)
-    run.begin(config, [Modality("digit", (2,), "normal")], {})
-    run.write_json("data.json", {"examples": {"train": 320}})
-    steps = config.train.steps if steps is None else steps
-    run.write_json(
-        "training.json", {"steps": steps, "seconds": 2.0, "steps_per_second": steps / 2, "planned_steps": config.train.steps}
-    )
-    with_checkpoint(path, steps)
-
-
-def combinations(folder, *axes, base=SHORT):
-    return sweep.points(base, [sweep.axis(text) for text in axes], folder)
-
-
-def carried_out(folder, scripts, *axes, base=SHORT, jobs=1, evaluation=()):
-    todo, said = combinations(folder, *axes, base=base), []
-    found = sweep.Sweep.claim(folder, todo)
-    lost = sweep.carry_out(found, todo, scripts, jobs, evaluation, said.append)
-    return found, lost, said
+from mmtf.sweeps import processes, sweep
 
 
 def test_the_grid_is_the_product_in_order_under_readable_names(tmp_path):
@@ -318,82 +258,3 @@ def test_a_folder_in_which_a_call_was_killed_as_it_began_is_taken(tmp_path):
         (tmp_path / name).touch()
     with sweep.Sweep.held(tmp_path, combinations(tmp_path, "beta=1")) as found:
         assert found.runs == {}
-
-
-def test_tables_and_a_picture_tell_of_all_runs(tmp_path):
-    found, _, _ = carried_out(tmp_path, Scripts(), "beta=2,1", "seed=0,1")
-    table = sweep_results.write(found)
-    # The probe is beta / 10 + seed / 100, whose mean and sample deviation over seeds 0 and 1 are these.
-    row = next(line for line in table.splitlines() if line.startswith("| 1.0 "))
-    assert [cell.strip() for cell in row.split("|")][2:4] == ["2", "0.105 ± 0.007"]
-    assert (tmp_path / "table.md").read_text() == f"{table}\n"
-    lines = (tmp_path / "table.csv").read_text().splitlines()
-    assert lines[0] == "beta,seed,probe/digit,test_terms/loss,training/steps,training/seconds"
-    assert [line.split(",")[:2] for line in lines[1:]] == [["1.0", "0"], ["1.0", "1"], ["2.0", "0"], ["2.0", "1"]]
-    assert float(lines[4].split(",")[2]) == pytest.approx(0.21)
-    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_what_has_no_curves_has_tables_and_no_picture(tmp_path):
-    found, _, _ = carried_out(tmp_path, Scripts(), "beta=1,2")
-    sweep_results.write(found)
-    for name in found.runs:
-        metrics = {"step": 20, "training": {"steps": 20}, "active_units": {"digit": {"active": 3}}}
-        (tmp_path / name / "metrics.json").write_text(json.dumps(metrics))
-    table = sweep_results.write(found)
-    assert [cell.strip() for cell in table.splitlines()[0].split("|")][1:-1] == ["beta", "training/steps", "training/seconds"]
-    assert (tmp_path / "table.md").read_text() == f"{table}\n"
-    assert (tmp_path / "table.csv").read_text().splitlines()[1:] == ["1.0,20,2.0", "2.0,20,2.0"]
-    assert not (tmp_path / "sweep.png").exists()
-
-
-def script(*arguments, cwd, limit=LIMIT):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(ROOT / "scripts/sweep.py"), *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=limit)
-
-
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--sweep=beta=1,2", "--parts=probe"], "--parts=probe does nothing without --evaluate"),
-    (["--sweep=model=mmjsd,mmjds"], "Unknown --model='mmjds'"),
-    (["--sweep=beta=1,2", "--evaluate", "--parts=prob"], "--parts names 'prob'"),
-    (["--sweep=beta=1,2", "beta=3"], "is not a flag"),
-    (["--sweep=beta=1,2", "--sweep_dir=/proc/nowhere/x"], "Cannot write to /proc/nowhere/x: No such file or directory. Name"),
-])  # fmt: skip
-def test_mistakes_get_a_sentence(tmp_path, arguments, message):
-    done = script("--sweep_dir=new", *arguments, cwd=tmp_path)
-    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
-    assert message in done.stderr
-
-
-def documented():
-    """The arguments of every command in the documentation."""
-    text = (ROOT / "docs/sweeps.md").read_text().replace("\\\n", " ")
-    return [shlex.split(line)[2:] for line in re.findall(r"^    python scripts/sweep.py.*", text, re.M)]
-
-
-def test_the_documentation_s_commands_say_what_they_would_do(tmp_path):
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
-    assert len(documented()) >= 3
-    for arguments in documented():
-        done = script(*arguments, "--dry_run", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.count(": training") >= 2
-    assert [path.name for path in tmp_path.iterdir()] == ["configs"]
-
-
-def test_the_script_trains_goes_on_and_reports(tmp_path):
-    """Two runs of two steps, one of which cannot be trained on so few examples; then a longer list."""
-    short = ["--steps=2", "--pairings=1", "--panels_every=0", "--private_dim=2", "--sweep_dir=out"]
-    done = script(*short, "--sweep=batch_size=16,2000", cwd=tmp_path)
-    assert done.returncode == 1
-    assert "Not to the end:\nbatch_size=2000: train.py ended with 2" in done.stderr
-    assert "error: --batch_size=2000 is more than the 1400 training examples" in done.stderr
-    assert re.search(r"^\| 16 +\|", done.stdout, re.M)
-    before = (tmp_path / "out/batch_size=16/training.json").stat().st_mtime_ns
-    again = script(*short, "--sweep=batch_size=16", cwd=tmp_path)
-    assert (again.returncode, "batch_size=16: as it is" in again.stdout) == (0, True)
-    assert (tmp_path / "out/batch_size=16/training.json").stat().st_mtime_ns == before
-    header, row = (tmp_path / "out/table.csv").read_text().splitlines()
-    assert {"training/loss", "divergence", "log_likelihood/word", "training/steps"} <= set(header.split(","))
-    assert row.startswith("16,")
