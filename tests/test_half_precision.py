@@ -2,18 +2,17 @@
 
 import numpy as np
 import pytest
+import small_runs
 import tensorflow as tf
 
 from mmtf import catalog, evaluate, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.data import digits
 from mmtf.errors import UserError
 from mmtf.hyperparameters import GAMES, VAES
 from mmtf.modality import Modality
 from mmtf.runtime import Noise
 
 BATCH = 32
-SHORT = {"batch_size": 16, "steps_per_epoch": 2, "panels_every": 0, "strategy": "one", "steps_per_execution": 2}
 MODALITIES = (
     Modality("vector", (24,), "normal", private_dim=4),
     Modality("image", (8, 8, 3), "laplace", private_dim=4),
@@ -34,9 +33,9 @@ def config(model, **train_options):
     return Config(DataConfig("arrays"), ModelConfig(model, shared_dim=6, private_dim=4), TrainConfig(**train_options))
 
 
-def pair(model):
-    """The same model, of the same initial weights, in both precisions."""
-    return [catalog.build_model(config(model), MODALITIES, precision) for precision in ("float32", "bfloat16")]
+def built(model, precision, modalities=MODALITIES):
+    """Of the same initial weights in both precisions."""
+    return catalog.build_model(config(model), modalities, precision)
 
 
 def terms_and_gradients(model, batch):
@@ -49,7 +48,7 @@ def terms_and_gradients(model, batch):
 
 @pytest.mark.parametrize("name", [*VAES, *GAMES])
 def test_gradients_are_those_of_float32_but_for_rounding(name):
-    plain, half = pair(name)
+    plain, half = (built(name, precision) for precision in ("float32", "bfloat16"))
     for one, other in zip(plain.weights, half.weights, strict=True):
         assert one.dtype == other.dtype == "float32"
         np.testing.assert_array_equal(one.numpy(), other.numpy())
@@ -65,40 +64,40 @@ def test_gradients_are_those_of_float32_but_for_rounding(name):
     assert np.abs(exact - rounded).max() > 1e-5 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("name", ["mmjsd", "mmali"])
+@pytest.mark.parametrize("name", ["mmjsd", "mmali_joint"])
 def test_every_kernel_of_the_step_is_multiplied_in_bfloat16(name):
     """But for the heads, a matrix product each, which make the codes' distributions."""
-    _, model = pair(name)
+    modalities = MODALITIES[1:]
+    model = built(name, "bfloat16", modalities)
     train.compile_model(model, config(name).train, 1, 1, tf.distribute.get_strategy())
     batch = {part: values((BATCH,) if model.turns == 1 else (BATCH, 2)) for part in ("values", "single")}
+    batch = {part: {m.name: found[m.name] for m in modalities} for part, found in batch.items()}
     graph = tf.function(model.train_step).get_concrete_function(batch).graph
     kinds = {"MatMul", "Conv2D", "Conv1D"}
     found = [op for op in graph.get_operations() if op.type in kinds and op.outputs[0].shape.rank]
     half = [op for op in found if op.outputs[0].dtype == tf.bfloat16]
     single = [op for op in found if op.outputs[0].dtype == tf.float32 and "gradient_tape" not in op.name]
-    assert len(half) > 2 * len(MODALITIES)
+    assert len(half) > 2 * len(modalities)
     heads = {2 * (6 + 4)}
     power_iterations = [op for op in single if 1 in op.outputs[0].shape.as_list()]
     assert {op.outputs[0].shape[-1] for op in single if op not in power_iterations} <= heads
 
 
 def test_a_run_trains_in_bfloat16_and_is_used_in_float32(tmp_path):
-    data = DataConfig(pairings=1)
-    settings = Config(data, ModelConfig(shared_dim=4), TrainConfig(**SHORT, steps=4, precision="bfloat16"))
-    run = train.train(settings, tmp_path / "run")
+    data, settings = small_runs.arrays(), small_runs.config(4, precision="bfloat16")
+    run = train.train(settings, tmp_path / "run", data=data)
     model, step = evaluate.load_model(run)
     assert step == 4
     layers = [layer for network in model.coders.encoders.values() for layer in network.layers]
     assert {layer.compute_dtype for layer in layers if layer.weights} == {"float32"}
     moved = [np.abs(x.numpy()).max() for x in model.coders.weights if x.name == "bias"]
     assert min(moved) > 0.0  # biases start at 0
-    text = digits.load(pairings=1).test.take(np.arange(3))
-    assert model.posterior(text).mean().dtype == tf.float32
+    assert model.posterior(data.test.take(np.arange(3))).mean().dtype == tf.float32
 
-    other = Config(data, settings.model, TrainConfig(**SHORT, steps=6, precision="float32"))
     with pytest.raises(UserError, match="--precision was 'bfloat16' and is 'float32'"):
-        train.train(other, tmp_path / "run", resume=True)
-    assert train.train(Config(data, settings.model, TrainConfig(**SHORT, steps=6, precision="bfloat16")), run.path, resume=True)
+        train.train(small_runs.config(6, precision="float32"), run.path, data=data, resume=True)
+    with pytest.raises(UserError, match="already has 4 steps"):
+        train.train(settings, run.path, data=data, resume=True)
 
 
 def test_runs_from_before_there_was_a_choice_are_of_float32():

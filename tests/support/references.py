@@ -27,7 +27,7 @@ def log_likelihood(modality, parameters, x):
 def decoded_log_px(model, values, shared, private_samples, names):
     found = {}
     for name in names:
-        code = np.concatenate([private_samples[name], shared], axis=1) if private_samples else shared
+        code = np.concatenate([private_samples[name], shared], axis=1) if name in private_samples else shared
         found[name] = log_likelihood(model.modalities[name], model.coders.decoders[name](np.float32(code)), values[name])
     return found
 

@@ -107,10 +107,10 @@ def test_decoders_get_the_same_gradient_from_all():
 
 def test_dreg_s_signal_does_not_drown_as_samples_are_added():
     def noise_over_signal(estimator, count):
-        found = gradients(estimator, count)[:, :2]
+        found = gradients(estimator, count, 10_000)[:, :2]
         return found.std(0) / np.abs(found.mean(0))
 
-    assert np.all(gradients("dreg", 32).var(0)[:2] < gradients("iwae", 32).var(0)[:2] / 4)
+    assert np.all(gradients("dreg", 32, 10_000).var(0)[:2] < gradients("iwae", 32, 10_000).var(0)[:2] / 4)
     assert np.all(noise_over_signal("iwae", 64) > 1.5 * noise_over_signal("iwae", 4))
     assert np.all(noise_over_signal("dreg", 64) < 1.5 * noise_over_signal("dreg", 4))
 

@@ -8,6 +8,7 @@ import oracles
 import pytest
 import tensorflow as tf
 import toys
+from drawn import assert_same
 from references import decoded_log_px, draws, experts, logmeanexp, weighted
 from toys import ROUNDING, SHARED, FixedNoise
 
@@ -29,8 +30,10 @@ MASK = {
     "text": np.array([1, 1, 1, 0, 0, 0], bool),
 }
 POWERS = {"iwae": 1, "cubo": 2}
-# With samples of their own, beside a contrast: estimators of the gradient that go with it.
+# With samples of their own.
 WEIGHTED = {"mmvae_iw": {"samples": K}, "mmvae_plus": {"samples": K}, "mvae": {"samples": K}, "jmvae": {"samples": K}}
+# Samples of experts; of a posterior that is a mixture of experts or of products, a product, or a joint encoder's.
+WAYS = [("mmvae_iw", 0), ("mmjsd", 2), ("mopoe", 2), ("mvae", 2), ("mvtcae", 2), ("jmvae", 0)]
 
 
 def model_of(kind, estimate="iwae", private=0, count=3, contrast=None, **options):
@@ -39,21 +42,27 @@ def model_of(kind, estimate="iwae", private=0, count=3, contrast=None, **options
 
 
 def exchanged(values, noise):
-    """For every example, modality and other example the values with that modality exchanged: one at a time, by loops."""
-    shifts = noise.shifts("contrast/shifts", OTHERS)
+    """For every example b, modality m and number n of another example, which one that is: `(b, m, n, other)`, by loops."""
+    shifts, found = noise.shifts("contrast/shifts", OTHERS), []
     for b, m, n in itertools.product(range(N), values, range(OTHERS)):
         # Of two modalities one distance serves both: who gets an example's x is who that example gets its y from.
         back = len(values) == 2 and m == next(iter(values))
-        other = (b - shifts[n] if back else b + shifts[n]) % N
-        yield b, m, n, other
+        found.append((b, m, n, int(b - shifts[n] if back else b + shifts[n]) % N))
+    return found
 
 
-def contrast(values, noise, log_px, mask=None):
-    """The second term from `log_px(b, m, n, other)`: the mean over m of log sum_n p, for what can be exchanged."""
+def mixed(values, cases):
+    """What every exchanged example has: of each modality the row that it comes from, and the value."""
+    rows = {name: np.array([other if name == m else b for b, m, _, other in cases]) for name in values}
+    return rows, {name: x[rows[name]] for name, x in values.items()}
+
+
+def contrast(cases, log_px, mask):
+    """The second term from log p of the exchanged examples: the mean over m of log sum_n p, for what can be exchanged."""
     sums = [{} for _ in range(N)]
-    for b, m, n, other in exchanged(values, noise):
-        if mask is None or (mask[m][b] and mask[m][other] and sum(there[b] for there in mask.values()) > 1):
-            sums[b].setdefault(m, []).append(log_px(b, m, n, other))
+    for (b, m, _, other), found in zip(cases, log_px, strict=True):
+        if mask[m][b] and mask[m][other] and sum(there[b] for there in mask.values()) > 1:
+            sums[b].setdefault(m, []).append(found)
     # As many as there should have been stand for those that cannot be exchanged.
     each = [[np.logaddexp.reduce(x) + np.log(OTHERS / len(x)) for x in found.values()] for found in sums]
     return np.array([np.mean(x) if x else 0.0 for x in each])
@@ -63,122 +72,126 @@ def bound_of(log_weights, estimate):
     return logmeanexp(POWERS[estimate] * np.asarray(log_weights)) / POWERS[estimate]
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("estimate", ["iwae", "cubo"])
-@pytest.mark.parametrize("kind", ["mmvae_iw", "mmvae", "mmjsd"])
+@pytest.mark.parametrize(
+    ("kind", "estimate", "count", "masked"),
+    [
+        ("mmvae_iw", "iwae", 3, True),
+        ("mmvae_iw", "cubo", 2, False),
+        ("mmvae", "cubo", 3, False),
+        ("mmjsd", "cubo", 3, True),
+        ("mmjsd", "iwae", 2, True),
+    ],
+)
 def test_samples_of_experts_are_used_again_as_loops_would(kind, estimate, count, masked):
+    """Those that the model has drawn for its own bound, or others."""
     values, noise = toys.values(N, count=count), FixedNoise(N)
     mask = {n: MASK[n] if masked else np.ones(N, bool) for n in values}
     model = model_of(kind, estimate, count=count)
     shared, _ = experts(model, values)
     drawn = {n: m[:, None] + d[:, None] * draws(noise, f"shared/{n}", SHARED, K) for n, (m, d) in shared.items()}
-
-    def log_px(b, m, n, other):
-        names = [name for name in values if mask[name][b]]
-        row = {name: other if name == m else b for name in names}
-        x = {name: values[name][row[name]][None] for name in names}
-        log_weights = []
-        for expert, k in itertools.product(names, range(K)):
-            c = drawn[expert][row[expert], k][None]
-            log_q = logmeanexp([oracles.log_normal(c, shared[j][0][row[j]], shared[j][1][row[j]]) for j in names])
-            divergence = log_q - oracles.log_normal(c, 0.0, np.ones(SHARED))
-            log_weights.append(weighted(model, decoded_log_px(model, x, c, {}, names), divergence, {})[0])
-        return bound_of(log_weights, estimate)
-
+    cases = exchanged(values, noise)
+    rows, x = mixed(values, cases)
+    # `[number of cases]` each: whether an exchanged example counts the modality, which its first example has or not.
+    there = {n: np.array([mask[n][b] for b, *_ in cases]) for n in values}
+    log_weights, counts = [], []
+    for expert, k in itertools.product(values, range(K)):
+        c = drawn[expert][rows[expert], k]
+        log_q = [oracles.log_normal(c, shared[j][0][rows[j]], shared[j][1][rows[j]]) for j in values]
+        log_q = [np.where(there[j], term, -np.inf) for j, term in zip(values, log_q, strict=True)]
+        divergence = np.logaddexp.reduce(log_q) - np.log(sum(there.values())) - oracles.log_normal(c, 0.0, np.ones(SHARED))
+        log_px = {n: np.where(there[n], term, 0.0) for n, term in decoded_log_px(model, x, c, {}, values).items()}
+        log_weights.append(weighted(model, log_px, divergence, {}))
+        counts.append(there[expert])
+    log_weights, counts = np.array(log_weights), np.array(counts)
+    bounds = [bound_of(log_weights[counts[:, i], i], estimate) for i in range(len(cases))]
     terms = model.terms(values, mask if masked else None, noise, 0)
-    np.testing.assert_allclose(terms["contrast"], contrast(values, noise, log_px, mask), rtol=1e-5)
+    np.testing.assert_allclose(terms["contrast"], contrast(cases, bounds, mask), rtol=1e-5)
     np.testing.assert_allclose(terms["loss"], 2.0 * terms["plain_loss"] + terms["contrast"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("private", [0, 2])
-@pytest.mark.parametrize("kind", ["mvae", "jmvae", "mvtcae"])
+@pytest.mark.parametrize(
+    ("kind", "private", "count"), [("mvae", 2, 3), ("mvae", 0, 2), ("jmvae", 2, 2), ("jmvae", 0, 3), ("mvtcae", 2, 3)]
+)
 def test_posteriors_of_exchanged_examples_are_those_of_the_model(kind, private, count):
-    """Each exchanged example is encoded by itself, and its samples are decoded one by one."""
+    """The exchanged examples are encoded by themselves, and their samples are decoded each by itself."""
     values, noise = toys.values(N, count=count), FixedNoise(N)
     model, names = model_of(kind, "iwae", private, count), list(values)
+    cases = exchanged(values, noise)
+    _, x = mixed(values, cases)
+    codes, posterior = model.encode(x), model.posterior(x)
+    mean, deviation = np.float64(posterior.mean()), np.float64(posterior.stddev())
+    # The one place of each draw: sample k of exchange n, at the row of the example that is seen to be exchanged.
+    places = [(b, m, n) if count > 2 or m == names[-1] else (other, names[-1], n) for b, m, n, other in cases]
 
-    def log_px(b, m, n, other):
-        x = {name: v[other if name == m else b][None] for name, v in values.items()}
-        codes, posterior = model.encode(x), model.posterior(x)
-        # The one place of the draw: sample k of exchange n, at the row of the example that is seen to be exchanged.
-        row, stream = (b, m) if count > 2 or m == names[-1] else (other, names[-1])
-        found = []
-        for k in range(K):
-            normal = noise.normal(f"contrast/{stream}", K * OTHERS * SHARED).reshape(N, K, OTHERS, SHARED)[row, k, n]
-            c = np.float64(posterior.mean()) + np.float64(posterior.stddev()) * normal
-            s, kl = {}, {}
-            for j, q in codes.private.items():
-                drawn = noise.normal(f"contrast/{stream}/private/{j}", K * OTHERS * 2).reshape(N, K, OTHERS, 2)[row, k, n]
-                s[j] = np.float64(q.loc) + np.float64(q.stddev()) * drawn
-                kl[j] = oracles.log_normal(s[j], np.float64(q.loc), np.float64(q.stddev())) - oracles.log_normal(s[j], 0.0, 1.0)
-            log_q = oracles.log_normal(c, np.float64(posterior.mean()), np.float64(posterior.stddev()))
-            divergence = log_q - oracles.log_normal(c, 0.0, np.ones(SHARED))
-            found.append(weighted_as(model, decoded_log_px(model, x, c, s, names), divergence, kl))
-        return bound_of(found, "iwae")
+    def standard(k, dim, part=""):
+        return np.stack(
+            [
+                noise.normal(f"contrast/{m}{part}", K * OTHERS * dim).reshape(N, K, OTHERS, dim)[row, k, n]
+                for row, m, n in places
+            ]
+        )
 
-    terms = model.terms(values, None, noise, 0)
-    np.testing.assert_allclose(terms["contrast"], contrast(values, noise, log_px), rtol=1e-5)
+    found = []
+    for k in range(K):
+        c, s, kl = mean + deviation * standard(k, SHARED), {}, {}
+        for j, q in codes.private.items():
+            loc, scale = np.float64(q.loc), np.float64(q.stddev())
+            s[j] = loc + scale * standard(k, 2, f"/private/{j}")
+            kl[j] = oracles.log_normal(s[j], loc, scale) - oracles.log_normal(s[j], 0.0, 1.0)
+        divergence = oracles.log_normal(c, mean, deviation) - oracles.log_normal(c, 0.0, np.ones(SHARED))
+        found.append(weighted_as(model, decoded_log_px(model, x, c, s, names), divergence, kl))
+    terms, everything = model.terms(values, None, noise, 0), {n: np.ones(N, bool) for n in names}
+    np.testing.assert_allclose(terms["contrast"], contrast(cases, bound_of(found, "iwae"), everything), rtol=1e-5)
 
 
 def weighted_as(model, log_px, divergence, kl_private):
     """The sampled bound with the model's own weights; those of MVTCAE stand in its equation."""
     if not isinstance(model, MVTCAE):
-        return weighted(model, log_px, divergence, kl_private)[0]
+        return weighted(model, log_px, divergence, kl_private)
     count = len(log_px)
     log_px = {n: (count - model.alpha) / count * x for n, x in log_px.items()}
-    return weighted(model, log_px, (1 - model.alpha) * divergence, kl_private)[0]
+    return weighted(model, log_px, (1 - model.alpha) * divergence, kl_private)
 
 
 # ---- identities and limits -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "private"), toys.SETTINGS)
-def test_without_negatives_and_with_gamma_1_it_is_the_plain_objective(kind, private):
-    values, options = toys.values(N), dict(WEIGHTED.get(kind, {}))
-    if kind in ("mmvae_iw", "mmvae_plus"):
-        options["estimator"] = "iwae"
-    found = []
-    for contrast in (None, Contrast("iwae", 1.0, 0, K)):
-        model = toys.model(kind, private, contrast=contrast, **options)
-        with tf.GradientTape() as tape:
-            loss = model.terms(values, None, FixedNoise(N), 0)["loss"]
-        weights = {n: v.value for n, v in model.named_weights().items()}
-        found.append((loss.numpy(), tape.gradient(loss, weights)))
-    np.testing.assert_allclose(found[0][0], found[1][0], **ROUNDING)
-    for name, gradient in found[0][1].items():
-        np.testing.assert_allclose(tf.convert_to_tensor(gradient), tf.convert_to_tensor(found[1][1][name]), **ROUNDING)
+@pytest.fixture(scope="module", params=WAYS, ids=lambda way: f"{way[0]}-{way[1]}")
+def model(request):
+    """Each way to the second term; of whose model the contrast is the test's to choose."""
+    kind, private = request.param
+    return model_of(kind, "iwae", private)
 
 
-@pytest.mark.parametrize(("kind", "private"), toys.SETTINGS)
-def test_weights_get_a_finite_gradient_of_the_contrast(kind, private):
-    model, values = model_of(kind, "cubo", private), toys.values(N)
+def differentiated(model, contrast, term):
+    """A term of the objective with that contrast, and its gradients by name, without those that are none."""
+    model.contrast = contrast
     weights = {n: v.value for n, v in model.named_weights().items()}
     with tf.GradientTape() as tape:
-        term = model.terms(values, None, FixedNoise(N), 0)["contrast"]
-    gradients = {n: tf.convert_to_tensor(g) for n, g in tape.gradient(term, weights).items() if g is not None}
+        found = model.terms(toys.values(N), None, FixedNoise(N), 0)[term]
+    gradients = tape.gradient(found, weights)
+    return np.asarray(found), {n: np.asarray(tf.convert_to_tensor(g)) for n, g in gradients.items() if g is not None}
+
+
+def test_without_negatives_and_with_gamma_1_it_is_the_plain_objective(model):
+    (loss, gradients), (plain, wanted) = (differentiated(model, c, "loss") for c in (Contrast("iwae", 1.0, 0, K), None))
+    np.testing.assert_allclose(loss, plain, **ROUNDING)
+    assert_same(gradients, wanted, **ROUNDING)
+
+
+def test_the_decoders_alone_can_be_trained_by_it(model):
+    """The same number, whose finite gradient reaches every decoder as before and nothing else."""
+    (term, gradients), (same, decoders) = (
+        differentiated(model, Contrast("cubo", 2.0, OTHERS, K, trained), "contrast") for trained in ("all", "decoders")
+    )
+    np.testing.assert_allclose(same, term, rtol=1e-6)
     assert all(np.all(np.isfinite(g)) for g in gradients.values())
     # Where a joint encoder answers for all modalities, the single ones' shared codes have no part.
-    assert {n.split(".")[0] for n in gradients} >= {"decoder", "joint" if kind == "jmvae" else "encoder"}
-
-
-@pytest.mark.parametrize(("kind", "private"), toys.SETTINGS)
-def test_the_decoders_alone_can_be_trained_by_it(kind, private):
-    """The same number, whose gradient reaches every decoder as before and nothing else."""
-    found = {}
-    for trained in ("all", "decoders"):
-        model = model_of(kind, private=private, contrast=Contrast("iwae", 2.0, OTHERS, K, trained))
-        weights = {n: v.value for n, v in model.named_weights().items()}
-        with tf.GradientTape() as tape:
-            term = model.terms(toys.values(N), None, FixedNoise(N), 0)["contrast"]
-        found[trained] = term, {n: g for n, g in tape.gradient(term, weights).items() if g is not None}
-    np.testing.assert_allclose(found["all"][0], found["decoders"][0], rtol=1e-6)
-    decoders = {n for n in found["all"][1] if n.startswith("decoder.")}
-    assert decoders
-    assert set(found["decoders"][1]) == decoders < set(found["all"][1])
-    for name in decoders:
-        np.testing.assert_allclose(*(tf.convert_to_tensor(found[t][1][name]) for t in found), rtol=1e-4, atol=1e-5)
+    joint = any(n.startswith("joint") for n in gradients)
+    assert {n.split(".")[0] for n in gradients} >= {"decoder", "joint" if joint else "encoder"}
+    assert joint == hasattr(model, "joint_encoder")
+    assert set(decoders) == {n for n in gradients if n.startswith("decoder.")} < set(gradients)
+    assert_same(decoders, {n: gradients[n] for n in decoders}, rtol=1e-4, atol=1e-5)
 
 
 SIZE, DIM, SCALE = 3, 2, 0.7
@@ -210,8 +223,7 @@ def linear_model(kind, names, contrast, **options):
     return model, np.concatenate(list(slopes.values()), axis=1)
 
 
-@pytest.mark.parametrize("count", [2, 3])
-@pytest.mark.parametrize("kind", [MVAE, MoPoE, MMJSD, ImportanceMMVAE])
+@pytest.mark.parametrize(("kind", "count"), [(MVAE, 3), (MoPoE, 2), (MMJSD, 3), (ImportanceMMVAE, 2)])
 def test_it_is_the_likelihood_of_exchanged_examples_where_that_is_known(kind, count):
     """IWAE of many samples comes to log p(X) of every exchanged example, in closed form; CUBO is above it."""
     names, size = ["one", "two", "three"][:count], 5
@@ -249,20 +261,14 @@ def test_every_example_gets_others_and_never_itself():
 # ---- incomplete examples ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "private"), toys.SETTINGS)
-def test_masks_leave_what_is_there(kind, private):
-    model, values = model_of(kind, "iwae", private), toys.values(N)
-    full = {n: np.ones(N, bool) for n in values}
-    plain, masked = (model.terms(values, mask, FixedNoise(N), 0) for mask in (None, full))
-    for name in plain:
-        np.testing.assert_allclose(plain[name], masked[name], **ROUNDING)
+def test_masks_leave_what_is_there(model):
+    model.contrast, values = Contrast("iwae", 2.0, OTHERS, K), toys.values(N)
     missing = {
         n: np.where(MASK[n].reshape(-1, *[1] * (x.ndim - 1)), x, -1 if n == "text" else np.nan) for n, x in values.items()
     }
     found, filled = (model.terms(x, MASK, FixedNoise(N), 0) for x in (values, missing))
-    for name in found:
-        np.testing.assert_allclose(found[name], filled[name], **ROUNDING)
-        assert np.all(np.isfinite(found[name]))
+    assert_same(filled, found, **ROUNDING)
+    assert all(np.all(np.isfinite(x)) for x in found.values())
     # The last two examples have one modality: there is nothing to exchange.
     np.testing.assert_array_equal(found["contrast"][4:], 0.0)
     assert np.all(found["contrast"][:4] != 0.0)

@@ -5,83 +5,70 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from drawn import assert_same
+from toys import ROUNDING
 
 from mmtf import distribution, runtime
 from mmtf.vae.contrast import Contrast
 
-N = 12
+KIND, N, STEPS = "mmjsd", 12, 2
 MASK = {n: np.random.default_rng(k).uniform(size=N) > 0.3 for k, n in enumerate(("vector", "image", "text"))}
 
 
-def train(kind, strategy_name, steps=3, optimizer="sgd", mask=None, per_execution=1, inside=False, **options):
-    """The toy model after some steps of fit on the same batches, and the terms that fit reported."""
+def train(strategy_name, per_execution=1, inside=False, **options):
+    """The toy model's weights after some steps of fit on the same batches, and the terms that fit reported."""
     strategy = distribution.make_strategy(strategy_name)
     with strategy.scope():
-        model = toys.model(kind, 2, **options)
+        model = toys.model(KIND, 2, **options)
         model.compiles_inside = inside
         # SGD shows a wrong scale of the gradient; Adam would hide it.
-        chosen = keras.optimizers.SGD(0.01) if optimizer == "sgd" else keras.optimizers.Adam(0.01)
-        model.compile(optimizer=chosen, jit_compile=False, steps_per_execution=per_execution)
-    batches = [{"values": toys.values(N, seed=s)} | ({"mask": mask} if mask else {}) for s in range(steps)]
+        model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=False, steps_per_execution=per_execution)
+    batches = [{"values": toys.values(N, seed=s), "mask": MASK} for s in range(STEPS)]
     data = tf.data.Dataset.from_generator(
         lambda: iter(batches),
         output_signature=tf.nest.map_structure(lambda x: tf.TensorSpec(x.shape, x.dtype), batches[0]),
     )
-    history = model.fit(data, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+    history = model.fit(data, steps_per_epoch=STEPS, epochs=1, shuffle=False, verbose=0)
     weights = {name: np.asarray(v) for name, v in model.named_weights().items()}
     return weights, {k: v[-1] for k, v in history.history.items()}
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("kind", list(toys.MODELS))
-def test_two_replicas_update_as_one(kind, masked):
-    one, two = (train(kind, s, mask=MASK if masked else None) for s in ("one", "mirrored"))
-    start = {name: np.asarray(v) for name, v in toys.model(kind, 2).named_weights().items()}
-    assert any(not np.allclose(start[n], one[0][n], atol=1e-4) for n in start)
-    for name, weight in one[0].items():
-        np.testing.assert_allclose(two[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
-    for name, term in one[1].items():
-        np.testing.assert_allclose(two[1][name], term, rtol=1e-4, atol=1e-5, err_msg=name)
+def test_two_replicas_in_a_graph_update_as_one_device():
+    """With all steps in one execution, of incomplete examples; of each model, step by step, `ReplicaContract` says so."""
+    one, two = train("one"), train("mirrored", per_execution=STEPS)
+    start = toys.model(KIND, 2).named_weights()
+    assert any(not np.allclose(start[n], x, atol=1e-4) for n, x in one[0].items())
+    for found, wanted in zip(two, one, strict=True):
+        assert_same(found, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("kind", ["mmjsd", "mvae", "mmvae_iw", "jmvae"])
-@pytest.mark.parametrize("strategy", ["one", "mirrored"])
-def test_microbatches_update_as_the_whole_batch(kind, masked, strategy):
-    whole, parts = (train(kind, strategy, mask=MASK if masked else None, microbatch=m) for m in (0, 3))
-    for name, weight in whole[0].items():
-        np.testing.assert_allclose(parts[0][name], weight, rtol=1e-4, atol=1e-5, err_msg=name)
-    for name, term in whole[1].items():
-        np.testing.assert_allclose(parts[1][name], term, rtol=1e-4, atol=1e-5, err_msg=name)
-
-
+@pytest.mark.parametrize(
+    "graph", [pytest.param(True, marks=pytest.mark.slow, id="graph"), pytest.param(False, id="step by step")]
+)
 @pytest.mark.parametrize("kind", ["mmjsd", "mvae"])
-def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind):
-    """In a loop inside of a graph, where TensorFlow's optimizer has changed sums of terms that are broadcast."""
+def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind, graph):
+    """In a loop inside of a graph, too, where TensorFlow's optimizer has changed sums of terms that are broadcast."""
     model = toys.model(kind, 0, contrast=Contrast("iwae", 2.0, 2, 2), microbatch=6)
     model.compile(keras.optimizers.SGD(0.01))
     data, noise = tf.nest.map_structure(tf.convert_to_tensor, toys.values(N)), runtime.Noise(tf.constant([0, 1]), N)
-    found, _ = tf.function(lambda x: model._in_parts(x, None, noise, 0, N))(data)
+
+    def in_parts(values):
+        return model._in_parts(values, None, noise, 0, N)
+
+    found, _ = (tf.function(in_parts) if graph else in_parts)(data)
     for first in (0, 6):
         part = {name: x[first : first + 6] for name, x in data.items()}
-        for name, term in model.terms(part, None, noise.part(first, 6), 0).items():
-            np.testing.assert_allclose(found[name][first : first + 6], term, rtol=1e-5, atol=1e-5)
+        wanted = model.terms(part, None, noise.part(first, 6), 0)
+        assert_same({name: found[name][first : first + 6] for name in wanted}, wanted, **ROUNDING)
 
 
-@pytest.mark.parametrize(("strategy", "options"), [("mirrored", {}), ("one", {"microbatch": 3})])
-def test_losses_and_gradients_by_xla_are_the_same(monkeypatch, strategy, options):
-    """As on several accelerators, where XLA fails on the whole step. It draws other numbers: hence the fixed noise."""
+@pytest.mark.slow
+def test_losses_and_gradients_by_xla_are_the_same(monkeypatch):
+    """As on several accelerators, where XLA fails on the whole step; in parts, too. It draws other numbers: hence the table."""
     monkeypatch.setattr(runtime, "Noise", toys.TableNoise)
-    plain, inside = (train("mmjsd", strategy, mask=MASK, inside=i, **options) for i in (False, True))
-    for one, other in zip(plain, inside, strict=True):
-        for name, value in one.items():
-            np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
-
-
-def test_several_steps_per_execution_change_nothing():
-    one, four = (train("mmjsd", "mirrored", steps=4, per_execution=k) for k in (1, 4))
-    for name, weight in one[0].items():
-        np.testing.assert_allclose(four[0][name], weight, rtol=1e-5, atol=1e-6, err_msg=name)
+    plain, inside = train("mirrored"), train("mirrored", inside=True, microbatch=3)
+    for found, wanted in zip(inside, plain, strict=True):
+        assert_same(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_noise_of_two_replicas_is_that_of_one():

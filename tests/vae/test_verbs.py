@@ -10,8 +10,9 @@ N = 5
 PRIVATE = 2
 
 
-@pytest.fixture(params=["mmjsd", "mvae"])
+@pytest.fixture(scope="module", params=["mmjsd", "mvae"])
 def model(request):
+    """Of a mixture and of a product; only read."""
     return toys.model(request.param, PRIVATE)
 
 
@@ -104,7 +105,8 @@ def test_posteriors_are_those_of_each_subset(model):
         np.testing.assert_allclose(q.mean(), model.posterior(values, subset).mean(), rtol=1e-5, atol=1e-6)
 
 
-def test_evaluate_reports_the_terms_and_changes_nothing(model):
+def test_evaluate_reports_the_terms_and_changes_nothing():
+    model = toys.model("mvae", PRIVATE)
     model.compile(optimizer="adam", jit_compile=False)
     before = [v.numpy().copy() for v in model.named_weights().values()]
     values = tf.nest.map_structure(tf.convert_to_tensor, toys.values(8))
