@@ -2,15 +2,15 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+import cub_networks
 import keras
 import numpy as np
 import pytest
-from checkout import ROOT
+from checkout import call, environment
 from PIL import Image
 from small_cub import miniature
 
@@ -30,7 +30,13 @@ def data_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def resnet(tmp_path, monkeypatch):
+def made(monkeypatch):
+    """Nothing is trained; the autoencoders that were made."""
+    return cub_networks.stand_in(monkeypatch)
+
+
+@pytest.fixture
+def resnet(tmp_path, monkeypatch, made):
     """Settings under which a small network, the same for every file of weights, stands for ResNet-101; and the network."""
     network = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2048, use_bias=False)]
@@ -43,12 +49,14 @@ def resnet(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
-    """A miniature prepared once: its configuration, file and record."""
+    """A miniature prepared once, by trained networks of few units: its configuration, file and record."""
     folder = tmp_path_factory.mktemp("quick")
     config = prepare.PrepareConfig(
         data_dir=str(miniature(folder / "data")), features_dir=str(folder / "kept"), **QUICK | {"caption_epochs": 30}
     )
-    return config, *prepare.prepare(config)
+    with pytest.MonkeyPatch.context() as patched:
+        cub_networks.shrink(patched)
+        return config, *prepare.prepare(config)
 
 
 def config_of(data_dir, **changes):
@@ -87,18 +95,45 @@ def test_features_become_pictures_and_sentences_again(quick):
     assert record["captions"]["token_accuracy"] > 0.6
 
 
-def test_a_second_time_reads_and_the_same_again_gives_the_same(quick, tmp_path):
+def test_a_second_time_reads(quick):
     config, path, record = quick
     before = path.stat().st_mtime_ns
     assert prepare.prepare(config) == (path, record)
     assert path.stat().st_mtime_ns == before
-    again = {"data_dir": str(miniature(tmp_path / "data")), "features_dir": str(tmp_path / "kept")}
+
+
+def same_again(config, path, place):
+    """Prepares another copy of the files, and compares."""
+    again = {"data_dir": str(miniature(place / "data")), "features_dir": str(place / "kept")}
     same, _ = prepare.prepare(dataclasses.replace(config, **again))
     assert same.name == path.name
     with np.load(path) as a, np.load(same) as b:
         assert a.files == b.files
         for name in a.files:
             np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.mark.slow
+def test_the_same_again_gives_the_same(quick, tmp_path, monkeypatch):
+    config, path, _ = quick
+    cub_networks.shrink(monkeypatch)
+    same_again(config, path, tmp_path)
+
+
+def test_the_seed_is_that_of_everything_that_is_drawn(data_dir, made, monkeypatch, tmp_path):
+    """Without a training; tests/features has that the same seeds give the same networks."""
+    networks = []
+
+    def kept(*sizes, **how):
+        networks.append((cub_networks.class_network(*sizes, **how), how))
+        return networks[-1][0]
+
+    monkeypatch.setattr(images, "class_network", kept)
+    config = config_of(data_dir, seed=7)
+    path, _ = prepare.prepare(config)
+    assert [(each.seed, each.trained) for each in made] == [(7, (130, 2, 7))]
+    assert [(network.how, how) for network, how in networks] == [({"seed": 7}, {"seed": 7})]
+    same_again(config, path, tmp_path / "again")
 
 
 def test_other_settings_are_refused_until_the_file_is_removed(quick):
@@ -172,19 +207,21 @@ def test_captions_of_the_test_part_are_never_learned(data_dir, resnet):
         ({"features_dir": "{}/cub/CUB_200_2011/classes.txt"}, "Cannot write to .*classes.txt"),
     ],
 )
-def test_mistakes_leave_nothing_behind(data_dir, change, message):
+def test_mistakes_leave_nothing_behind(data_dir, made, change, message):
     change = {name: value.format(data_dir) if isinstance(value, str) else value for name, value in change.items()}
     with pytest.raises(UserError, match=message):
         prepare.prepare(config_of(data_dir, **change))
+    assert not made
     assert not list(data_dir.glob("kept/*"))
     assert change.get("image_features") != "resnet101" or not (data_dir / "kept").exists()
 
 
-def test_both_parts_need_images_with_captions(data_dir):
+def test_both_parts_need_images_with_captions(data_dir, made):
     split = data_dir / "cub/CUB_200_2011/train_test_split.txt"
     split.write_text("".join(f"{i} 1\n" for i in range(1, 21)))
     with pytest.raises(UserError, match="None of the images of CUB that have captions is in the test part"):
         prepare.prepare(config_of(data_dir))
+    assert not made
 
 
 def test_the_summary_says_how_good_the_features_are(quick):
@@ -195,20 +232,28 @@ def test_the_summary_says_how_good_the_features_are(quick):
     assert json.loads(json.dumps(record)) == record
 
 
-def script(*arguments):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "MMTF_DATA_DIR": ""}
-    command = [sys.executable, str(ROOT / "scripts/prepare_data.py"), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def test_the_script_prepares_and_says_what_comes_next(data_dir, made):
+    flags = [f"--{name}={value}" for name, value in QUICK.items()]
+    done = call("scripts/prepare_data.py", "cub", f"--data_dir={data_dir}", f"--features_dir={data_dir / 'kept'}", *flags)
+    assert done.returncode == 0, done.stderr
+    (file,) = (data_dir / "kept").glob("*.npz")
+    assert f"Prepared features: {file}" in done.stdout
+    assert f"--data_dir={data_dir} --features_dir={data_dir / 'kept'} --run_dir=runs/cub" in done.stdout
+    assert made[0].trained == (130, 2, 0)
 
 
-def test_the_script_wants_the_name_of_a_data_set_and_says_so_without_tensorflow():
-    done = script("cubs", "--data_dir=x")
+@pytest.mark.parametrize("names", [("cubs",), ()])
+def test_the_script_wants_the_name_of_a_data_set(names):
+    done = call("scripts/prepare_data.py", *names, "--data_dir=x", MMTF_DATA_DIR="")
     assert done.returncode == 2
     assert "error: Name one data set to prepare, of cub" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_flags_are_read_without_tensorflow():
     done = subprocess.run(
         [sys.executable, "-c", "import sys, mmtf.prepare; sys.exit('tensorflow' in sys.modules)"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment(),
         check=False,
     )
     assert done.returncode == 0

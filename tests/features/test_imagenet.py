@@ -16,7 +16,7 @@ IMAGE = Modality("image", (8, 6, 1), "laplace")
 
 def small(include_top, weights, pooling=None):
     """A stand-in for a network of Keras: the mean of each channel, times a weight."""
-    network = keras.Sequential([keras.Input((None, None, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)])
+    network = keras.Sequential([keras.Input((299, 299, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)])
     network.layers[-1].set_weights([np.eye(3), np.zeros(3)])
     if weights:
         network.load_weights(weights)
@@ -44,9 +44,11 @@ def test_weights_are_read_from_the_file_named(tmp_path):
     network.save_weights(file)
     read = kind.network(kind.weights(str(file), flag="weights", otherwise="go"))
     np.testing.assert_array_equal(read.layers[-1].get_weights()[0], 2 * np.eye(3))
-    file.write_bytes(b"no weights")
-    with pytest.raises(UserError, match="does not hold the weights of Small without its last layer"):
-        kind.network(file)
+    other = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    for write in (other.save_weights, lambda path: path.write_bytes(b"no weights")):
+        write(file)
+        with pytest.raises(UserError, match="does not hold the weights of Small without its last layer"):
+            kind.network(file)
 
 
 def test_without_weights_it_says_what_to_do(tmp_path, monkeypatch):
@@ -73,6 +75,15 @@ def test_images_take_it_and_others_do_not():
     assert "image" not in Features({"image": IMAGE}, {})
 
 
+@pytest.mark.parametrize(("kind", "name"), [(imagenet.INCEPTION, "InceptionV3"), (imagenet.RESNET101, "ResNet101")])
+def test_the_network_is_keras_own_without_its_last_layer(kind, name, monkeypatch):
+    asked = []
+    monkeypatch.setattr(keras.applications, name, lambda **how: asked.append(how))
+    kind.network("some.h5")
+    assert asked == [{"include_top": False, "weights": "some.h5", "pooling": "avg"}]
+
+
+@pytest.mark.slow
 def test_keras_has_the_network_that_is_named():
     """Untrained: what it answers to is right, and it is 2048 wide."""
     network = imagenet.INCEPTION.build(include_top=False, weights=None, pooling="avg", input_shape=(75, 75, 3))

@@ -283,7 +283,7 @@ def test_a_seed_fixes_every_weight_and_leaves_the_global_generators_alone(networ
     assert (np.random.get_state()[1] == numpy_before).all()
 
 
-@pytest.mark.parametrize(("network", "modality"), [*PAIRS, *INCOMPLETE])
+@pytest.mark.parametrize(("network", "modality"), INCOMPLETE)
 def test_saved_weights_restore_the_outputs(network, modality, tmp_path):
     for build, inputs in (
         (lambda seed: network.encoder(modality, seed=seed), values(modality)),

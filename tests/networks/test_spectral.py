@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from oracles import finite_difference
 
+from mmtf import runtime
 from mmtf.networks.critics import TowersCritic, dense
 from mmtf.networks.layers import normal
 from mmtf.networks.spectral import SpectralDense, SpectralHalving, bind_all, built
@@ -50,6 +51,17 @@ def test_only_a_step_moves_the_direction_and_nothing_moves_the_kernel(layer):
     assert not np.array_equal(layer.direction, direction)
     np.testing.assert_array_equal(layer.kernel, kernel)
     assert [v.name for v in layer.trainable_variables] == ["kernel", "bias"]
+
+
+def test_xla_makes_the_same_iteration(layer):
+    """As inside of a step on several accelerators, where the new direction waits for the end of what is compiled."""
+    right = np.asarray(layer.direction)
+    plain = [np.asarray(layer.normalised(advance=True)), np.asarray(layer.direction)]
+    layer.direction.assign(right)
+    found = runtime.compiled(lambda: layer.normalised(advance=True))
+    np.testing.assert_allclose(found, plain[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(layer.direction, plain[1], rtol=1e-4, atol=1e-6)
+    assert not np.allclose(right, plain[1], atol=1e-3)
 
 
 def test_a_kernel_of_zeros_stays_one():

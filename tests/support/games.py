@@ -74,6 +74,24 @@ def model(kind="classes", count=3, seed=0, private=PRIVATE, **options):
     )
 
 
+def compiled(found, generators=0.1, discriminators=0.1):
+    """The model with optimizers that add gradients up as they are, by these factors."""
+    found.compile(optimizer=keras.optimizers.SGD(generators), discriminator_optimizer=keras.optimizers.SGD(discriminators))
+    for name, variables in found.learned().items():
+        getattr(found, name).build(variables)
+    return found
+
+
+def state(found):
+    """Every weight of the model as it is now, by its name."""
+    return {name: np.array(v) for name, v in found.named_weights().items()}
+
+
+def moved(before, after):
+    """Names of the weights that are not what they were."""
+    return {name for name, x in before.items() if not np.array_equal(x, after[name])}
+
+
 def values(n=8, turns=2, seed=0, count=3):
     """`[n, turns, ...]` per modality."""
     flat = toys.values(n * turns, seed, count)
