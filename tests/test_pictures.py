@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import toys
+from known_codes import SHOW, Known, read
+from known_codes import split as known_split
 
 from mmtf import pictures
 from mmtf.data import text
 from mmtf.data.dataset import Split
 from mmtf.modality import Modality
+from mmtf.report import figures
 
 
 def split(label, n=30):
@@ -51,3 +54,49 @@ def test_nothing_is_drawn_where_no_example_is_complete():
     mask = {"vector": np.ones(4, bool), "image": np.array([0, 1, 0, 1], bool), "text": np.array([1, 0, 1, 0], bool)}
     incomplete = Split(values, {n: np.arange(4) for n in values}, np.arange(4), mask)
     assert pictures.of_model(toys.model("mmvae"), incomplete) == {}
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What grids are given, by the name of the function that draws them."""
+    given = {}
+    for name in ("swap_grid", "columns_grid", "cross_generation_grid"):
+        monkeypatch.setattr(figures, name, lambda *arguments, name=name: given.setdefault(name, []).append(arguments))
+    return given
+
+
+def test_a_swap_has_the_shared_code_of_its_column_and_the_private_one_of_its_row(drawn):
+    values = known_split(3).take(np.arange(3))
+    assert list(pictures._Drawing(Known(), SHOW).swaps(values)) == ["swap_a"]
+    ((contents, styles, rows),) = drawn["swap_grid"]
+    assert contents == styles == SHOW["a"](values["a"])
+    for style, row in zip(values["a"], rows, strict=True):
+        wanted = [np.concatenate([content[:4], style[4:]]) for content in values["a"]]
+        np.testing.assert_allclose(read(row), wanted, atol=1e-3)
+
+
+def test_factors_keep_the_shared_code_and_change_the_style(drawn):
+    values, model = known_split(3).take(np.arange(3)), Known()
+    assert list(pictures._Drawing(model, SHOW).factors(values)) == ["factors_a"]
+    ((shown,),) = drawn["columns_grid"]
+    shared, styles = values["a"][:, :4], np.asarray(model.sample_private_prior(3, None)["a"])
+    assert {name: list(columns) for name, columns in shown.items()} == {
+        "a": ["given", "same style", "other style"],
+        "b": ["decoded"],
+    }
+    for title, style in (("given", values["a"][:, 4:]), ("same style", values["a"][:, 4:]), ("other style", styles)):
+        np.testing.assert_allclose(read(shown["a"][title]), np.concatenate([shared, style], axis=1), atol=1e-3)
+    np.testing.assert_allclose(read(shown["b"]["decoded"]), np.concatenate([shared, np.zeros((3, 2))], axis=1), atol=1e-3)
+
+
+def test_samples_stand_in_the_row_of_what_they_were_made_from(drawn):
+    values = known_split(3).take(np.arange(3))
+    assert list(pictures._Drawing(Known(), SHOW).cross(values)) == ["from_a", "from_b"]
+    for (source, sources, samples), (name, target) in zip(drawn["cross_generation_grid"], ("ab", "ba"), strict=True):
+        assert (source, list(samples)) == (name, [target])
+        assert sources == SHOW[name](values[name])
+        for k, row in enumerate(samples[target]):
+            found = read(row)
+            np.testing.assert_allclose(found[:, :5], np.tile(values[name][k, :5], (pictures.PER_SOURCE, 1)), atol=1e-3)
+            # Each with noise of its own.
+            np.testing.assert_array_equal(found[:, 5], k * pictures.PER_SOURCE + np.arange(pictures.PER_SOURCE))

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from judging import data_of, split_of, with_holes
 
 from mmtf import judge
 from mmtf.config import EvaluateConfig
-from mmtf.data.dataset import MultimodalData, Split
 from mmtf.modality import Modality
 
-HOW = EvaluateConfig(quality_samples=3000, probe_examples=4000)
+HOW = EvaluateConfig(quality_samples=1500, probe_examples=2000)
 RHO = 0.8
 
 
@@ -50,26 +50,21 @@ class Linear:
         return {n: 3 + 2 * v if n == "x" else 5 - 0.1 * v for n in to}
 
 
-def split_of(values, rows=None, mask=None):
-    count = len(next(iter(values.values())))
-    return Split(values, rows or dict.fromkeys(values, np.arange(count)), None, mask)
-
-
 def measured(model, train, test, how=HOW, names=None):
-    data = MultimodalData("toy", tuple(model.modalities.values()), train, test, ())
+    data = data_of(model.modalities.values(), train, test)
     features = judge.Features({n: m for n, m in model.modalities.items() if names is None or n in names}, {})
     return judge.correlations(model, data, test, features, how)
 
 
 @pytest.mark.parametrize(("joint", "cross"), [(0.5, 0.95), (0.0, 0.0), (-0.5, RHO)])
 def test_correlations_are_those_of_the_linear_model(joint, cross):
-    found = measured(Linear(joint, cross), split_of(pairs(4000)), split_of(pairs(3000, seed=1)))["cca"]["x,y"]
+    found = measured(Linear(joint, cross), split_of(pairs(2000)), split_of(pairs(1500, seed=1)))["cca"]["x,y"]
     assert found["dimensions"] == 1
     assert set(found["cross"]) == {"y<-x", "x<-y"}
     wanted = [(found["ground_truth"], RHO), (found["joint"], joint), (found["synergy"], joint)]
     for estimate, rho in wanted + [(part, cross) for part in found["cross"].values()]:
         assert abs(estimate["value"] - cosine(rho)) < 4 * estimate["standard_error"]
-        assert estimate["standard_error"] == pytest.approx(np.sqrt((1 - cosine(rho) ** 2) / 3000), rel=0.1)
+        assert estimate["standard_error"] == pytest.approx(np.sqrt((1 - cosine(rho) ** 2) / 1500), rel=0.1)
         assert estimate["low"] < estimate["value"] < estimate["high"]
 
 
@@ -113,15 +108,15 @@ def test_pairs_of_one_value_say_less_of_the_data_but_not_of_samples():
     """Each x in ten pairs, with its own y: samples from the priors are independent all the same."""
     values = pairs(300, seed=1)
     rows = {n: np.tile(np.arange(300), 10) for n in values}
-    model, train = Linear(0.5, 0.9), split_of(pairs(4000))
-    found = measured(model, train, split_of(values, rows))["cca"]["x,y"]
+    model, train = Linear(0.5, 0.9), split_of(pairs(2000))
+    found = measured(model, train, split_of(values, rows=rows))["cca"]["x,y"]
     assert found["ground_truth"]["standard_error"] == pytest.approx(np.sqrt((1 - cosine(RHO) ** 2) / 300), rel=0.1)
-    assert found["joint"]["standard_error"] == pytest.approx(np.sqrt((1 - cosine(0.5) ** 2) / 3000), rel=0.05)
+    assert found["joint"]["standard_error"] == pytest.approx(np.sqrt((1 - cosine(0.5) ** 2) / 1500), rel=0.05)
     # Of one source nothing is known but the value.
-    of_one = split_of(values, {"x": np.zeros(300, np.int64), "y": np.arange(300)})
+    of_one = split_of(values, rows={"x": np.zeros(300, np.int64), "y": np.arange(300)})
     found = measured(model, train, of_one)["cca"]["x,y"]
     assert set(found["ground_truth"]) == {"value"}
-    assert found["joint"]["standard_error"] == pytest.approx(np.sqrt((1 - cosine(0.5) ** 2) / 3000), rel=0.05)
+    assert found["joint"]["standard_error"] == pytest.approx(np.sqrt((1 - cosine(0.5) ** 2) / 1500), rel=0.05)
 
 
 def test_what_cannot_be_measured_is_left_out():
@@ -140,13 +135,11 @@ def test_what_cannot_be_measured_is_left_out():
 def test_pairs_are_those_that_are_whole_and_fillings_change_nothing(make):
     model, found = make(), []
     mask = {n: np.arange(48) % (4 + k) > 0 for k, n in enumerate(model.names)}
-    data = toys.values(48, count=len(model.names))
-    for filling in (0.0, np.nan):
-        there = {n: m.reshape(-1, *[1] * (data[n].ndim - 1)) for n, m in mask.items()}
-        empty = {n: filling if x.dtype.kind == "f" else -1 if filling else 0 for n, x in data.items()}
-        values = {n: np.where(there[n], x, np.asarray(empty[n], x.dtype)) for n, x in data.items()}
-        split = Split(values, dict.fromkeys(values, np.arange(48)), None, mask)
-        found.append(judge.correlations(model, MultimodalData("toy", (), split, split, ()), split, Flat(model.names), HOW))
+    values = toys.values(48, count=2)
+    zeros = {n: np.where(mask[n].reshape(-1, *[1] * (x.ndim - 1)), x, np.zeros_like(x)) for n, x in values.items()}
+    for filled in (zeros, with_holes(values, mask)):
+        split = split_of(filled, mask)
+        found.append(judge.correlations(model, data_of((), split, split), split, Flat(model.names), HOW))
     assert found[0] == found[1]
     assert set(found[0]["cca"]) == {"vector,image"}
     assert found[0]["cca"]["vector,image"]["dimensions"] == 4

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from judging import FirstNumber
 
 from mmtf import judge
 from mmtf.config import EvaluateConfig
@@ -12,14 +13,6 @@ from mmtf.modality import Modality
 
 CLASSES, SAMPLES = 4, 800
 HOW = EvaluateConfig(random_samples=SAMPLES)
-
-
-class Told:
-    """A stand-in for the classifiers: it reads the class from the first number of a value."""
-
-    @staticmethod
-    def predict_scores(classifier, values):
-        return np.eye(CLASSES)[np.asarray(values)[:, 0].round().astype(int) % CLASSES]
 
 
 class Reader:
@@ -39,7 +32,7 @@ class Reader:
 
 @pytest.fixture
 def report(monkeypatch):
-    monkeypatch.setattr(judge.coherence, "classifier", Told)
+    monkeypatch.setattr(judge.coherence, "classifier", FirstNumber)
     return lambda test: judge.Coherence(Reader(), test, {"a": None, "b": None}, HOW).report(tuple("wxyz"))
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from judging import data_of, split_of, with_holes
 
 from mmtf import judge, runtime
 from mmtf.config import EvaluateConfig
-from mmtf.data.dataset import MultimodalData, Split
 from mmtf.metrics import prd
 from mmtf.modality import Modality
 from mmtf.networks.classifiers import FEATURES
@@ -48,15 +48,6 @@ def modes(count, seed, few=MODES):
     return (centre + 0.3 * rng.normal(size=(count, 2))).astype(np.float32)
 
 
-def split_of(values, mask=None, label=None):
-    count = len(next(iter(values.values())))
-    return Split(values, dict.fromkeys(values, np.arange(count)), label, mask)
-
-
-def data_of(model, train, test, names=()):
-    return MultimodalData("toy", tuple(model.modalities.values()), train, test, names)
-
-
 def features_of(model):
     return judge.Features(model.modalities, {})
 
@@ -73,7 +64,7 @@ def quality_of(shown):
     """Of data that have all modes in every modality."""
     model = Drawing(shown)
     train, test = (split_of({n: modes(500, seed + k) for k, n in enumerate(shown)}) for seed in (10, 20))
-    return judge.sample_quality(model, data_of(model, train, test), test, features_of(model), HOW)
+    return judge.sample_quality(model, data_of(model.modalities.values(), train, test), test, features_of(model), HOW)
 
 
 def test_every_place_has_its_numbers_and_its_curve(found):
@@ -160,9 +151,8 @@ def test_samples_are_made_of_the_examples_that_have_all_of_what_is_given(compare
     monkeypatch.setattr(judge.batches, "BATCH", 64)
     model, values, how = Echo(("a", "b", "c")), gaussian("abc", 300), EvaluateConfig(quality_samples=70)
     mask = {n: np.random.default_rng(k).uniform(size=300) > 0.3 for k, n in enumerate("abc")}
-    filled = {n: np.where(mask[n][:, None], x, np.float32(filling)) for n, x in values.items()}
-    test = split_of(filled, mask)
-    found, curves = judge.sample_quality(model, data_of(model, test, test), test, features_of(model), how)
+    test = split_of({n: np.where(mask[n][:, None], x, np.float32(filling)) for n, x in values.items()}, mask)
+    found, curves = judge.sample_quality(model, data_of(model.modalities.values(), test, test), test, features_of(model), how)
     by_place = dict(zip(curves, compared, strict=True))
     for name, places in {n: [k for k in found["prd"][n] if "<-" in k] for n in "abc"}.items():
         assert len(places) == 3
@@ -185,7 +175,7 @@ def test_samples_are_made_of_the_examples_that_have_all_of_what_is_given(compare
 )
 def test_of_two_modalities_the_other_one_is_all_others_and_of_one_there_is_none(compared, names, places):
     model, test = Echo(tuple(names)), split_of(gaussian(names, 60))
-    found, curves = judge.sample_quality(model, data_of(model, test, test), test, features_of(model), HOW)
+    found, curves = judge.sample_quality(model, data_of(model.modalities.values(), test, test), test, features_of(model), HOW)
     assert {n: set(at) for n, at in found["prd"].items()} == {n: set(at) for n, at in found["frechet"].items()} == places
     assert len(curves) == len(compared) == sum(map(len, places.values()))
 
@@ -206,7 +196,7 @@ def test_too_few_examples_are_left_out_and_named(compared, caplog):
             n: tf.zeros([tf.shape(next(iter(given.values())))[0], *pair.modalities[n].event_shape]) for n in to
         }
         with caplog.at_level(logging.WARNING):
-            found, _ = judge.sample_quality(pair, data_of(pair, test, test), test, features_of(pair), HOW)
+            found, _ = judge.sample_quality(pair, data_of(pair.modalities.values(), test, test), test, features_of(pair), HOW)
         assert "No sample quality of a: 19 test examples are fewer than 20 clusters" in caplog.text
         if name == "b":
             assert set(found["prd"]["b"]) == set(found["frechet"]["b"]) == {"real", "random"}
@@ -261,7 +251,7 @@ def test_images_texts_and_bytes_are_compared_in_the_unit_that_is_generated(compa
     with caplog.at_level(logging.INFO):
         features = judge.Features(modalities, {n: network(modalities[n]) for n in ("image", "text")})
     assert "No features of bare, which has no classifier" in caplog.text
-    data, how = data_of(model, test, test, ("x", "y", "z")), EvaluateConfig(quality_samples=count)
+    data, how = data_of(model.modalities.values(), test, test, ("x", "y", "z")), EvaluateConfig(quality_samples=count)
     found, curves = judge.sample_quality(model, data, test, features, how)
     assert found["features"] == {"image": "classifier", "text": "classifier", "bytes": "values"}
     assert set(found["prd"]) == set(found["frechet"]) == {"image", "text", "bytes"}
@@ -279,10 +269,10 @@ def test_models_go_through(compared, make):
     """With gaps, and batches of several sizes."""
     model = make()
     values, mask = toys.values(41, count=len(model.names)), {n: np.arange(41) % (5 + k) > 0 for k, n in enumerate(model.names)}
-    test = split_of(values, mask)
+    test = split_of(with_holes(values, mask), mask)
     features = judge.Features(model.modalities, {n: network(m) for n, m in model.modalities.items() if n != "vector"})
     how = EvaluateConfig(quality_samples=30)
-    found, _ = judge.sample_quality(model, data_of(model, test, test), test, features, how)
+    found, _ = judge.sample_quality(model, data_of(model.modalities.values(), test, test), test, features, how)
     for name in model.names:
         assert len(found["prd"][name]) == len(found["frechet"][name]) == 3
     assert all(np.isfinite(x).all() for pair in compared for x in pair)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
+from judging import split_of
 
 from mmtf import judge
 from mmtf.config import EvaluateConfig
-from mmtf.data.dataset import Split
 from mmtf.modality import Modality
 
 COUNT = 40
@@ -56,8 +56,7 @@ def values():
 
 def errors(model, mask=None, rows=None, **changed):
     given = values() | changed
-    split = Split(given, rows or dict.fromkeys(given, np.arange(COUNT)), None, mask)
-    return judge.reconstruction_errors(model, split, EvaluateConfig())["reconstruction_error"]
+    return judge.reconstruction_errors(model, split_of(given, mask, rows=rows), EvaluateConfig())["reconstruction_error"]
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.1, 3.0])
@@ -101,20 +100,10 @@ def test_intervals_are_of_sources():
         assert 0 < found["low"] < found["value"] < found["high"]
 
 
-def test_an_example_without_the_first_modality_is_a_source_of_its_own():
-    """What stands in its row is nobody's value."""
-    rows = {"a": np.array([0, 1, 1, 0, 0, 0]), "b": np.arange(6)}
-    test = Split({}, rows, None, {"a": np.array([1, 1, 1, 0, 0, 0], bool), "b": np.ones(6, bool)})
-    assert [np.count_nonzero(s == judge.batches.sources(test)) for s in judge.batches.sources(test)] == [1, 2, 2, 1, 1, 1]
-    assert judge.batches.sources(test.at(np.array([0, 1, 3, 4, 5]))) is None
-
-
 def test_of_a_model_it_is_what_its_verb_gives(monkeypatch):
     monkeypatch.setattr(judge.batches, "BATCH", 16)
     model, given = toys.model("mvae", 2), toys.values(32)
-    found = judge.reconstruction_errors(
-        model, Split(given, dict.fromkeys(given, np.arange(32)), None), EvaluateConfig(evaluation_seed=7)
-    )["reconstruction_error"]
+    found = judge.reconstruction_errors(model, split_of(given), EvaluateConfig(evaluation_seed=7))["reconstruction_error"]
     parts = [model.reconstruct({n: x[k : k + 16] for n, x in given.items()}, seed=[7, k // 16]) for k in (0, 16)]
     for name, x in given.items():
         rebuilt = np.concatenate([part[name] for part in parts])

@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import toys
+from judging import data_of, split_of
 from scipy.special import comb
 
 from mmtf import judge
 from mmtf.config import EvaluateConfig
-from mmtf.data.dataset import MultimodalData, Split
 from mmtf.judge.relatedness import latent_scores, likelihood_scores
 from mmtf.metrics import latents
 from mmtf.vae.mmjsd import MMJSD
@@ -23,13 +23,8 @@ tfd = tfp.distributions
 HOW = EvaluateConfig(retrieval_candidates=60, retrieval_likelihood_candidates=0)
 
 
-def split_of(values, mask=None, label=None, rows=None):
-    count = len(next(iter(values.values())))
-    return Split(values, rows or dict.fromkeys(values, np.arange(count)), label, mask)
-
-
 def related(model, test, how=HOW, name="arrays", classes=()):
-    return judge.relatedness(model, MultimodalData(name, (), test, test, classes), test, how)
+    return judge.relatedness(model, data_of((), test, test, classes, name), test, how)
 
 
 @pytest.mark.parametrize(
@@ -48,8 +43,9 @@ def test_latent_scores_are_divergences_of_all_pairs(make):
 
 
 @pytest.mark.parametrize("kind", [MVAE, MMJSD])
-def test_likelihood_scores_are_pointwise_mutual_information(kind):
+def test_likelihood_scores_are_pointwise_mutual_information(kind, monkeypatch):
     """Of the linear-Gaussian model, for matched and mismatched pairs, and of a pair from among three modalities."""
+    monkeypatch.setattr(judge.likelihood, "DECODED", 36 * 1500)
     x, names = linear.drawn(0, 6), ("one", "three")
     how = EvaluateConfig(likelihood_samples=1500)
     test = linear.split_of(x).only(names)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from judging import eagerly
 
 from mmtf.data import digits
 from mmtf.metrics import classifier
@@ -55,6 +56,13 @@ def same_weights(a, b):
 
 
 @pytest.fixture
+def eager():
+    """A few small steps take less time than their graph."""
+    with eagerly():
+        yield
+
+
+@pytest.fixture
 def instant_fit(monkeypatch):
     """Training for tests of the cache alone: one step that depends on the initial weights only."""
 
@@ -65,6 +73,7 @@ def instant_fit(monkeypatch):
 
 
 def test_it_learns_what_can_be_learned_and_accuracy_is_measured_on_what_it_is_given():
+    """And the model is not left with an optimizer."""
     model = build()
     classifier.fit(model, *images(), epochs=60, batch_size=32, learning_rate=0.05)
     values, labels = images(60, seed=1)
@@ -72,6 +81,15 @@ def test_it_learns_what_can_be_learned_and_accuracy_is_measured_on_what_it_is_gi
     wrong = labels.copy()
     wrong[:15] = (wrong[:15] + 1) % CLASSES
     assert classifier.accuracy(model, values, wrong) == 0.75
+    assert getattr(model, "optimizer", None) is None
+
+
+def test_what_is_set_by_default_suffices():
+    """Fewer examples are passed over more often."""
+    assert [classifier.default_epochs(count) for count in (0, 500, 1000, 10**6)] == [10_006, 26, 16, 6]
+    model = build()
+    classifier.fit(model, *images(1000))
+    assert classifier.accuracy(model, *images(200, seed=1)) > 0.9
 
 
 def test_classes_do_not_depend_on_the_batch_or_on_how_pixels_are_written():
@@ -119,22 +137,21 @@ def test_the_learning_rate_rises_to_its_peak_after_a_fifth_and_ends_at_zero():
     np.testing.assert_allclose(rates[[0, 20, 100]], [0.01, 0.1, 0.0], atol=1e-7)
 
 
-def test_equal_seeds_give_equal_weights_and_no_global_generator_is_touched():
+def one_hot(labels):
+    return np.eye(CLASSES, dtype=np.int64)[labels]
+
+
+def test_seeds_decide_and_classes_written_as_attributes_are_learned_alike(eager):
+    """The loss asks each class a question of its own, so that one-hot attributes are the classes. No generator is touched."""
     before, numpy_before = random.getstate(), np.random.get_state()[1].copy()
-    models = [build(), build(), build()]
-    for model, seed in zip(models, (0, 0, 1), strict=True):
-        classifier.fit(model, *images(), seed=seed, **QUICK)
+    models, (values, labels) = [build(), build(), build()], images()
+    for model, target, seed in zip(models, (labels, one_hot(labels), labels), (0, 0, 1), strict=True):
+        classifier.fit(model, values, target, seed=seed, **QUICK)
     assert random.getstate() == before
     assert (np.random.get_state()[1] == numpy_before).all()
     for a, b in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
     assert not np.allclose(models[0].get_weights()[0], models[2].get_weights()[0])
-
-
-def test_the_model_is_not_left_with_an_optimizer():
-    model = build()
-    classifier.fit(model, *images(), **QUICK)
-    assert getattr(model, "optimizer", None) is None
 
 
 @pytest.mark.parametrize(
@@ -151,19 +168,6 @@ def test_labels_that_are_no_classes_are_refused(labels, message):
     for function in (classifier.fit, classifier.accuracy):
         with pytest.raises(ValueError, match=message):
             function(build(), images()[0], labels)
-
-
-def one_hot(labels):
-    return np.eye(CLASSES, dtype=np.int64)[labels]
-
-
-def test_classes_written_as_attributes_are_learned_alike():
-    """The loss asks each class a question of its own, so that one-hot attributes are the classes."""
-    models, (values, labels) = [build(), build()], images()
-    classifier.fit(models[0], values, labels, **QUICK)
-    classifier.fit(models[1], values, one_hot(labels), **QUICK)
-    for a, b in zip(*(m.get_weights() for m in models), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
 def test_attributes_are_learned_and_scored_one_by_one():
@@ -197,7 +201,7 @@ def test_labels_that_are_no_attributes_are_refused(labels, message):
         classifier.fit(build(), images()[0], labels)
 
 
-def test_a_classifier_of_attributes_is_kept_as_others_are(tmp_path, monkeypatch):
+def test_a_classifier_of_attributes_is_kept_as_others_are(tmp_path, monkeypatch, eager):
     values, labels = images()
     test = images(30, seed=1)[0], one_hot(images(30, seed=1)[1])
     first = cached(tmp_path, data=(values, one_hot(labels)), test=test)
@@ -217,7 +221,7 @@ def test_no_values_are_refused():
         classifier.predict_classes(build(), images()[0][:0])
 
 
-def test_a_classifier_is_trained_once_and_then_read(tmp_path, monkeypatch):
+def test_a_classifier_is_trained_once_and_then_read(tmp_path, monkeypatch, eager):
     first = cached(tmp_path, test=images(30, seed=1))
     monkeypatch.delattr(classifier, "fit")
     path, record = only(tmp_path), only(tmp_path, "*.json")
@@ -333,6 +337,7 @@ def test_nothing_is_left_behind_when_training_fails(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "network", "least"), [("digit", classifiers.mnist, 0.96), ("word", classifiers.text, 1.0)])
 def test_the_papers_classifiers_learn_the_embedded_data_as_set_by_default(name, network, least):
     data = digits.load(pairings=1, scenes_per_digit=1, test_pairings=1)

@@ -92,7 +92,7 @@ def test_divergences_are_symmetric_and_0_of_equals(measure):
 def test_modalities_that_agree_are_told_from_mismatched_examples():
     # Means z + noise of 0.1, unit width of 0.5: matched 2 * 0.1^2 / 0.5^2 per dimension, mismatched (2 + 2 * 0.1^2) / 0.5^2.
     rng = np.random.default_rng(0)
-    z, width = rng.normal(size=(4000, 3)), np.full((4000, 3), 0.5)
+    z, width = rng.normal(size=(1500, 3)), np.full((1500, 3), 0.5)
     a, b = z + 0.1 * rng.normal(size=z.shape), z + 0.1 * rng.normal(size=z.shape)
     found = latents.divergence(a, width, b, width, seed=1)
     for estimate, truth in ((found.matched, 3 * 0.02 / 0.25), (found.mismatched, 3 * 2.02 / 0.25)):
@@ -105,7 +105,7 @@ def test_modalities_that_agree_are_told_from_mismatched_examples():
 
 
 def test_modalities_that_know_nothing_of_each_other_are_as_far_for_all():
-    (ma, sa), (mb, sb) = posteriors(3000, 0), posteriors(3000, 1)
+    (ma, sa), (mb, sb) = posteriors(2000, 0), posteriors(2000, 1)
     found = latents.divergence(ma, sa, mb, sb)
     assert found.auc == pytest.approx(0.5, abs=0.03)
     errors = math.hypot(found.matched.standard_error, found.mismatched.standard_error)

@@ -92,9 +92,11 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_leaves_the_figure_and_no_title_touches_another(kind):
+def test_nothing_leaves_the_figure_and_the_file_is_the_image_for_tensorboard(kind, tmp_path):
+    """And no title touches another."""
     figure = KINDS[kind]()
-    height, width, _ = figures.to_image(figure).shape
+    shown = figures.to_image(figure)
+    height, width, _ = shown.shape
     box = figure.get_tightbbox()  # of all that is drawn, in inches
     assert min(box.x0, box.y0) * DPI >= -1
     assert box.x1 * DPI <= width + 1
@@ -103,6 +105,11 @@ def test_nothing_leaves_the_figure_and_no_title_touches_another(kind):
     titles = [axes.title for axes in figure.axes] if kind == "curves" else [t for axes in figure.axes for t in axes.texts]
     boxes = [t.get_window_extent() for t in titles if t.get_text() and t.get_fontfamily() != ["DejaVu Sans Mono"]]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    figures.save(figure, tmp_path / "figure.png")
+    saved = np.rint(imread(tmp_path / "figure.png") * 255).astype(np.uint8)[..., :3]
+    assert shown.dtype == np.uint8
+    assert np.array_equal(saved, shown)
+    assert os.listdir(tmp_path) == ["figure.png"]
 
 
 @pytest.mark.parametrize("text", ["one", "  two words ", "seven " * 20])
@@ -271,17 +278,6 @@ def test_curves_are_the_history_with_gaps_for_what_is_not_finite():
     assert {"loss", "kl$_$", "step"} <= set(texts(figure))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_saved_png_is_the_image_for_tensorboard(kind, tmp_path):
-    figure = KINDS[kind]()
-    figures.save(figure, tmp_path / "figure.png")
-    saved = np.rint(imread(tmp_path / "figure.png") * 255).astype(np.uint8)[..., :3]
-    shown = figures.to_image(figure)
-    assert shown.dtype == np.uint8
-    assert np.array_equal(saved, shown)
-    assert os.listdir(tmp_path) == ["figure.png"]
-
-
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path, figure = tmp_path / "figure.png", KINDS["samples"]()
     path.write_bytes(b"old")
@@ -305,8 +301,10 @@ def test_a_saved_figure_has_the_mode_of_any_new_file(tmp_path):
 
 
 def test_neither_tensorflow_nor_pyplot_is_imported_and_no_setting_changes():
+    """By what draws, prints and writes pages."""
     code = (
-        "import sys, matplotlib; from mmtf.report import figures, tables; before = repr(matplotlib.rcParams.copy()); "
+        "import sys, matplotlib; from mmtf.report import curves, figures, latent, page, tables; "
+        "before = repr(matplotlib.rcParams.copy()); "
         "figures.to_image(figures.sample_grid(['one'])); figures.to_image(figures.probe_bars({'digit': 0.5})); "
         "assert repr(matplotlib.rcParams.copy()) == before; "
         "assert not {'tensorflow', 'keras', 'matplotlib.pyplot'} & set(sys.modules)"

@@ -1,0 +1,78 @@
+"""Splits, classifiers that read the answer from a value, and graphs switched off: what tests of judgements share."""
+
+import contextlib
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf import catalog
+from mmtf.data.dataset import MultimodalData, Split
+from mmtf.latent import model as latent
+
+# More than any test has.
+CLASSES = 12
+
+
+@contextlib.contextmanager
+def eagerly(on=True):
+    """Functions run as they are, or as graphs again: to trace one takes longer than the few numbers of a test.
+
+    As in graphs, sets of modalities may be asked for of which some examples of a batch have none.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(on)
+    try:
+        with mock.patch.object(latent, "_check_something_is_there", _unchecked):
+            yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _unchecked(observed):
+    pass
+
+
+def split_of(values, mask=None, label=None, rows=None):
+    """By default row n of all values is example n."""
+    count = len(next(iter(values.values())))
+    return Split(values, rows or dict.fromkeys(values, np.arange(count)), label, mask)
+
+
+def data_of(modalities, train, test, class_names=(), name="toy"):
+    return MultimodalData(name, tuple(modalities), train, test, class_names)
+
+
+def with_holes(values, mask):
+    """NaN or -1 in the gaps."""
+    there = {n: (mask or {}).get(n, np.ones(len(x), bool)).reshape(-1, *[1] * (x.ndim - 1)) for n, x in values.items()}
+    return {n: np.where(there[n], x, np.asarray(np.nan if x.dtype.kind == "f" else -1, x.dtype)) for n, x in values.items()}
+
+
+def fresh_classifiers(data, config):
+    """In place of `train_classifiers`, where nothing depends on how good they are: the data set's own, with fresh weights."""
+    return {m.name: catalog.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
+
+
+class FirstNumber:
+    """A stand-in for `metrics.classifier`: it reads the class from the first number of a value."""
+
+    @staticmethod
+    def predict_scores(classifier, values):
+        return np.eye(CLASSES)[np.asarray(values).reshape(len(values), -1)[:, 0].round().astype(int)]
+
+    @staticmethod
+    def accuracy(classifier, values, labels):
+        return float(np.mean(FirstNumber.predict_scores(classifier, values).argmax(-1) == labels))
+
+
+class OwnScores:
+    """Another, of attributes: values are their own scores."""
+
+    @staticmethod
+    def predict_scores(classifier, values):
+        return np.asarray(values)
+
+    @staticmethod
+    def precisions(classifier, values, labels):
+        return np.full(labels.shape[1], 0.9)
