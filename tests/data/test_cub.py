@@ -2,11 +2,12 @@
 
 import json
 import logging
-import os
 import shutil
 
 import numpy as np
 import pytest
+from dataset_contract import DatasetContract
+from original_files import REAL, needs_real
 from PIL import Image
 from small_cub import COLOURS, miniature
 from tfds_folders import prepare as prepare_tfds
@@ -16,7 +17,6 @@ from mmtf.config import DataConfig
 from mmtf.data import cache, cub, cub_files
 from mmtf.errors import UserError
 
-REAL = os.environ.get("MMTF_DATA_DIR", "")
 # Decoder of a vocabulary of 3, whose only word is said once, whatever the feature.
 DECODER = {
     "words/embeddings": np.eye(3, 2),
@@ -36,9 +36,8 @@ DECODER = {
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(own_folder, tmp_path):
     """The miniature's folder that holds text_c10."""
-    monkeypatch.delenv("MMTF_DATA_DIR", raising=False)
     return miniature(tmp_path / "data") / "cub"
 
 
@@ -87,6 +86,16 @@ def load(place, kind="classes", content=None, **options):
     path = cub.prepared_file(folder, cub.input_key(place), kind)
     cache.arrays(path, lambda: arrays() if content is None else content, "a test's features")
     return cub.load(config_of(place, **options), str(folder))
+
+
+class TestContract(DatasetContract):
+    @pytest.fixture
+    def data(self, place):
+        return load(place)
+
+    @pytest.fixture
+    def again(self, place):
+        return load(place)
 
 
 def test_birds_are_as_the_lists_say(place):
@@ -178,7 +187,7 @@ def test_a_folder_must_be_named(monkeypatch):
         cub.load(DataConfig(dataset="cub"))
 
 
-def test_images_may_come_from_tfds(place, monkeypatch):
+def test_images_may_come_from_tfds(place):
     from_files = birds(place)
     parts = {"train": [], "test": []}
     for bird in from_files:
@@ -194,7 +203,6 @@ def test_images_may_come_from_tfds(place, monkeypatch):
         }
         parts["train" if bird.train else "test"].append(example)
     shutil.rmtree(place / "CUB_200_2011/images")
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(place / "own"))
     with pytest.raises(UserError, match="TFDS has not prepared caltech_birds2011"):
         birds(place)
     prepare_tfds(place, cub_files.TFDS_NAME, parts)
@@ -308,11 +316,10 @@ def test_images_left_out_are_accepted_by_the_flag_only(place):
     assert "; 2 damaged images left out;" in load(place, content=content, skip_damaged=True).sources["image"]
 
 
-@pytest.mark.skipif(not REAL, reason="MMTF_DATA_DIR is not set: it names the folder with the real files")
+# The list names the pairs of 2,889 images.
+@needs_real("cub/pairs.txt")
 def test_the_real_files():
     place = cub_files.folder(REAL)
-    if not (place / "pairs.txt").exists():
-        pytest.skip("These are not the 2,889 images whose pairs a list pairs.txt names.")
     found = list(cub_files.birds(place, DataConfig(dataset="cub", data_dir=REAL)))
     captions = cub_files.read_captions(cub_files.caption_files(place))
     assert [len(found), len({b.class_name for b in found}), sum(b.train for b in found)] == [2889, 50, 1500]

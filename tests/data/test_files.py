@@ -188,7 +188,7 @@ def real_mnist(part):
     return files.find(Path(REAL), ("mnist",), names, ("", ".gz"))
 
 
-@needs_real
+@needs_real()
 @pytest.mark.parametrize("part", ["train", "t10k"])
 def test_the_real_mnist_is_read_to_the_last_byte(part):
     images, label = files.read_mnist(*real_mnist(part))
@@ -209,7 +209,7 @@ SVHN_CLASSES = {
 }
 
 
-@needs_real
+@needs_real()
 @pytest.mark.parametrize("part", ["train", "test"])
 def test_the_real_svhn_is_upright_and_has_its_digits(part):
     path = files.find(Path(REAL), ("svhn",), [f"{part}_32x32.mat"])[0]

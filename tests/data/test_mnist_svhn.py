@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from dataset_contract import DatasetContract
 from original_files import REAL, needs_real, small_mnist, small_svhn, write_mat, write_mnist, write_svhn
 
 from mmtf.config import DataConfig
@@ -24,6 +25,12 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module", params=list(LOADERS))
 def data(request, folder):
     return LOADERS[request.param](DataConfig(dataset=request.param, data_dir=folder, pairings=4))
+
+
+class TestContract(DatasetContract):
+    @pytest.fixture
+    def again(self, data, folder):
+        return LOADERS[data.name](DataConfig(dataset=data.name, data_dir=folder, pairings=4))
 
 
 def classes(data, part):
@@ -84,14 +91,13 @@ def test_the_sources_are_recorded_per_set(data):
 
 @pytest.mark.parametrize("load", LOADERS.values(), ids=LOADERS)
 def test_the_seed_decides_on_pairs_and_on_nothing_else(folder, load):
-    one, again, other = (load(DataConfig(data_dir=folder, pairings=4, data_seed=seed)) for seed in (3, 3, 4))
+    one, other = (load(DataConfig(data_dir=folder, pairings=4, data_seed=seed)) for seed in (3, 4))
     for part in ("train", "test"):
-        a, b, c = (getattr(data, part) for data in (one, again, other))
+        a, b = (getattr(data, part) for data in (one, other))
         for name in a.rows:
-            np.testing.assert_array_equal(a.rows[name], b.rows[name])
-            np.testing.assert_array_equal(a.pools[name], c.pools[name])
-        np.testing.assert_array_equal(a.rows["mnist"], c.rows["mnist"])
-        assert (a.rows["svhn"] != c.rows["svhn"]).any()
+            np.testing.assert_array_equal(a.pools[name], b.pools[name])
+        np.testing.assert_array_equal(a.rows["mnist"], b.rows["mnist"])
+        assert (a.rows["svhn"] != b.rows["svhn"]).any()
 
 
 def used(data, name):
@@ -156,7 +162,7 @@ def test_a_class_that_one_set_lacks_is_an_error_that_names_both_and_the_part(tmp
             load(DataConfig(data_dir=str(tmp_path)))
 
 
-@needs_real
+@needs_real()
 def test_the_real_sets_are_paired_by_class_and_used_to_the_last_image():
     data = mnist_svhn.load_with_text(DataConfig(data_dir=REAL, data_seed=2))
     assert len(data.train) == 20 * 60_000

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from dataset_contract import DatasetContract
 from original_files import REAL, needs_real, small_mnist, write_mnist
 
 from mmtf.config import DataConfig
@@ -23,6 +24,12 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(config):
     return multimnist.load(config)
+
+
+class TestContract(DatasetContract):
+    @pytest.fixture
+    def again(self, config):
+        return multimnist.load(config)
 
 
 def test_the_top_right_corner_turns_counterclockwise():
@@ -86,10 +93,8 @@ def test_each_modality_has_partners_of_its_own(data):
 
 
 def test_the_seed_decides(config):
-    one, again, other = (multimnist.load(dataclasses.replace(config, data_seed=seed)) for seed in (1, 1, 2))
+    one, other = (multimnist.load(dataclasses.replace(config, data_seed=seed)) for seed in (1, 2))
     for name in NAMES[1:]:
-        np.testing.assert_array_equal(one.train.rows[name], again.train.rows[name])
-        np.testing.assert_array_equal(one.test.rows[name], again.test.rows[name])
         assert (one.train.rows[name] != other.train.rows[name]).any()
         assert (one.test.rows[name] != other.test.rows[name]).any()
 
@@ -123,13 +128,12 @@ def test_unpaired_pools_add_every_image_of_every_modality_by_itself(config, data
         np.testing.assert_array_equal(more.train.label[single], label)
 
 
-def test_an_empty_folder_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "own"))
+def test_an_empty_folder_is_an_error(own_folder, tmp_path):
     with pytest.raises(UserError, match=f"MNIST was not found. {tmp_path} has no train-images-idx3-ubyte"):
         multimnist.load(DataConfig(dataset="multimnist", data_dir=str(tmp_path)))
 
 
-@needs_real
+@needs_real()
 def test_the_real_seven_falls_over_to_the_left():
     """The first seven of the test part: its bar is at the top, and counterclockwise at the left, the bottom, the right."""
     data = multimnist.load(DataConfig(dataset="multimnist", data_dir=REAL, num_modalities=4, pairings=1))

@@ -13,19 +13,13 @@ from mmtf.config import DataConfig
 from mmtf.data import sources
 from mmtf.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("own_folder")
+
 LOADERS = {"MNIST": sources.mnist, "SVHN": sources.svhn}
 SMALL = {
     "MNIST": [small_mnist("train"), small_mnist("t10k")],
     "SVHN": [small_svhn("train"), small_svhn("test")],
 }
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    """No folder of the developer's: neither named by the environment nor TFDS' own."""
-    monkeypatch.delenv("MMTF_DATA_DIR", raising=False)
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "own"))
-    return tmp_path / "own"
 
 
 def prepare_both(data_dir, originals):
@@ -145,7 +139,7 @@ def test_an_empty_part_in_tfds_is_an_error(tmp_path):
         sources.mnist(DataConfig(data_dir=str(tmp_path)))
 
 
-@needs_real
+@needs_real()
 def test_the_real_files_are_found_and_recorded():
     mnist, svhn = (load(DataConfig(data_dir=REAL)) for load in (sources.mnist, sources.svhn))
     assert mnist.origin == "original files: 60,000 training and 10,000 test examples"

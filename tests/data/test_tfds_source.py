@@ -14,18 +14,12 @@ from mmtf.config import DataConfig
 from mmtf.data import tfds_source
 from mmtf.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("own_folder")
+
 
 def digits(count):
     """MNIST examples that tell their number by their pixels."""
     return [{"image": np.full((28, 28, 1), n, np.uint8), "label": n % 10} for n in range(count)]
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path, monkeypatch):
-    """No folder of the developer's: neither named by the environment nor TFDS' own."""
-    monkeypatch.delenv("MMTF_DATA_DIR", raising=False)
-    monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "own"))
-    return tmp_path / "own"
 
 
 @pytest.fixture

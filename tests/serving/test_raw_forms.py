@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+import small_served
 import tensorflow as tf
 import toys
 
-from mmtf import catalog
+from mmtf import catalog, evaluate
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
 from mmtf.modality import Modality
@@ -17,17 +18,19 @@ from mmtf.vae.mmjsd import MMJSD
 COUNT = 40
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_a_text_is_never_that_of_several_examples(loaded, count):
-    """What is masked by `present_word` would otherwise be laid on all of them."""
+def test_a_text_is_never_that_of_several_examples(small_run):
+    """What is masked by `present_text` would otherwise be laid on all of them."""
+    model, _ = evaluate.load_model(small_run)
     batch = {
-        "digit": tf.zeros([3, 28, 28, 1], tf.uint8), "scene": tf.zeros([3, 32, 32, 3], tf.uint8),
-        "word": tf.constant(["abc"] * count), **{f"present_{n}": tf.constant([True] * 3) for n in ("digit", "scene", "word")},
+        "image": tf.zeros([3, 4, 4, 1], tf.uint8), "vector": tf.zeros([3, 3]),
+        **{f"present_{n}": tf.constant([True] * 3) for n in model.names},
     }  # fmt: skip
-    sizes = rf"wanted as many examples of each of digit, scene, word, .*there are \[3 3 {count} 3 3 3\]"
-    for name, seed in (("encode_any_raw", {}), ("sample_from_any_raw", {"seed": tf.constant([0, 1])})):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=sizes):
-            loaded.signatures[name](**batch, **seed)
+    for name, seed in (("encode_any", {}), ("sample_from_any", {"seed": tf.constant([0, 1])})):
+        asked = small_served.raw(model, name)
+        for count in (1, 2):
+            sizes = rf"wanted as many examples of each of image, text, vector, .*there are \[3 {count} 3 3 3 3\]"
+            with pytest.raises(tf.errors.InvalidArgumentError, match=sizes):
+                asked(**batch, text=tf.constant(["abc"] * count), **seed)
 
 
 def model_of(*parts):
@@ -39,7 +42,7 @@ def test_codes_and_numbers_that_are_called_like_a_modality_stay_what_they_are():
     """Modalities called as outputs and inputs are: values become bytes, posteriors and codes do not."""
     names = ("mean", "shared")
     model = model_of(*(Modality(name, (2, 2, 1)) for name in names))
-    verbs, served = signatures.verbs_of(model), signatures.signatures(model)
+    verbs = signatures.verbs_of(model)
     bytes_ = {n: np.full((2, 2, 2, 1), 51 * k, np.uint8) for k, n in enumerate(names)}
     floats = {n: tf.constant(x / np.float32(255)) for n, x in bytes_.items()}
     every = {f"present_{n}": tf.constant([True, True]) for n in names}
@@ -48,9 +51,9 @@ def test_codes_and_numbers_that_are_called_like_a_modality_stay_what_they_are():
         ("encode", True, {}), ("encode_any", True, every), ("decode", False, codes), ("score_any", True, every | asked),
         ("reconstruct", True, {}),
     ):  # fmt: skip
-        plain, raw = served[name], served[f"{name}_raw"]
-        wanted = plain(**(floats if given else {}), **further)
-        found = raw(**({n: tf.constant(x) for n, x in bytes_.items()} if given else {}), **further)
+        wanted = verbs[name].traced()(**(floats if given else {}), **further)
+        asked = {n: tf.constant(x) for n, x in bytes_.items()} if given else {}
+        found = small_served.raw(model, name)(**asked, **further)
         assert set(found) == set(wanted)
         for output, x in wanted.items():
             value = output in {m.name for m in verbs[name].gives}
@@ -112,7 +115,7 @@ def test_own_values_without_a_unit_are_served_in_their_own():
     assert not requests.has_raw(model.modalities["decibels"])
     assert requests.has_raw(model.modalities["bytes_"])
     codes = tf.constant(np.full((1, 4), 3.0, np.float32))
-    decoded = signatures._raw(verbs["decode"].traced(), verbs["decode"], {})(shared=codes)
+    decoded = small_served.raw(model, "decode")(shared=codes)
     # Networks that were not trained are somewhere about 0, on both sides.
     assert decoded["decibels"].dtype == tf.float32
     assert np.asarray(decoded["decibels"]).min() < 0

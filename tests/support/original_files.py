@@ -3,13 +3,22 @@
 import gzip
 import os
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 import scipy.io
 
 REAL = os.environ.get("MMTF_DATA_DIR", "")
-needs_real = pytest.mark.skipif(not REAL, reason="MMTF_DATA_DIR names no folder with the original files")
+
+
+def needs_real(*files):
+    """Marks a test of real files: slow, and skipped where MMTF_DATA_DIR names no folder, or none that holds these."""
+    there = REAL and all((Path(REAL) / file).exists() for file in files)
+    wanted = ", ".join(files) or "the original files"
+    skip = pytest.mark.skipif(not there, reason=f"MMTF_DATA_DIR names no folder with {wanted}")
+    return lambda test: pytest.mark.slow(skip(test))
+
 
 # Small sets, so that another modality's images can be told from a file's by their count.
 MNIST_COUNTS, SVHN_COUNTS = {"train": 60, "t10k": 30}, {"train": 90, "test": 40}

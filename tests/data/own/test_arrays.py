@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from own_values import LABELS, REAL, N, both, put_together
 from sklearn.datasets import load_wine
 
 import mmtf.data
@@ -9,21 +10,7 @@ from mmtf.checks import check_values
 from mmtf.data import from_arrays
 from mmtf.errors import UserError
 
-N = 40
-RNG = np.random.default_rng(0)
-REAL = RNG.normal(3, 2, (N, 5))
-LABELS = np.arange(N) % 4
-
-
-def both(values, labels=None, **options):
-    """A data set of these values and of another modality that is always there."""
-    return from_arrays({"x": values, "other": np.linspace(-1, 1.5, len(values))}, labels, **options)
-
-
-def put_together(data, name="x"):
-    """All examples of a modality in the order in which they were given; `other` ascends."""
-    pools = [np.concatenate([part.pools[key] for part in (data.train, data.test)]) for key in (name, "other")]
-    return pools[0][np.argsort(pools[1][:, 0])]
+RNG = np.random.default_rng(1)
 
 
 def test_none_in_a_list_is_a_missing_example():

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from own_values import N
 
 from mmtf.data import from_arrays, from_dataframe
 from mmtf.errors import UserError
-
-N = 40
 
 
 class NAType:

@@ -2,19 +2,10 @@
 
 import numpy as np
 import pytest
+from own_values import LABELS, REAL, N, both
 
 from mmtf.data import from_arrays
 from mmtf.errors import UserError
-
-N = 40
-RNG = np.random.default_rng(0)
-REAL = RNG.normal(3, 2, (N, 5))
-LABELS = np.arange(N) % 4
-
-
-def both(values, labels=None, **options):
-    """A data set of these values and of another modality that is always there."""
-    return from_arrays({"x": values, "other": np.linspace(-1, 1.5, len(values))}, labels, **options)
 
 
 def test_the_test_part_takes_its_share_of_every_class():
