@@ -1,79 +1,31 @@
-"""Which strategy trains, what TF_CONFIG may say, how workers meet, and whose rows each of them gathers."""
+"""Which strategy trains, what its workers agree on, and whose rows each of them gathers.
+
+Two threads stand in for two workers here; tests/test_workers.py has two processes.
+"""
 
 import json
-import re
-import socket
 import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from checkout import ROOT
-from ports import free_ports
+import workers
+from small_runs import arrays, config
+from waiting import LONG
 
 from mmtf import cluster, distribution, train
-from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.config import Config, TrainConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
 from mmtf.errors import UserError
 
-TWO = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
-
-
-def changed(**parts):
-    return json.dumps(TWO | parts)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", "TF_CONFIG is not JSON"),
-        ("[]", "must be an object with a 'cluster'"),
-        ("{}", "names no cluster"),
-        (changed(cluster={"worker": "a:1"}), "'worker' must be a list"),
-        (changed(cluster={"worker": ["a:1", "b"]}), "address 'b'; wanted 'host:port'"),
-        (changed(cluster={"worker": ["a:1", "b:70000"]}), "address 'b:70000'"),
-        (changed(cluster={"worker": ["a:1", "a:1"]}), "names a:1 twice"),
-        (changed(cluster={"worker": ["a:1", "b:2"], "boss": ["c:3"]}), "has 'boss'; mmtf knows 'chief' and 'worker'"),
-        (changed(cluster={"worker": ["a:1", "b:2"], "ps": ["c:3"]}), "parameter servers"),
-        (changed(cluster={"worker": ["a:1"], "chief": ["c:3", "d:4"]}), "2 chiefs; there can be one"),
-        (changed(task={"type": "worker"}), "must say which task"),
-        (changed(task={"type": "evaluator", "index": 0}), "of type 'evaluator'"),
-        (changed(task={"type": "worker", "index": 2}), "task is worker 2, but its cluster has 2"),
-        (changed(task={"type": "chief", "index": 0}), "task is chief 0, but its cluster has 0"),
-    ],
-)
-def test_what_tf_config_cannot_say_is_refused(monkeypatch, text, message):
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match=message):
-        distribution.make_strategy("auto")
-
-
-def test_the_chief_is_the_first_worker():
-    chief = {"cluster": {"worker": ["a:1", "b:2"], "chief": ["c:3"]}, "task": {"type": "worker", "index": "1"}}
-    found = cluster.read_cluster(json.dumps(chief))
-    assert (found.addresses, found.index, found.is_chief) == (("c:3", "a:1", "b:2"), 2, False)
-    assert cluster.read_cluster(changed(task={"type": "worker", "index": 0})).is_chief
-    assert cluster.read_cluster(changed(cluster={"worker": ["a:1"]}, task={"type": "worker", "index": 0})) is None
-    assert cluster.read_cluster("") is None
-
-
-def test_the_document_s_lines_make_a_cluster_of_sagemaker_s_hosts(monkeypatch):
-    text = (ROOT / "docs/scaling.md").read_text()
-    monkeypatch.setenv("SM_HOSTS", '["algo-1", "algo-2"]')
-    monkeypatch.setenv("SM_CURRENT_HOST", "algo-2")
-    monkeypatch.setenv("TF_CONFIG", "")
-    exec(text.split("```python\n")[1].split("```")[0], {})
-    assert cluster.read_cluster() == cluster.Cluster(("algo-1:12345", "algo-2:12345"), 1)
-    shown = [line.split("'")[1] for line in text.splitlines() if "export TF_CONFIG" in line]
-    assert [cluster.read_cluster(line) for line in shown] == [
-        cluster.Cluster(("host0:12345", "host1:12345"), index) for index in (0, 1)
-    ]
+ADDRESSES = ("a:1", "b:2")
 
 
 @pytest.mark.parametrize("name", ["one", "mirrored", "tpu"])
 def test_several_workers_do_not_train_a_run_each(monkeypatch, name):
-    monkeypatch.setenv("TF_CONFIG", json.dumps(TWO))
+    second = {"cluster": {"worker": ADDRESSES}, "task": {"type": "worker", "index": 1}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(second))
     with pytest.raises(UserError, match=f"--strategy={name} on 2 workers.*Set --strategy=multi_worker, or unset TF_CONFIG"):
         distribution.make_strategy(name)
 
@@ -87,7 +39,7 @@ def test_several_workers_need_tf_config(tmp_path):
 def test_a_batch_names_workers_and_devices(monkeypatch):
     two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     monkeypatch.setattr(distribution, "several_workers", lambda strategy: True)
-    monkeypatch.setattr(distribution, "read_cluster", lambda: cluster.read_cluster(json.dumps(TWO)))
+    monkeypatch.setattr(distribution, "read_cluster", lambda: cluster.Cluster(ADDRESSES, 1))
     wanted = "--batch_size=15 cannot be shared evenly by 2 workers with 2 devices; choose a multiple of 2"
     with pytest.raises(UserError, match=wanted):
         train._check_batch(Config(train=TrainConfig(batch_size=15)), two, smallest=1)
@@ -103,60 +55,113 @@ def test_one_device_can_be_mirrored(monkeypatch, caplog):
     assert isinstance(distribution.make_strategy("auto"), tf.distribute.OneDeviceStrategy)
 
 
-# ---- meeting -----------------------------------------------------------------------------------------------------------
+# ---- what the workers agree on -----------------------------------------------------------------------------------------
 
 
-def meeting(flags, seconds=20.0, count=2, come=None):
-    """What every worker of a cluster says in the end: None, or the message."""
-    ports = free_ports(count)
-    addresses = tuple(f"localhost:{port}" for port in ports)
-    said = {}
+class Workers:
+    """A strategy whose two workers are threads: what one of them adds up waits for the other."""
 
-    def worker(index):
-        try:
-            said[index] = cluster.meet(cluster.Cluster(addresses, index), flags[index], seconds)
-        except UserError as error:
-            said[index] = str(error)
+    def __init__(self, monkeypatch):
+        self._own, self._said, self._together = threading.local(), {}, threading.Barrier(2, timeout=LONG)
+        monkeypatch.setattr(distribution, "several_workers", lambda strategy: True)
+        monkeypatch.setattr(distribution, "read_cluster", lambda: cluster.Cluster(ADDRESSES, self._own.index))
 
-    threads = [threading.Thread(target=worker, args=(i,)) for i in range(count) if come is None or i in come]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return said
+    def reduce(self, how, value, axis):
+        assert (how, axis) == (tf.distribute.ReduceOp.SUM, None)
+        self._said[self._own.index] = value
+        self._together.wait()
+        total = self._said[0] + self._said[1]
+        self._together.wait()
+        return total
+
+    def both(self, act):
+        """What each of them returns, or raises, as its type and its message."""
+        found = [None, None]
+
+        def worker(index):
+            self._own.index = index
+            try:
+                found[index] = act(self, index)
+            except Exception as error:
+                found[index] = type(error), str(error)
+
+        threads = [threading.Thread(target=worker, args=(index,)) for index in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return found
 
 
-def test_workers_with_the_same_flags_meet():
-    assert meeting(['{"seed": 1}'] * 3, count=3) == {0: None, 1: None, 2: None}
+def test_what_one_worker_finds_both_say(monkeypatch):
+    pair = Workers(monkeypatch)
+    for asked in ((False, False), (True, False), (False, True), (True, True)):
+        found = pair.both(lambda strategy, index, asked=asked: distribution.any_worker(strategy, asked[index]))
+        assert found == [any(asked)] * 2
+
+    def act(strategy, index, failing):
+        with distribution.agreed(strategy):
+            if index in failing:
+                raise ValueError(f"no disk in {index}")
+        return "goes on"
+
+    assert pair.both(lambda *given: act(*given, ())) == ["goes on"] * 2
+    said = (UserError, "Worker 1 failed: no disk in 1"), (ValueError, "no disk in 1")
+    assert pair.both(lambda *given: act(*given, (1,))) == list(said)
+    assert pair.both(lambda *given: act(*given, (0, 1))) == [(ValueError, f"no disk in {i}") for i in (0, 1)]
 
 
-def test_other_flags_are_refused_by_all():
-    said = meeting(['{"seed": 1, "beta": 5.0}', '{"seed": 1, "beta": 5.0}', '{"seed": 2, "beta": 5.0}'], count=3)
-    refused = [text for text in said.values() if text]
-    assert len(refused) >= 2
-    assert all("started with different flags: --seed is 1 and 2" in text for text in (said[0], said[2]))
+def test_what_is_not_the_same_on_all_is_refused_by_all(monkeypatch):
+    pair = Workers(monkeypatch)
+    assert pair.both(lambda strategy, index: distribution.check_same(strategy, "It", "é")) == [None, None]
+    first, second = pair.both(lambda strategy, index: distribution.check_same(strategy, "It", f"{index}é"))
+    assert first == second
+    assert first[0] is UserError
+    assert first[1].startswith("It is 0é on worker 0 and 1é on worker 1. All need the same data")
+
+
+def test_one_process_agrees_with_itself():
+    strategy = distribution.make_strategy("one")
+    assert [distribution.any_worker(strategy, flag) for flag in (False, True)] == [False, True]
+    distribution.check_same(strategy, "It", "x")
+    with pytest.raises(ValueError, match="^no disk$"), distribution.agreed(strategy):
+        raise ValueError("no disk")
+
+
+ABORTED = "In a while loop: Collective ops is aborted by: The peer is gone\nand more"
 
 
 @pytest.mark.parametrize(
-    ("come", "message"),
+    ("error", "reason"),
     [
-        ((0,), r"These workers did not come in time: worker 1 \(localhost"),
-        ((1,), r"The chief, worker 0 \(localhost.*did not ans"),
+        (tf.errors.UnavailableError(None, None, "Connection refused"), "Connection refused"),
+        (tf.errors.InternalError(None, None, ABORTED), "The peer is gone"),
+        (tf.errors.ResourceExhaustedError(None, None, "No memory"), None),
     ],
 )
-def test_nobody_waits_without_an_end(come, message):
-    said = meeting(["{}"] * 2, seconds=1.0, come=come)
-    assert list(said) == list(come)
-    assert re.match(message, said[come[0]])
+def test_a_worker_that_went_away_is_said_in_words(monkeypatch, error, reason):
+    """And what is not about workers is left as it is, as everything is where there are no others."""
+    for several in (False, True):
+        monkeypatch.setattr(distribution, "several_workers", lambda strategy, several=several: several)
+        kind, message = type(error), None
+        if several and reason:
+            kind, message = UserError, f"Another worker of this run stopped.*with --resume.*{reason}"
+        with pytest.raises(kind, match=message), distribution.while_all_live(None):
+            raise error
 
 
-def test_a_port_in_use_is_said():
-    with socket.create_server(("", 0)) as taken:
-        port = taken.getsockname()[1]
-        for index in (0, 1):
-            addresses = (f"localhost:{port}", "b:1") if index == 0 else ("b:1", f"localhost:{port}")
-            with pytest.raises(UserError, match=f"Port {port}, which TF_CONFIG gives worker {index}.*cannot be used"):
-                cluster.meet(cluster.Cluster(addresses, index), "{}", 1.0)
+def test_the_chief_alone_writes(monkeypatch, tmp_path):
+    monkeypatch.setattr(distribution, "is_chief", lambda: False)
+    train.train(config(2, validation_examples=16, histograms_every=1), tmp_path / "run", data=arrays())
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_execution_of_several_workers_does_what_keras_does(monkeypatch):
+    """Four steps of three to an execution, the last of which ends with the data."""
+    wanted = workers.vae(distribution.make_strategy("one"), "strata")
+    monkeypatch.setattr(distribution, "several_workers", lambda strategy: True)
+    found = workers.vae(distribution.make_strategy("mirrored"), "strata")
+    workers.assert_as(found, wanted)
 
 
 # ---- data --------------------------------------------------------------------------------------------------------------
@@ -259,13 +264,7 @@ def test_training_runs_in_the_scope_of_the_strategy_that_tpu_gives(monkeypatch, 
         return honest(model, *rest)
 
     monkeypatch.setattr(train, "compile_model", compile_model)
-    how = {"batch_size": 16, "steps": 3, "steps_per_epoch": 2, "steps_per_execution": 2, "panels_every": 0}
-    settings = Config(
-        DataConfig(pairings=1, modalities="digit,word"),
-        ModelConfig(model="mmvae", shared_dim=4),
-        TrainConfig(strategy="tpu", tpu="local", **how),
-    )
-    run = train.train(settings, tmp_path / "run")
+    run = train.train(config(3, {"model": "mmvae"}, strategy="tpu", tpu="local"), tmp_path / "run", data=arrays())
     assert seen == [(cores, cores)]
     assert run.read_json("training.json")["steps"] == 3
 

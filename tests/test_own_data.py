@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from shared import copied
 from sklearn.datasets import load_breast_cancer, load_wine
 
 from mmtf import catalog, evaluate, export, judge, train
@@ -12,6 +13,7 @@ from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainCo
 from mmtf.data import from_arrays
 from mmtf.latent.observed import observe
 from mmtf.probability.likelihood import likelihood
+from mmtf.rundir import events
 
 SHORT = {"steps_per_epoch": 150, "steps_per_execution": 50, "panels_every": 0, "strategy": "one"}
 
@@ -36,24 +38,30 @@ def wine(tmp_path_factory):
     return catalog.load_data(run.config().data), evaluate.load_model(run)[0], run
 
 
-@pytest.fixture(scope="module")
-def metrics(wine, tmp_path_factory):
-    return evaluate.evaluate(
-        wine[2].path,
-        EvaluateConfig(
-            cache_dir=str(tmp_path_factory.mktemp("cache")),
-            random_samples=100,
-            likelihood_samples_many=50,
-            likelihood_examples_many=5,
-        ),
-    )
+def judged(run, cache, **how):
+    few = {"random_samples": 100, "likelihood_samples_many": 50, "likelihood_examples_many": 5}
+    return evaluate.evaluate(run.path, EvaluateConfig(cache_dir=str(cache), **few | how))
 
 
-def test_the_wine_s_cultivar_is_found_in_the_codes(metrics):
+def test_the_wine_s_cultivar_is_found_in_the_codes(wine, tmp_path, monkeypatch):
+    for name in ("of_model", "of_codes"):
+        monkeypatch.setattr(evaluate.pictures, name, lambda *given: {})
+    metrics = judged(copied(wine[2], tmp_path / "run"), tmp_path / "cache", parts="probe,coherence")
+    losses = events.read_scalars(wine[2].logs)["loss"][1]
+    assert losses[-1] < 0.95 * losses[0]
     assert metrics["probe"]["acids,rest"] > 0.9
     assert min(metrics["classifier_accuracy"].values()) > 0.85
     assert metrics["coherence"]["rest<-acids"] > 0.75
     assert metrics["data"]["sources"]["rest"] == "own arrays: 142 training and 36 test examples"
+
+
+@pytest.mark.slow
+def test_a_whole_judgement_of_columns_has_every_part_and_figure(wine, tmp_path):
+    metrics = judged(copied(wine[2], tmp_path / "run"), tmp_path / "cache")
+    assert set(metrics["parts"]) == set(evaluate.PARTS)
+    drawn = {path.stem for path in (tmp_path / "run/figures").iterdir()}
+    assert {"random_acids", "from_rest", "latent_map", "coherence", "probe", "training"} <= drawn
+    assert (tmp_path / "run/report.html").exists()
 
 
 def test_generated_values_are_in_the_units_of_the_data(wine):
@@ -76,6 +84,7 @@ def test_one_modality_predicts_the_other(wine):
     assert np.median(error) < 0.9
 
 
+@pytest.mark.slow
 def test_a_served_model_takes_and_gives_the_data_s_units(wine, tmp_path):
     data, model, run = wine
     served = tf.saved_model.load(str(export.export(run.path, tmp_path))).signatures

@@ -1,41 +1,41 @@
-"""Two worker processes do what one process does: the same weights, terms and decisions; and what happens when one dies."""
+"""Two worker processes do what one process does: the same weights, terms and decisions; and what happens when one dies.
+
+tests/test_distribution.py states the parts in one process.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import workers
-from checkout import ROOT
+from checkout import ROOT, command, environment
 from ports import free_ports
+from waiting import LONG, until
 
 from mmtf import distribution, runtime
 from mmtf.rundir import RunDirectory, events
 
-SECONDS = 400
+pytestmark = pytest.mark.slow
 
 
-def start(arguments, folder):
+def start(folder, name, *arguments):
     """Two processes with the same arguments, the one knowing of the other; what they print goes to files."""
     ports = free_ports(2)
     started = []
     for index in range(2):
         cluster = {"worker": [f"localhost:{port}" for port in ports]}
-        environment = os.environ | {
-            "TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}),
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests/support'}",
-            "CUDA_VISIBLE_DEVICES": "",
-        }
+        own = {"cluster": cluster, "task": {"type": "worker", "index": index}}
+        variables = environment(TF_CONFIG=json.dumps(own), PYTHONPATH=f"{ROOT}{os.pathsep}{ROOT / 'tests/support'}")
         with open(folder / f"output.{index}", "wb") as output:
-            started.append(subprocess.Popen([sys.executable, *arguments], env=environment, stdout=output, stderr=output))
+            started.append(subprocess.Popen(command(name, *arguments), env=variables, stdout=output, stderr=output))
     return started
 
 
-def finished(started, folder, seconds=SECONDS):
+def finished(started, folder, seconds=LONG):
     """Exit statuses and outputs; no process is left."""
     try:
         statuses = [process.wait(seconds) for process in started]
@@ -49,7 +49,7 @@ def finished(started, folder, seconds=SECONDS):
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    statuses, outputs = finished(start([ROOT / "tests/support/workers.py", folder], folder), folder)
+    statuses, outputs = finished(start(folder, "tests/support/workers.py", folder), folder)
     assert statuses == [0, 0], "\n".join(output[-3000:] for output in outputs)
     return folder
 
@@ -62,18 +62,12 @@ def both(pair, name):
     return found
 
 
-def assert_as(found, wanted):
-    assert set(found) == set(wanted)
-    for name, value in wanted.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-3 if "gradient_norm" in name else 1e-4, atol=1e-5, err_msg=name)
-
-
 @pytest.mark.parametrize("name", list(workers.VAES))
 def test_two_workers_train_a_vae_as_one_process_does(pair, name):
     """A contrast is with the examples of the same device: there the one process has two devices."""
     first, second = both(pair, name)
     assert_equal(first, second)
-    assert_as(first, workers.vae(distribution.make_strategy("mirrored" if name == "contrast" else "one"), name))
+    workers.assert_as(first, workers.vae(distribution.make_strategy("mirrored" if name == "contrast" else "one"), name))
     start = {f"weight/{n}": v.numpy() for n, v in workers.toys.model(workers.VAES[name][0], 2, count=2).named_weights().items()}
     assert any(not np.allclose(start[n], first[n], atol=1e-4) for n in start)
 
@@ -82,7 +76,7 @@ def test_two_workers_play_a_game_as_one_process_does(pair):
     """Two optimizers, spectral norms, a moving average, and values that are no pairs."""
     first, second = both(pair, "game")
     assert_equal(first, second)
-    assert_as(first, workers.game(distribution.make_strategy("one")))
+    workers.assert_as(first, workers.game(distribution.make_strategy("one")))
 
 
 def assert_equal(first, second):
@@ -106,26 +100,34 @@ def test_what_one_worker_finds_both_say(pair):
     assert first[3].startswith("It is 0 on worker 0 and 1 on worker 1.")
 
 
-def test_a_run_of_two_workers_is_that_of_one_process(pair, tmp_path):
-    """Begun, resumed by both from one directory, panels and checkpoints included; written by the chief alone."""
-    run = RunDirectory.open(pair / "run")
-    assert run.read_json("training.json")["steps"] == 5
-    assert [p.name for p in sorted(run.checkpoints.iterdir())] == ["step-3", "step-4", "step-5"]
-    assert len(list(run.logs.glob("*.panels"))) == 2
-    assert "coherence/random" in events.read_scalars(run.logs)
-    alone = workers.trained(tmp_path / "one", strategy="one", panels_every=0, coherence_every=0)
-    found, wanted = (workers.weights(r) for r in (run, alone))
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The longest of the runs, on one device of one process."""
+    return workers.trained(tmp_path_factory.mktemp("alone") / "run", strategy="one", **workers.LONG)
+
+
+def assert_trained_as(run, alone, step):
+    found, wanted = (workers.weights(r, step) for r in (run, alone))
     for name, value in wanted.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
 
 
-def test_workers_stop_together(pair):
-    """When the time of one is up, and when the rows of one give a value that is none."""
+def test_a_run_of_two_workers_is_that_of_one_process(pair, alone):
+    """Begun, ended as the time of one was up, resumed by both from one directory; written by the chief alone."""
+    run = RunDirectory.open(pair / "run")
+    assert [int(part["time_up_at"]) for part in both(pair, "runs")] == [4, 4]
+    assert steps(run.path) == 6
+    assert [p.name for p in sorted(run.checkpoints.iterdir())] == ["step-4", "step-6"]
+    assert len(list(run.logs.glob("*.panels"))) == 2
+    assert "coherence/random" in events.read_scalars(run.logs)
+    assert_trained_as(run, alone, 6)
+
+
+def test_workers_stop_together_where_the_rows_of_one_give_a_value_that_is_none(pair):
     first, second = both(pair, "runs")
-    assert steps(pair / "short") == 2
-    assert str(first["problem"]).startswith("At step 3 these terms became NaN or infinite: log_likelihood/rest.")
+    assert str(first["problem"]).startswith("At step 5 these terms became NaN or infinite: log_likelihood/rest.")
     assert first["problem"] == second["problem"]
-    assert steps(pair / "broken") == 2
+    assert steps(pair / "broken") == 4
 
 
 def test_a_full_disk_at_the_end_is_said_by_both(pair):
@@ -135,15 +137,11 @@ def test_a_full_disk_at_the_end_is_said_by_both(pair):
     assert other == f"Worker 0 failed: {chief}"
 
 
-def test_a_signal_to_one_worker_stops_both_within_the_epoch_and_the_run_goes_on(pair, tmp_path):
+def test_a_signal_to_one_worker_stops_both_within_the_epoch_and_the_run_goes_on(pair, alone):
     assert [int(part["code"]) for part in both(pair, "runs")] == [128 + signal.SIGTERM] * 2
     run = RunDirectory.open(pair / "signalled")
     assert [p.name for p in sorted(run.checkpoints.iterdir())] == ["step-4", "step-6", "step-8"]
-    long = {"steps": 8, "steps_per_epoch": 6, "panels_every": 0, "coherence_every": 0}
-    alone = workers.trained(tmp_path / "one", strategy="one", **long)
-    found, wanted = (workers.weights(r) for r in (run, alone))
-    for name, value in wanted.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert_trained_as(run, alone, 8)
     # The means of the epoch that was broken off are those of its six steps.
     (at, loss), (_, whole) = (events.read_scalars(r.logs)["loss"] for r in (run, alone))
     assert at == [6, 8]
@@ -156,30 +154,25 @@ def steps(folder):
 
 def test_a_worker_that_dies_stops_the_other_and_both_go_on_from_the_checkpoint(tmp_path):
     """Killed as by a power cut; and resumed by the launcher that docs/scaling.md shows."""
-    flags = [
-        "--modalities=digit,word",
-        "--model=mmvae",
-        "--shared_dim=4",
-        "--pairings=1",
-        "--batch_size=16",
-        "--panels_every=0",
-    ]
+    data, rng = tmp_path / "data", np.random.default_rng(0)
+    data.mkdir()
+    for name in "ab":
+        np.save(data / f"{name}.npy", rng.normal(size=(90, 3)))
+    flags = ["--dataset=arrays", f"--data_dir={data}", "--model=mmvae", "--shared_dim=4", "--batch_size=16", "--panels_every=0"]
     flags += ["--steps_per_epoch=10", "--steps_per_execution=10", f"--run_dir={tmp_path / 'run'}"]
-    started = start([ROOT / "scripts/train.py", *flags, "--steps=100000"], tmp_path)
+    started = start(tmp_path, "scripts/train.py", *flags, "--steps=10000000")
     try:
-        wait_for(lambda: list((tmp_path / "run/checkpoints").glob("step-*")), started)
+        until(lambda: list((tmp_path / "run/checkpoints").glob("step-*")), started)
         started[1].send_signal(signal.SIGKILL)
-        died = time.monotonic()
-        assert started[0].wait(60) == 2
-        assert time.monotonic() - died < 60
+        assert started[0].wait(LONG) == 2
     finally:
         _, outputs = finished(started, tmp_path, 1)
     assert "error: Another worker of this run stopped or cannot be reached" in outputs[0]
     assert "with --resume" in outputs[0]
     kept = newest(tmp_path / "run")
-    environment = os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
-    command = [ROOT / "docs/examples/workers.sh", "2", *flags, f"--steps={kept + 10}", "--resume"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False)
+    launch = [ROOT / "docs/examples/workers.sh", "2", *flags, f"--steps={kept + 10}", "--resume"]
+    variables = environment(PYTHON=sys.executable)
+    done = subprocess.run(launch, env=variables, capture_output=True, text=True, timeout=LONG, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert newest(tmp_path / "run") == steps(tmp_path / "run") == kept + 10
     assert done.stdout.count("Trained") == 1
@@ -188,11 +181,3 @@ def test_a_worker_that_dies_stops_the_other_and_both_go_on_from_the_checkpoint(t
 
 def newest(run):
     return max(int(path.name.split("-")[1]) for path in (run / "checkpoints").glob("step-*"))
-
-
-def wait_for(condition, started):
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        assert [process.poll() for process in started] == [None, None]
-        time.sleep(0.5)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from waiting import LONG
 
 from mmtf.errors import UserError
 from mmtf.rundir.lock import locked
@@ -33,7 +34,7 @@ with locked(Path({str(tmp_path)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=60).returncode == -9
+    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False, timeout=LONG).returncode == -9
     assert (tmp_path / ".lock").exists()
     with locked(tmp_path):
         pass

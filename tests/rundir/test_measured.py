@@ -176,6 +176,7 @@ def run(tmp_path, data, monkeypatch):
         monkeypatch.setattr(evaluate.pictures, name, lambda *given: {})
     monkeypatch.setattr(evaluate, "_save", lambda run, drawn: [figure.clear() for figure in drawn.values()])
     monkeypatch.setattr(evaluate.page, "write", lambda run: None)
+    monkeypatch.setattr(evaluate.projector, "write", lambda *given: None)
     return run
 
 

@@ -1,0 +1,23 @@
+"""The run that TensorBoard shows, its model and its data."""
+
+import pytest
+import watched as watched_run
+
+from mmtf import evaluate
+from mmtf.data import record
+
+
+@pytest.fixture(scope="session")
+def watched(place):
+    """A run with everything on: see tests/support/watched.py."""
+    return watched_run.watched(place)
+
+
+@pytest.fixture(scope="module")
+def model(watched):
+    return evaluate.load_model(watched)[0]
+
+
+@pytest.fixture(scope="module")
+def data(watched):
+    return record.restored(watched, watched_run.data())
