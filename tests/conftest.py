@@ -11,6 +11,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
 
+import ctypes
 import gc
 import signal
 
@@ -24,9 +25,17 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _handler)
 
+_LIBC = ctypes.CDLL(None)
+
 # Before TensorFlow starts: afterwards the devices are fixed for the process.
 _CPU = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+
+def pytest_collection_finish():
+    """What was imported stays: looking through it after each module takes longer than many a module."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -35,6 +44,9 @@ def _give_memory_back():
     yield
     keras.utils.clear_session()
     gc.collect()
+    if hasattr(_LIBC, "malloc_trim"):
+        # What is free again stays the process's otherwise.
+        _LIBC.malloc_trim(0)
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,12 @@
 import logging
 import os
 import sys
+import types
 
 import pytest
 from absl import flags
 from absl import logging as absl_logging
-from checkout import call, run
+from checkout import ROOT, call, run
 
 # Of a program that does what scripts do: flags of its own and of mmtf, logging, paths, and all the ways to end.
 PROGRAM = '''"""Says what it is asked to."""
@@ -125,3 +126,16 @@ def test_a_bug_is_raised_and_all_is_undone(program, tmp_path):
 def test_a_process_of_its_own_says_the_same(program, tmp_path):
     ours, its = (way(program, "--words=x", "--sede=4", cwd=tmp_path) for way in (called, run))
     assert (ours.returncode, ours.stdout, ours.stderr) == (its.returncode, its.stdout, its.stderr)
+
+
+def test_flags_of_a_program_that_a_test_has_imported_are_out_of_the_way_and_there_again(program, tmp_path, monkeypatch):
+    imported = types.ModuleType("imported_program")
+    imported.__file__ = str(ROOT / "docs/examples/imported_program.py")
+    monkeypatch.setitem(sys.modules, imported.__name__, imported)
+    flags.DEFINE_string("words", "mine", "Another flag of this name.", module_name=imported.__name__)
+    try:
+        assert call(program, "--words=a", cwd=tmp_path).stdout == "a 0 None beside\n"
+        assert flags.FLAGS["words"].default == "mine"
+        assert [f.name for f in flags.FLAGS.flags_by_module_dict()[imported.__name__]] == ["words"]
+    finally:
+        delattr(flags.FLAGS, "words")

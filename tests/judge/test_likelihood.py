@@ -58,6 +58,17 @@ def test_likelihoods_are_those_of_the_linear_gaussian_model(kind, private):
         assert abs(estimate["value"] - found["joint"][",".join(given)]["value"]) > 1.0
 
 
+def test_the_sampling_error_of_a_mean_is_that_of_independent_estimates():
+    """By the delta method: var(log mean w) = var(w) / (K mean(w)^2) of each example; of their mean, sqrt(sum) / N."""
+    model, test = model_of(MVAE, 0), split_of(drawn(0))
+    estimate = judge.log_likelihoods(model, test, HOW)["likelihood"]["joint"][",".join(NAMES)]
+    log_weights = likelihood.log_weights(model, test, HOW.likelihood_samples, HOW.evaluation_seed).joint[NAMES]
+    weights = np.exp(log_weights.astype(float) - log_weights.max(axis=0))
+    variances = weights.var(axis=0) / (len(weights) * weights.mean(axis=0) ** 2)
+    wanted = np.sqrt(variances.sum()) / len(variances)
+    assert estimate["sampling_error"] == pytest.approx(wanted, rel=0.02, abs=1e-4)
+
+
 def _bias(estimate):
     """An estimate is too low by half its variance: of one example, 1/2K of the squared relative error of a weight."""
     return estimate["examples"] * estimate["sampling_error"] ** 2 + 1e-3

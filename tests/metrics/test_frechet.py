@@ -94,6 +94,18 @@ def test_the_interval_holds_the_distance_of_the_distributions():
     assert 0.90 <= np.mean([e.low <= truth <= e.high for e in found]) <= 0.99
 
 
+def test_the_standard_error_is_the_jackknife_s():
+    """sqrt((G - 1) / G sum_g (d_g - mean)^2), d_g being the distance without group g."""
+    groups, (real, generated) = 4, np.random.default_rng(2).normal(size=(2, 40, 3))
+    rng = np.random.default_rng(7)
+    a, b = (rng.permutation(40) % groups for _ in range(2))
+    without = np.array([frechet_distance(real[a != g], generated[b != g]) for g in range(groups)])
+    found = frechet_estimate(real, generated, groups=groups, seed=7)
+    wanted = np.sqrt((groups - 1) / groups * np.sum((without - without.mean()) ** 2))
+    assert found.standard_error == pytest.approx(wanted, rel=1e-9)
+    assert found.value == pytest.approx(groups * frechet_distance(real, generated) - (groups - 1) * without.mean(), rel=1e-9)
+
+
 TEN = np.random.default_rng(0).normal(size=(10, 3))
 
 

@@ -95,6 +95,9 @@ def _flags_of(path):
     """Flags that a program defines are forgotten, and those of libraries have their defaults afterwards."""
     # absl defines them once in a process: they must not be forgotten with the first program's.
     app.define_help_flags()
+    ours = _flags_of_imported_programs()
+    for _, flag in ours:
+        delattr(flags.FLAGS, flag.name)
     before = set(flags.FLAGS)
     try:
         yield
@@ -103,7 +106,17 @@ def _flags_of(path):
             # A library that the program was the first to import keeps its own: it will not define them again.
             if flags.FLAGS.find_module_defining_flag(name) in (path, DEFINES_FLAGS):
                 delattr(flags.FLAGS, name)
+        for module, flag in ours:
+            flags.FLAGS[flag.name] = flag
+            flags.FLAGS.register_flag_by_module(module, flag)
         flags.FLAGS.unparse_flags()
+
+
+def _flags_of_imported_programs():
+    """Flags of this checkout's programs that a test has imported, with their modules: another program may define them too."""
+    folders = tuple(str(ROOT / name) for name in ("scripts", "docs", "benchmarks"))
+    own = {name for name, m in sys.modules.items() if (getattr(m, "__file__", None) or "").startswith(folders)}
+    return [(name, flag) for name, found in flags.FLAGS.flags_by_module_dict().items() if name in own for flag in found]
 
 
 @contextlib.contextmanager

@@ -49,6 +49,10 @@ def test_estimators_differ_in_the_encoders_gradient_alone(bound):
         for name, wanted in found["iwae"][1].items():
             same = np.allclose(found[estimator][1][name], wanted, rtol=1e-4, atol=1e-5)
             assert same == name.startswith("decoder"), name
+    # To stl the densities of both codes are constants: columns of the head for the shared code, and for the private one.
+    head = next(n for n, v in model.named_weights().items() if v is model.coders.heads["vector"].kernel)
+    for columns in (slice(2 * SHARED), slice(2 * SHARED, None)):
+        assert not np.allclose(found["stl"][1][head][:, columns], found["iwae"][1][head][:, columns], rtol=1e-2)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,9 @@ def test_random_subsets_add_bounds_of_two_modalities():
     shown = np.stack([terms[f"subset_0/log_likelihood/{n}"] != 0 for n in model.names])
     np.testing.assert_array_equal(shown.sum(axis=0), 2)
     np.testing.assert_array_equal(shown.sum(axis=1), 40)
+    # Each bound draws sets of its own.
+    second = np.stack([terms[f"subset_1/log_likelihood/{n}"] != 0 for n in model.names])
+    assert np.any(shown != second)
     # Each drawn bound, example by example, from the experts of its two modalities.
     found, _ = experts(model, values)
     for i in range(60):

@@ -87,6 +87,24 @@ def test_noise_of_two_replicas_is_that_of_one():
         assert len(np.unique(one)) == one.shape.num_elements()
 
 
+def test_the_seed_and_the_step_are_in_the_noise_of_an_update():
+    """Of equal weights and values: another seed draws otherwise, and so does the same one at another step."""
+    model, values = toys.model(KIND, 2, seed=3), tf.nest.map_structure(tf.constant, toys.values(N))
+    assert model.seed == 3
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    model.optimizer.build(model.trainable_variables)
+
+    def loss(seed, step):
+        model.seed = seed
+        model.optimizer.iterations.assign(step)
+        model.reset_metrics()
+        return float(model.train_step({"values": values})["loss"])
+
+    found = [loss(3, 0), loss(4, 0), loss(3, 1)]
+    assert len(set(found)) == 3
+    assert loss(3, 0) == pytest.approx(found[0], rel=1e-6)
+
+
 def test_streams_steps_and_seeds_have_noise_of_their_own():
     draws = [runtime.Noise(tf.constant(s), 4).normal(stream, 3) for s in ([0, 0], [0, 1], [1, 0]) for stream in "ab"]
     assert len({np.asarray(d).tobytes() for d in draws}) == 6
