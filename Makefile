@@ -7,19 +7,28 @@ STAMP := $(shell date +%Y%m%d-%H%M%S)
 # A new directory each time: a run is never overwritten.
 RUN ?= runs/quickstart-$(STAMP)
 EXPORT ?= saved_models/quickstart
+# Every part of the evaluation, with fewer samples and candidates where one digit less is lost.
+SOONER := --likelihood_examples_many=20 --retrieval_likelihood_candidates=20 --quality_samples=2000
+# Processes that test; each takes a core and up to 3 GB.
+WORKERS ?= 2
+
 .PHONY: quickstart test test-slow lint benchmark docs clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/python scripts/train.py --flagfile=configs/quickstart.cfg --run_dir=$(RUN)
-	$(BIN)/python scripts/evaluate.py --run_dir=$(RUN)
+	$(BIN)/python scripts/evaluate.py --run_dir=$(RUN) $(SOONER)
 	$(BIN)/python scripts/export.py --run_dir=$(RUN) --export_dir=$(EXPORT)
+	@echo
+	@echo "Pictures and numbers: open $(RUN)/report.html in a browser."
+	@echo "Training in TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
+	@echo "Your own data, one NAME.npy a modality in FOLDER: $(BIN)/python scripts/train.py --dataset=arrays --data_dir=FOLDER --run_dir=runs/own (docs/data.md)"
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" tests
 
 # What takes minutes: see the marker in pyproject.toml.
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow tests
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
