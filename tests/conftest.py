@@ -1,24 +1,23 @@
 """Shared set-up: two logical CPU devices for the tests of replicas, one thread a worker, and memory given back."""
 
+import ctypes
+import gc
 import os
+import signal
+
+import pytest
 
 # A program that a test starts takes these over.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Off by default on processors without AVX-512, where it halves the time.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-if "PYTEST_XDIST_WORKER" in os.environ:
+# Of the processes that are started from here: memory that one thread frees is there for the others.
+os.environ.setdefault("MALLOC_ARENA_MAX", "2")
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:
     # The workers share the processors: more threads in each would wait for one another.
     for _name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(_name, "1")
-
-import ctypes
-import gc
-import signal
-
-import keras
-import pytest
-import shared
-import tensorflow as tf
 
 # In the background, by `&` or nohup, these are ignored, and by all that is started there too: but tests send them.
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, lambda *_: None)):
@@ -27,9 +26,15 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 _LIBC = ctypes.CDLL(None)
 
-# Before TensorFlow starts: afterwards the devices are fixed for the process.
-_CPU = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(_CPU, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+def pytest_configure(config):
+    if getattr(config.option, "numprocesses", None):
+        return  # shares the tests out among the workers, and runs none
+    import tensorflow as tf
+
+    # Before TensorFlow starts: afterwards the devices are fixed for the process.
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
 
 def pytest_collection_finish():
@@ -42,6 +47,8 @@ def pytest_collection_finish():
 def _give_memory_back():
     """After each module: what it made of models and graphs is of no use to the next."""
     yield
+    import keras
+
     keras.utils.clear_session()
     gc.collect()
     if hasattr(_LIBC, "malloc_trim"):
@@ -52,16 +59,22 @@ def _give_memory_back():
 @pytest.fixture(scope="session")
 def place(tmp_path_factory):
     """The folder of what the workers of a session share."""
-    return shared.folder(tmp_path_factory, os.environ.get("PYTEST_XDIST_WORKER"))
+    import shared
+
+    return shared.folder(tmp_path_factory, WORKER)
 
 
 @pytest.fixture(scope="session")
 def digits_run(place):
     """A short run on the embedded digits, which tests only read; `shared.copied` gives one to write to."""
+    import shared
+
     return shared.digits_run(place)
 
 
 @pytest.fixture(scope="session")
 def digits_export(digits_run, place):
     """The same run's first exported version."""
+    import shared
+
     return shared.digits_export(place)

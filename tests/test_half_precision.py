@@ -64,7 +64,7 @@ def test_gradients_are_those_of_float32_but_for_rounding(name):
     assert np.abs(exact - rounded).max() > 1e-5 * np.abs(exact).max()
 
 
-@pytest.mark.parametrize("name", ["mmjsd", "mmali_joint"])
+@pytest.mark.parametrize("name", ["mmjsd", pytest.param("mmali_joint", marks=pytest.mark.slow)])
 def test_every_kernel_of_the_step_is_multiplied_in_bfloat16(name):
     """But for the heads, a matrix product each, which make the codes' distributions."""
     modalities = MODALITIES[1:]

@@ -78,6 +78,7 @@ def test_gradient_norms_are_those_of_the_loss():
     assert (ends[0] - ends[1]) / (2 * size) == pytest.approx(norm, rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_game_is_watched_by_the_networks_that_learn(tmp_path):
     """Every so many epochs; its moving average has no gradient, and the discriminators have another loss."""
     found, data = ready("mmali_joint")

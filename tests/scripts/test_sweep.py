@@ -95,6 +95,7 @@ def test_the_documentation_s_commands_say_what_they_would_do(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["configs"]
 
 
+@pytest.mark.slow
 def test_the_true_train_py_does_what_it_is_called_for(tmp_path, monkeypatch):
     """Two runs of two steps, one of which cannot be trained on so few examples; then a longer list."""
     (tmp_path / "data").mkdir()
