@@ -8,7 +8,7 @@ STAMP := $(shell date +%Y%m%d-%H%M%S)
 RUN ?= runs/quickstart-$(STAMP)
 EXPORT ?= saved_models/quickstart
 # Every part of the evaluation, with fewer samples and candidates where one digit less is lost.
-SOONER := --likelihood_examples_many=20 --retrieval_likelihood_candidates=20 --quality_samples=2000
+SOONER := --random_samples=2000 --quality_samples=1500 --likelihood_examples_many=10 --retrieval_likelihood_candidates=10
 # Processes that test; each takes a core and up to 3 GB.
 WORKERS ?= 2
 
