@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 import toys
 from eager import eagerly
+from small_runs import assert_alike
 from toys import ROUNDING, FixedNoise
 
 from mmtf import catalog, distribution, evaluate, export, runtime, train
@@ -15,7 +16,6 @@ from mmtf.data.dataset import Split
 from mmtf.gan.model import TURNS
 from mmtf.rundir import RunDirectory
 from mmtf.rundir.checkpoint import STATE
-from mmtf.rundir.same_run import differences
 from mmtf.serving import signatures
 from mmtf.training import monitor
 
@@ -247,7 +247,7 @@ class TrainedGameContract(GameContract):
         assert evaluate.load_model(cut)[1] == 1
         with eagerly():
             train.train(config, cut.path, data=data, resume=True)
-        assert differences(run.path, cut.path) == []
+        assert_alike(run, cut)
 
     def test_a_checkpoint_has_every_variable(self, config, run, trained):
         reader = tf.train.load_checkpoint(str(run.checkpoints / "step-2" / STATE))
