@@ -7,9 +7,9 @@ STAMP := $(shell date +%Y%m%d-%H%M%S)
 # A new directory each time: a run is never overwritten.
 RUN ?= runs/quickstart-$(STAMP)
 EXPORT ?= saved_models/quickstart
-# Every part of the evaluation, with fewer samples and candidates where one digit less is lost.
+# Every part of the evaluation, of fewer samples and candidates than by default.
 SOONER := --random_samples=2000 --quality_samples=1500 --likelihood_examples_many=10 --retrieval_likelihood_candidates=10
-# Processes that test; each takes a core and up to 3 GB.
+# Processes that test; each takes a core and up to 3 GB, up to 6 GB in test-slow.
 WORKERS ?= 2
 
 .PHONY: quickstart test test-slow lint benchmark docs clean

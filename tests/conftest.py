@@ -38,14 +38,14 @@ def pytest_configure(config):
 
 
 def pytest_collection_finish():
-    """What was imported stays: looking through it after each module takes longer than many a module."""
+    """Keep what was imported from the collector: looking through it takes longer than many a module."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _give_memory_back():
-    """After each module: what it made of models and graphs is of no use to the next."""
+    """Free the models and graphs of a module, which are of no use to the next."""
     yield
     import keras
 
@@ -70,6 +70,14 @@ def digits_run(place):
     import shared
 
     return shared.digits_run(place)
+
+
+@pytest.fixture(scope="session")
+def watched(place):
+    """A short run on small arrays with all that can be watched, which tests only read."""
+    from watched import watched
+
+    return watched(place)
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,6 @@ from mmtf import evaluate
 from mmtf.data import record
 
 
-@pytest.fixture(scope="session")
-def watched(place):
-    """A run with everything on: see tests/support/watched.py."""
-    return watched_run.watched(place)
-
-
 @pytest.fixture(scope="module")
 def model(watched):
     return evaluate.load_model(watched)[0]

@@ -8,7 +8,7 @@ pytest.register_assert_rewrite("dataset_contract")
 
 @pytest.fixture
 def own_folder(tmp_path, monkeypatch):
-    """Of TFDS, and empty: no folder of the developer's is read or written, named by the environment or not."""
+    """Replace the developer's folders, TFDS' own among them, by empty ones."""
     monkeypatch.delenv("MMTF_DATA_DIR", raising=False)
     monkeypatch.setenv("MMTF_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr("tensorflow_datasets.core.constants.DATA_DIR", str(tmp_path / "own"))

@@ -6,10 +6,11 @@ import tensorflow as tf
 
 
 @contextlib.contextmanager
-def eagerly():
-    """Without graphs, but for those of the data."""
-    tf.config.run_functions_eagerly(True)
+def eagerly(on=True):
+    """Run without graphs, but for those of the data; or with them again. Afterwards all is as before."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(on)
     try:
         yield
     finally:
-        tf.config.run_functions_eagerly(False)
+        tf.config.run_functions_eagerly(before)

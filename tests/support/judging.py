@@ -3,8 +3,8 @@
 import contextlib
 from unittest import mock
 
+import eager
 import numpy as np
-import tensorflow as tf
 
 from mmtf import catalog
 from mmtf.data.dataset import MultimodalData, Split
@@ -20,13 +20,8 @@ def eagerly(on=True):
 
     As in graphs, sets of modalities may be asked for of which some examples of a batch have none.
     """
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(on)
-    try:
-        with mock.patch.object(latent, "_check_something_is_there", _unchecked):
-            yield
-    finally:
-        tf.config.run_functions_eagerly(before)
+    with eager.eagerly(on), mock.patch.object(latent, "_check_something_is_there", _unchecked):
+        yield
 
 
 def _unchecked(observed):
