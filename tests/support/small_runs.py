@@ -14,8 +14,9 @@ from mmtf.training import monitor
 
 SHORT = {"batch_size": 8, "steps_per_epoch": 2, "steps_per_execution": 2, "panels_every": 0, "strategy": "one"}
 
-# Of runs without `--deterministic`.
+# Of runs without `--deterministic`: rounding, and how far Adam moves a weight whose gradient is nothing but rounding.
 LAST_DIGITS = {"rtol": 1e-4, "atol": 1e-5}
+WHOLE_STEPS = {"rtol": 1e-4, "atol": 5e-3}
 
 
 def arrays(labels=None, masks=None):
@@ -48,22 +49,29 @@ def assert_alike(one, other):
 
     Those are promised with `--deterministic` alone, which is for a process as a whole: test_kills has it.
     """
-    with mock.patch.object(same_run, "_same_bits", _close):
+    with mock.patch.object(same_run, "_same_bits", alike):
         assert same_run.differences(one.path, other.path) == []
 
 
-def _close(one, other):
-    return np.shape(one) == np.shape(other) and np.allclose(one, other, **LAST_DIGITS)
+def alike(one, other):
+    """Whether two arrays are equal but for last digits; one number of sixteen may be off by some of Adam's steps."""
+    if np.shape(one) != np.shape(other):
+        return False
+    off = ~np.isclose(one, other, **LAST_DIGITS)
+    return np.mean(off) <= 1 / 16 and np.allclose(one, other, **WHOLE_STEPS)
 
 
-def assert_equal(first, second, **tolerance):
-    """Bit for bit, or within a tolerance."""
+def assert_equal(first, second):
+    """Assert that two dicts have the same arrays, bit for bit."""
     assert set(first) == set(second)
     for name, value in first.items():
-        if tolerance:
-            np.testing.assert_allclose(value, second[name], err_msg=name, **tolerance)
-        else:
-            np.testing.assert_array_equal(value, second[name], err_msg=name)
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+
+
+def assert_saved_alike(first, second):
+    """Assert that two checkpoints, as `saved` returns them, are equal but for last digits."""
+    assert set(first) == set(second)
+    assert [name for name, value in first.items() if not alike(value, second[name])] == []
 
 
 def at_step(monkeypatch, step, act):
