@@ -15,7 +15,7 @@ from mmtf.train import train
 VERSIONS = sorted(earlier.FIXTURES.glob("*.tar.xz"))
 KINDS = [(version, kind) for version in VERSIONS for kind in earlier.CONFIGS]
 
-pytestmark = pytest.mark.parametrize("version, kind", KINDS, ids=lambda x: getattr(x, "name", x))
+pytestmark = pytest.mark.parametrize(("version", "kind"), KINDS, ids=lambda x: getattr(x, "name", x))
 
 
 @pytest.fixture
