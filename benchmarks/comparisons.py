@@ -12,7 +12,7 @@ from typing import NamedTuple
 import interleaved
 
 from mmtf.errors import UserError
-from mmtf.rundir import write_atomically
+from mmtf.runs import write_atomically
 
 # The flags of scripts/benchmark.py, and the parts that read them.
 READ_BY = {

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 import multivae_experiments
 import numpy as np
 
-from mmtf import console
+from mmtf.cli import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 
 MATRIX = 2048
@@ -93,20 +93,22 @@ def mmali(batch_size: int, turns: Turns, **how) -> None:
 
 def _vae(config: Config, turns: Turns, xla: bool = False) -> None:
     console.load_tensorflow()
-    from mmtf import catalog
+    from mmtf import registry
     from mmtf.data import pipeline
 
-    data = catalog.load_data(config.data)
+    data = registry.load_data(config.data)
     batches = pipeline.batches(data.train, config.train.batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS)
     _fit(config, data.modalities, batches, turns, xla)
 
 
 def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -> None:
-    """As `mmtf.train.train` runs it: one `fit` over the pipeline's batches, without pictures and checkpoints."""
+    """As `mmtf.verbs.train.train` runs it: one `fit` over the pipeline's batches, without pictures and checkpoints."""
     import keras
     import tensorflow as tf
 
-    from mmtf import catalog, runtime, train
+    from mmtf import registry
+    from mmtf.distributed import runtime
+    from mmtf.verbs import train
 
     if config.train.deterministic:
         runtime.be_deterministic()
@@ -120,7 +122,7 @@ def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        model = catalog.build_model(config, catalog.configure(modalities, config.model), config.train.precision)
+        model = registry.build_model(config, registry.configure(modalities, config.model), config.train.precision)
         train.compile_model(model, config.train, steps=MAX_STEPS, per_epoch=MAX_STEPS, strategy=strategy)
         model.jit_compile = model.jit_compile or xla
     model.fit(batches, epochs=1, steps_per_epoch=MAX_STEPS, callbacks=[Take()], shuffle=False, verbose=0)
@@ -142,11 +144,11 @@ def matmul(batch_size: int, turns: Turns, *, precision: str = "float32") -> None
 def mmtf_input(batch_size: int, turns: Turns) -> None:
     """Our input pipeline alone: what the batches cost when nothing is done with them."""
     console.load_tensorflow()
-    from mmtf import catalog
+    from mmtf import registry
     from mmtf.data import pipeline
 
     config = experiment(batch_size)
-    data = catalog.load_data(config.data)
+    data = registry.load_data(config.data)
     turns.done()
     for _ in pipeline.batches(data.train, batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS):
         turns.done(1)

@@ -23,11 +23,12 @@ def step_products(config: Config, modalities, batches) -> float:
     """
     import tensorflow as tf
 
-    from mmtf import catalog, train
+    from mmtf import registry
+    from mmtf.verbs import train
 
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
-        model = catalog.build_model(config, catalog.configure(modalities, config.model))
+        model = registry.build_model(config, registry.configure(modalities, config.model))
         train.compile_model(model, config.train, steps=1, per_epoch=1, strategy=strategy)
     return graph_products(tf.function(model.train_step).get_concrete_function(next(iter(batches))).graph)
 
@@ -43,11 +44,11 @@ def graph_products(graph) -> float:
 
 def vae_products(batch_size: int) -> float:
     """Of our mmJSD's step."""
-    from mmtf import catalog
+    from mmtf import registry
     from mmtf.data import pipeline
 
     config = contenders.experiment(batch_size)
-    data = catalog.load_data(config.data)
+    data = registry.load_data(config.data)
     return step_products(config, data.modalities, pipeline.batches(data.train, batch_size, 0, first_step=0, num_steps=1))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import contenders
 import interleaved
 
-from mmtf import console
+from mmtf.cli import console
 
 BATCH = 256
 # Of the convolutions of [S] Table 6: size of the larger image, channels there and in the smaller one.
@@ -56,17 +56,18 @@ def steps() -> Variants:
     """Training steps on one batch, each of a model of its own."""
     import tensorflow as tf
 
-    from mmtf import catalog, train
+    from mmtf import registry
     from mmtf.data import pipeline
+    from mmtf.verbs import train
 
     config = contenders.experiment(BATCH)
-    data = catalog.load_data(config.data)
+    data = registry.load_data(config.data)
     batch = next(iter(pipeline.batches(data.train, BATCH, 0, first_step=0, num_steps=1)))
 
     def variant(change=lambda model: None, precision: str = "float32"):
         strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
         with strategy.scope():
-            model = catalog.build_model(config, catalog.configure(data.modalities, config.model), precision)
+            model = registry.build_model(config, registry.configure(data.modalities, config.model), precision)
             train.compile_model(model, config.train, steps=1, per_epoch=1, strategy=strategy)
         change(model)
         step = tf.function(model.train_step)
@@ -138,7 +139,7 @@ def _laplace_at_once(model) -> None:
 
     import tensorflow as tf
 
-    from mmtf.probability.likelihood import log_density
+    from mmtf.distributions.likelihood import log_density
 
     @tf.custom_gradient
     def density(loc, x):

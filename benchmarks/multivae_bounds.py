@@ -15,10 +15,12 @@ import scipy.stats
 import tensorflow as tf
 import torch
 
-from mmtf import catalog, runtime, train
+from mmtf import registry
 from mmtf.config import Config
 from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.distributed import runtime
+from mmtf.verbs import train
 
 # Of the noise under which everything is judged: the same for all.
 NOISE_SEED = 2021
@@ -39,9 +41,9 @@ def compare(model: str, batch_size: int, seeds: Sequence[int], epochs: int) -> d
     found = {"steps": 0, "mmtf": [], "multivae": [], "multivae_itself": []}
     for seed in seeds:
         config = multivae_experiments.experiment(model, batch_size, seed)
-        data = catalog.load_data(config.data)
-        modalities = catalog.configure(data.modalities, config.model)
-        ours, peer = catalog.build_model(config, modalities), multivae_peer.build(config, modalities)
+        data = registry.load_data(config.data)
+        modalities = registry.configure(data.modalities, config.model)
+        ours, peer = registry.build_model(config, modalities), multivae_peer.build(config, modalities)
         multivae_peer.copy_to(peer, ours)
         found["steps"] = epochs * (len(data.train) // batch_size)
         train_ours(ours, data, config, found["steps"])
@@ -54,7 +56,7 @@ def compare(model: str, batch_size: int, seeds: Sequence[int], epochs: int) -> d
 
 
 def train_ours(model, data: MultimodalData, config: Config, steps: int) -> None:
-    """As `mmtf.train.train` does, without pictures and checkpoints."""
+    """As `mmtf.verbs.train.train` does, without pictures and checkpoints."""
     train.compile_model(model, config.train, steps, steps, tf.distribute.OneDeviceStrategy("/cpu:0"))
     batches = pipeline.batches(data.train, config.train.batch_size, config.train.seed, first_step=0, num_steps=steps)
     model.fit(batches, epochs=1, shuffle=False, verbose=0)

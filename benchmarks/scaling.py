@@ -19,10 +19,10 @@ import comparisons
 import floor
 import numpy as np
 
-from mmtf import console
+from mmtf.cli import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
+from mmtf.config.schema import GAMES, SAMPLED, VAES
 from mmtf.errors import UserError
-from mmtf.hyperparameters import GAMES, SAMPLED, VAES
 
 WIDTH = 256
 # Steps before any is counted.
@@ -97,15 +97,16 @@ def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
     """One training step to be called, on data that are there already, for its terms; and its `floor.graph_products`."""
     import tensorflow as tf
 
-    from mmtf import catalog, train
+    from mmtf import registry
     from mmtf.modality import Modality
+    from mmtf.verbs import train
 
     config = config_of(model, at)
     names = [f"x{m}" for m in range(at.modalities)]
     strategy = tf.distribute.OneDeviceStrategy("/cpu:0")
     with strategy.scope():
         modalities = [Modality(name, (WIDTH,), "normal") for name in names]
-        built = catalog.build_model(config, catalog.configure(modalities, config.model))
+        built = registry.build_model(config, registry.configure(modalities, config.model))
         train.compile_model(built, config.train, steps=1, per_epoch=1, strategy=strategy)
     shape = (at.batch, WIDTH) if built.turns == 1 else (at.batch, built.turns, WIDTH)
     values = {name: tf.random.stateless_normal(shape, (place, 0)) for place, name in enumerate(names)}

@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from mmtf import export
-from mmtf import train as training
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.serving.requests import PRESENT
 from mmtf.serving.signatures import CANDIDATES, QUERIES
+from mmtf.verbs import export
+from mmtf.verbs import train as training
 
 LARGEST_BATCH = 32
 # Requests of each signature before anything is measured: threads, buffers and kernels are made by the first ones.

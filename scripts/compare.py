@@ -2,9 +2,9 @@
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
 from mmtf.report import tables
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 RUNS = flags.DEFINE_list("runs", None, "Directories of runs that evaluate.py has judged.", required=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
 from mmtf.errors import UserError
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
+from mmtf.cli.sweeps import processes
 from mmtf.errors import UserError
 from mmtf.report import tables
-from mmtf.rundir import RunDirectory, write_atomically
-from mmtf.sweeps import processes
+from mmtf.runs import RunDirectory, write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 

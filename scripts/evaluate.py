@@ -6,7 +6,8 @@ python scripts/evaluate.py --samples=FOLDER --dataset=digits
 
 from absl import flags
 
-from mmtf import config, console
+from mmtf import config
+from mmtf.cli import console
 from mmtf.errors import UserError
 
 RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.")
@@ -34,8 +35,8 @@ def of_run(how, which):
         if flags.FLAGS[name].present:
             raise UserError(f"--{name} does nothing with --run_dir: a run knows its data. Remove it, or judge --samples.")
     console.load_tensorflow()
-    from mmtf.evaluate import evaluate
     from mmtf.report import tables
+    from mmtf.verbs.evaluate import evaluate
 
     print(tables.metrics_table(evaluate(RUN_DIR.value, how, again=AGAIN.value, checkpoint=CHECKPOINT.value)))
     print(f"Numbers: {RUN_DIR.value}/metrics.json. Pictures: {RUN_DIR.value}/figures/. All: {RUN_DIR.value}/report.html")
@@ -45,8 +46,8 @@ def of_samples(how, which):
     if CHECKPOINT.present:
         raise UserError("--checkpoint does nothing with --samples; remove it.")
     console.load_tensorflow()
-    from mmtf.evaluate_samples import evaluate_samples
     from mmtf.report import tables
+    from mmtf.verbs.evaluate_samples import evaluate_samples
 
     print(tables.metrics_table(evaluate_samples(SAMPLES.value, which, how, output=OUTPUT.value, again=AGAIN.value)))
     print(f"Numbers: {OUTPUT.value or SAMPLES.value}/metrics.json")

@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
 
 RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of the run.", required=True)
 EXPORT_DIR = flags.DEFINE_string("export_dir", None, "Directory that gets the next version of the model.", required=True)
@@ -13,7 +13,7 @@ CHECKPOINT = flags.DEFINE_string("checkpoint", "latest", "latest, best (of --val
 def main(argv):
     console.refuse_arguments(argv)
     console.load_tensorflow()
-    from mmtf.export import export
+    from mmtf.verbs.export import export
 
     path = export(RUN_DIR.value, EXPORT_DIR.value, CHECKPOINT.value, tflite=TFLITE.value)
     print(f"Exported to {path}. Look at it: saved_model_cli show --dir {path} --tag_set serve")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
 from mmtf.errors import UserError
 
 KILLS = flags.DEFINE_integer("kills", 20, "How often the run is killed, and resumed.", lower_bound=0)
@@ -40,7 +40,7 @@ def main(argv):
     if not at_end(folder):
         session(train, folder / "killed")
     console.load_tensorflow()
-    from mmtf.rundir.same_run import differences
+    from mmtf.runs.same_run import differences
 
     differing = differences(folder / "whole", folder / "killed")
     print("\n".join(differing) or f"After {kills} kills: all weights, optimizer states and scalars equal, bit for bit.")

@@ -1,6 +1,8 @@
 """Prepares features that a data set is made of: python scripts/prepare_data.py cub --data_dir=FOLDER"""
 
-from mmtf import config, console, prepare
+from mmtf import config
+from mmtf.cli import console
+from mmtf.data.preparation import prepare
 from mmtf.errors import UserError
 
 config.define_flags([prepare.PrepareConfig])

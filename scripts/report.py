@@ -8,10 +8,10 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
 from mmtf.errors import UserError
 from mmtf.report import curves, figures, page
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory of a run that evaluate.py has judged; its report.html is written.")
 RUNS = flags.DEFINE_list("runs", None, "Directories of judged runs that differ in --over, and in their seeds.")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import console
+from mmtf.cli import console
+from mmtf.cli.sweeps import rerun
+from mmtf.cli.sweeps.processes import Scripts, ends_as_interrupts
 from mmtf.errors import UserError
 from mmtf.report import formats, published, reproduce, runs
 from mmtf.report.protocols import PROTOCOLS
-from mmtf.rundir import write_atomically
-from mmtf.sweeps import rerun
-from mmtf.sweeps.processes import Scripts, ends_as_interrupts
+from mmtf.runs import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / "configs"

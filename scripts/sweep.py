@@ -8,9 +8,10 @@ from pathlib import Path
 
 from absl import flags
 
-from mmtf import config, console
+from mmtf import config
+from mmtf.cli import console
+from mmtf.cli.sweeps import processes, sweep, sweep_results
 from mmtf.errors import UserError
-from mmtf.sweeps import processes, sweep, sweep_results
 
 SCRIPTS = Path(__file__).resolve().parent
 
@@ -63,10 +64,11 @@ def _evaluation() -> list[str] | None:
 
 def _check_names(todo: list[sweep.Point]) -> None:
     console.load_tensorflow()  # after all that a bad flag should not wait for
-    from mmtf import catalog, evaluate
+    from mmtf import registry
+    from mmtf.verbs import evaluate
 
     for point in todo:
-        catalog.check_names(point.job.config)
+        registry.check_names(point.job.config)
     if EVALUATE.value:
         evaluate.part_names(config.EvaluateConfig(parts=flags.FLAGS.parts))
 

@@ -2,7 +2,8 @@
 
 from absl import flags
 
-from mmtf import config, console
+from mmtf import config
+from mmtf.cli import console
 
 RUN_DIR = flags.DEFINE_string("run_dir", None, "Directory that the run is written to.", required=True)
 RESUME = flags.DEFINE_bool("resume", False, "Continue the run in --run_dir from its newest checkpoint.")
@@ -14,8 +15,8 @@ def main(argv):
     console.refuse_arguments(argv)
     experiment = config.from_flags()
     console.load_tensorflow()  # after the flags: it takes seconds, and a bad flag should not wait for it
-    from mmtf.distribution import is_chief
-    from mmtf.train import train
+    from mmtf.distributed.strategies import is_chief
+    from mmtf.verbs.train import train
 
     run = train(experiment, RUN_DIR.value, resume=RESUME.value, overwrite=OVERWRITE.value)
     if not is_chief():

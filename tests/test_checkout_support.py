@@ -26,7 +26,7 @@ config.define_flags([config.TrainConfig])
 def main(argv):
     console.refuse_arguments(argv)
     console.load_tensorflow()
-    logging.getLogger("mmtf.train").info("told")
+    logging.getLogger("mmtf.verbs.train").info("told")
     os.environ["LEFT_BEHIND"] = "1"
     sys.path.insert(0, "left behind")
     pathlib.Path("here").write_text(WORDS.value)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from small_runs import assert_saved_alike, saved
 
-from mmtf.evaluate import evaluate, load_model
-from mmtf.export import export
-from mmtf.rundir import RunDirectory
-from mmtf.train import train
+from mmtf.runs import RunDirectory
+from mmtf.verbs.evaluate import evaluate, load_model
+from mmtf.verbs.export import export
+from mmtf.verbs.train import train
 
 VERSIONS = sorted(earlier.FIXTURES.glob("*.tar.xz"))
 KINDS = [(version, kind) for version in VERSIONS for kind in earlier.CONFIGS]

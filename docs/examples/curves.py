@@ -47,8 +47,8 @@ def play(seed, folder):
     # After the flags: TensorFlow takes seconds to load.
     from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
     from mmtf.data import from_arrays
-    from mmtf.evaluate import load_model
-    from mmtf.train import train
+    from mmtf.verbs.evaluate import load_model
+    from mmtf.verbs.train import train
 
     data = from_arrays(pairs(20_000, 0)[0])
     model = ModelConfig("mmali", shared_dim=1, private_dim=1, average_decay=0.998, average_start=STEPS.value // 2)

@@ -1,5 +1,5 @@
 """Data sets, and what brings a user's own arrays and tables into their form."""
 
-from mmtf.data.own.arrays import from_arrays, from_dataframe
+from mmtf.data.arrays.builders import from_arrays, from_dataframe
 
 __all__ = ["from_arrays", "from_dataframe"]

@@ -117,7 +117,7 @@ class NearestPicture:
 
 @dataclasses.dataclass(frozen=True)
 class Sentences:
-    """The LSTM decoder of `mmtf.features.captions.Autoencoder` in NumPy: the likeliest word at each step, up to 40.
+    """The LSTM decoder of `mmtf.data.preparation.captions.Autoencoder` in NumPy: the likeliest word at each step, up to 40.
 
     Attributes:
       weights: by layer and name, as `Autoencoder.decoder_weights` gives them.

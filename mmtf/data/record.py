@@ -17,7 +17,7 @@ import numpy as np
 from mmtf.data.cache import digest
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 DESCRIPTION, PAIRING = "data.json", "pairing.npz"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmtf.checks import check_values
+from mmtf.data.arrays.array_files import read_array
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.data.own.array_files import read_array
 from mmtf.errors import UserError
 from mmtf.modality import Modality, check_subset, subsets
+from mmtf.models.checks import check_values
 
 RANDOM, GIVEN = "random", "from_"
 LEAST = 20  # samples in each set, fewer than which no distribution can be told from

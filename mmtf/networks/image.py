@@ -132,5 +132,5 @@ def _check(modality: Modality) -> None:
     if len(modality.event_shape) != 3 or modality.num_classes:
         raise ValueError(
             f"{modality.name}: the image network takes real values [H, W, C], not {modality.likelihood} values of shape "
-            f"{modality.event_shape}. Give the modality another network in mmtf/catalog.py."
+            f"{modality.event_shape}. Give the modality another network in mmtf/registry/tables.py."
         )

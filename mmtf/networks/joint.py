@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
+from mmtf.distributed.runtime import derived_seed
 from mmtf.networks import layers
 from mmtf.networks.heads import GaussianHead
-from mmtf.runtime import derived_seed
 
 HIDDEN = 512
 

@@ -30,7 +30,7 @@ def require(modality: Modality, event_shape: tuple[int, ...], *, categorical: bo
     Raises:
       ValueError: another event shape, or another kind of likelihood.
     """
-    way_out = "Give the modality another network in mmtf/catalog.py, or change the data set that declares it."
+    way_out = "Give the modality another network in mmtf/registry/tables.py, or change the data set that declares it."
     if modality.event_shape != event_shape:
         raise ValueError(f"{modality.name}: {network} takes values {event_shape}, not {modality.event_shape}. {way_out}")
     if (modality.likelihood == "categorical") != categorical:

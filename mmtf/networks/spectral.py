@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from mmtf import runtime
+from mmtf.distributed import runtime
 from mmtf.networks.layers import halved
 
 # Below every norm that occurs: a kernel of zeros has no direction.

@@ -114,5 +114,5 @@ def _check(modality: Modality) -> None:
     if len(modality.event_shape) != 1 or not modality.num_classes:
         raise ValueError(
             f"{modality.name}: the network of sequences takes classes [T], not {modality.likelihood} values of shape "
-            f"{modality.event_shape}. Give the modality another network in mmtf/catalog.py."
+            f"{modality.event_shape}. Give the modality another network in mmtf/registry/tables.py."
         )

@@ -11,10 +11,10 @@ import math
 
 import keras
 
+from mmtf.distributions.units import to_network
 from mmtf.modality import Modality
 from mmtf.networks import layers
 from mmtf.networks.classifiers import FEATURES
-from mmtf.probability.units import to_network
 
 NARROWEST, WIDEST = 64, 512
 

@@ -10,8 +10,8 @@ from absl import flags
 
 from mmtf import config
 from mmtf.config import Config
+from mmtf.config.schema import GAMES
 from mmtf.errors import UserError
-from mmtf.hyperparameters import GAMES
 
 
 def read(path: Path, further: Sequence[str] = ()) -> Config:

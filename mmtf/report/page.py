@@ -20,7 +20,7 @@ from mmtf.errors import UserError
 from mmtf.report.page_numbers import ARROW, ERROR, cell, entries_tables, escape, table
 from mmtf.report.page_texts import FIGURES, MEANING, MEANING_OF_ATTRIBUTES, OTHER, PAPERS, PROTOCOLS, SECTIONS, STYLE
 from mmtf.report.protocols import shown
-from mmtf.rundir import RunDirectory, write_atomically
+from mmtf.runs import RunDirectory, write_atomically
 
 PAGE = "report.html"
 PNG = b"\x89PNG\r\n\x1a\n"

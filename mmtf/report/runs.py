@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmtf.config import Config, TrainConfig
 from mmtf.errors import UserError
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 IDENTITY = ("model", "dataset", "seed", "step")
 PARTS = ("data", "evaluation", "classifier_accuracy")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mmtf import __version__
 from mmtf.config import OF_A_MACHINE
-from mmtf.rundir import RunDirectory, write_atomically
+from mmtf.runs import RunDirectory, write_atomically
 
 LICENCE = "Apache-2.0"
 # Terms of the data, where their publishers state them; see docs/data.md for the files.

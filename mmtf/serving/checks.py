@@ -1,4 +1,4 @@
-"""Fail at the door of a graph: what a request holds, checked before anything is computed, as `mmtf.checks` does for arrays.
+"""Check what a request holds inside the graph, before anything is computed, as `mmtf.models.checks` does for arrays.
 
 Each check is an operation that ends a call with InvalidArgumentError, whose message says what was wanted and what came.
 """
@@ -54,7 +54,7 @@ def positive(name: str, x: tf.Tensor) -> tf.Operation:
 
 
 def in_range(modality: Modality, x: tf.Tensor) -> tf.Operation:
-    """Values `[B, *event_shape]`, zeros where missing, are what the modality's likelihood allows; see `mmtf.checks`."""
+    """Values `[B, *event_shape]`, zeros where missing, are what the modality's likelihood allows; see `mmtf.models.checks`."""
     ok, wanted = _allowed(modality, x)
     return _cells(modality.name, x, ok, wanted)
 

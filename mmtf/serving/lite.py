@@ -13,9 +13,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from mmtf.distributions.likelihood import shown_value
 from mmtf.errors import UserError
-from mmtf.probability.likelihood import shown_value
-from mmtf.rundir import write_atomically
+from mmtf.runs import write_atomically
 from mmtf.serving.requests import answered, value_spec
 from mmtf.serving.signatures import PRIVATE, SHARED, encoder
 

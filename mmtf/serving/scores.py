@@ -1,7 +1,7 @@
 """What a served model says of examples beside their codes: log-likelihoods, and vectors by which examples are found.
 
-The estimators are those of `mmtf.judge.likelihood` and `mmtf.judge.relatedness`, here of examples each of which has modalities
-of its own, as a graph whose number of samples is an input.
+The estimators are those of `mmtf.evaluation.likelihood` and `mmtf.evaluation.retrieval`, here of examples each of which has
+modalities of its own, as a graph whose number of samples is an input.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf import runtime
-from mmtf.judge.likelihood import DECODED, sampled
-from mmtf.latent.coders import Codes
-from mmtf.latent.observed import Observed, observe
-from mmtf.probability.divergence import kl
+from mmtf.distributed import runtime
+from mmtf.distributions.divergence import kl
+from mmtf.evaluation.likelihood import DECODED, sampled
+from mmtf.models.encoders import Codes
+from mmtf.models.inputs import Observed, observe
 
 tfd = tfp.distributions
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
+from mmtf.distributions.likelihood import shown_value
 from mmtf.errors import UserError
 from mmtf.modality import Modality
-from mmtf.probability.likelihood import shown_value
 from mmtf.serving import checks, scores
 from mmtf.serving.requests import RAW, RawForm, Request, answered, has_raw
 

@@ -19,7 +19,7 @@ def is_text(modality: Modality) -> bool:
 def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fill: str = " ") -> tf.Tensor:
     """Class indices int32 `[B, length]` of UTF-8 strings `[B]`, filled up at their ends.
 
-    In lower case, where the alphabet has no other, as `mmtf.data.own.inference` turns a user's texts. Of a character that
+    In lower case, where the alphabet has no other, as `mmtf.data.arrays.inference` turns a user's texts. Of a character that
     occurs twice in the alphabet, such as '-', the first place.
 
     Args:

@@ -10,12 +10,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import distribution, judge, pictures, progress, runtime
+from mmtf import evaluation, progress
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
+from mmtf.distributed import runtime, strategies
 from mmtf.errors import UserError
+from mmtf.evaluation import figures as model_figures
 from mmtf.report import figures
-from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.runs.checkpoint import Checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -152,14 +154,14 @@ class Panels(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._every and (epoch + 1) % self._every == 0:
             with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
-                for name, figure in pictures.of_model(self.model, self._data.test, self._data.show).items():
+                for name, figure in model_figures.of_model(self.model, self._data.test, self._data.show).items():
                     tf.summary.image(name, figures.to_image(figure)[None])
             self._writer.flush()
 
 
 def check_labels(data: MultimodalData, coherence_every: int) -> None:
     """Raises UserError where coherence is to be measured on data without labels."""
-    if coherence_every and judge.score_name(data) is None:
+    if coherence_every and evaluation.score_name(data) is None:
         raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
 
 
@@ -175,8 +177,8 @@ class Coherence(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         if self._every and self._judge is None:
             how = EvaluateConfig()
-            classifiers = judge.train_classifiers(self._data, how)
-            self._judge = judge.Coherence(self.model, self._data.test.first(COHERENCE_EXAMPLES), classifiers, how)
+            classifiers = evaluation.train_classifiers(self._data, how)
+            self._judge = evaluation.Coherence(self.model, self._data.test.first(COHERENCE_EXAMPLES), classifiers, how)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._every and (epoch + 1) % self._every == 0:
@@ -210,5 +212,5 @@ class Budget(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._left -= self._clock() - self._start
         # Clocks of several workers differ; all have to end after the same epoch.
-        if distribution.any_worker(self.model.distribute_strategy, self._left <= 0.0):
+        if strategies.any_worker(self.model.distribute_strategy, self._left <= 0.0):
             self.spent = self.model.stop_training = True

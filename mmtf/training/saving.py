@@ -15,10 +15,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import distribution, runtime
 from mmtf.config import TrainConfig
-from mmtf.rundir import RunDirectory
-from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.distributed import runtime, strategies
+from mmtf.runs import RunDirectory
+from mmtf.runs.checkpoint import Checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class Save(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         # Several workers stop together, or the others would take it for a failure.
-        alone = not distribution.several_workers(self.model.distribute_strategy)
+        alone = not strategies.several_workers(self.model.distribute_strategy)
         self._interruption.idle = lambda: alone and self._step() == self._saved < self._steps
         self._interruption.stop = self._stop
         self._interruption.listen()
@@ -195,14 +195,14 @@ class Save(keras.callbacks.Callback):
         self._check()
         content = self._record.content(step)
         extra = {"step": step, "seconds": self._record.seconds, "means": means_of(self.model, self._means.since)}
-        if distribution.is_chief():
+        if strategies.is_chief():
             # The record first: with a checkpoint there always is one.
             before = functools.partial(self._run.write_json, "training.json", content)
             self._checkpoints.start_saving(step, extra | self.extra, before)
         self._saved, self._time, self.extra = step, time.monotonic(), {}
 
     def _any(self, wanted) -> bool:
-        return distribution.any_worker(self.model.distribute_strategy, bool(wanted))
+        return strategies.any_worker(self.model.distribute_strategy, bool(wanted))
 
     def _stop(self) -> None:
         self._checkpoints.wait()

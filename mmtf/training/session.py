@@ -10,13 +10,13 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from mmtf import distribution, runtime
-from mmtf.board import histograms, hparams, profile, projector
 from mmtf.config import Config, TrainConfig, profile_window
 from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.rundir import RunDirectory
-from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.distributed import runtime, strategies
+from mmtf.runs import RunDirectory
+from mmtf.runs.checkpoint import Checkpoints
+from mmtf.tensorboard import histograms, hparams, profile, projector
 from mmtf.training import monitor, saving
 from mmtf.training.validation import Validation
 
@@ -60,7 +60,7 @@ def fit(
         save = saving.Save(run, checkpoints, record, means, interruption, check=finite.check_weights, **where)
         # What all workers do, they do together; `save` is last, since what others write about a step is to be there before it.
         callbacks = [means, budget, finite, record]
-        if distribution.is_chief():
+        if strategies.is_chief():
             callbacks += _shown(opened, data, config, run, first, steps)
             callbacks += [Validation(run.logs, validation, config.model.warmup_steps, save)]
         callbacks += [save]
@@ -75,7 +75,7 @@ def fit(
                 model.fit(batches, callbacks=callbacks, **how)
         # While signals are still remembered. And nobody leaves before the chief has written all: its absence would be a failure
         # to the others, and theirs to it.
-        with distribution.agreed(model.distribute_strategy):
+        with strategies.agreed(model.distribute_strategy):
             checkpoints.wait()
 
 
@@ -118,4 +118,4 @@ def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count
             return pipeline.batches(*how, pipeline.Share(*share))
         return pipeline.turns(*how, single=model.takes_single, count=model.turns, share=pipeline.Share(*share))
 
-    return distribution.per_replica(model.distribute_strategy, shared)
+    return strategies.per_replica(model.distribute_strategy, shared)

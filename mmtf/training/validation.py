@@ -7,10 +7,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf import judge, runtime
+from mmtf import evaluation
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.rundir.checkpoint import LOSS
+from mmtf.distributed import runtime
+from mmtf.runs.checkpoint import LOSS
 from mmtf.training.saving import Save
 
 
@@ -30,10 +31,10 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._examples is None:
             return
-        self._terms = self._terms or judge.terms_of_batches(self.model)
+        self._terms = self._terms or evaluation.terms_of_batches(self.model)
         step = runtime.step_of(self.model.optimizer)
         at = max(step, self._warmup_steps)
-        found = judge.objective_terms(self.model, self._examples, at, EvaluateConfig(), self._terms)
+        found = evaluation.objective_terms(self.model, self._examples, at, EvaluateConfig(), self._terms)
         self._save.extra[LOSS] = found["loss"]
         with self._writer.as_default(step=step):
             for name, value in found.items():

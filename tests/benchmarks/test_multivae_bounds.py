@@ -4,7 +4,7 @@ import multivae_experiments
 import numpy as np
 import pytest
 
-from mmtf import catalog
+from mmtf import registry
 from mmtf.data import digits
 
 BENCH = "is not installed: pip install -e '.[bench]'"
@@ -39,7 +39,7 @@ def test_at_the_same_weights_the_library_agrees_with_our_evaluator():
     data = digits.load(pairings=1, scenes_per_digit=1, test_pairings=1)
     for model in ("mvae", "mmvae_iw"):
         config = multivae_experiments.experiment(model, 8)
-        ours, peer = catalog.build_model(config, data.modalities), multivae_peer.build(config, data.modalities)
+        ours, peer = registry.build_model(config, data.modalities), multivae_peer.build(config, data.modalities)
         multivae_peer.copy_to(peer, ours)
         ours_says = multivae_bounds.judge(ours, data.test)["loss"]
         # Under different noise, over 397 examples.

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import catalog, train
+from mmtf import registry
 from mmtf.data import digits
 from mmtf.modality import subsets
+from mmtf.verbs import train
 
 BENCH = "is not installed: pip install -e '.[bench]'"
 torch = pytest.importorskip("torch", reason=f"PyTorch {BENCH}")
@@ -50,8 +51,8 @@ def both_models(model, **own):
     config = multivae_experiments.experiment(model, BATCH)
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, **own))
     data = digits.load(pairings=1, scenes_per_digit=1)
-    modalities = catalog.configure(data.modalities, config.model)
-    ours, peer = catalog.build_model(config, modalities), multivae_peer.build(config, modalities)
+    modalities = registry.configure(data.modalities, config.model)
+    ours, peer = registry.build_model(config, modalities), multivae_peer.build(config, modalities)
     for i, bias in enumerate(v for v in ours.trainable_variables if v.shape.rank == 1):  # zeros would hide a mistake
         bias.assign(tf.random.stateless_normal(bias.shape, [i, 0], stddev=0.1))
     multivae_peer.copy_to(peer, ours)

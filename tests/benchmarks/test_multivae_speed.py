@@ -10,12 +10,12 @@ import multivae_speed
 import pytest
 from interleaved import Turn
 
-from mmtf import catalog
+from mmtf import registry
 
 
 def test_every_model_is_one_of_ours_and_has_its_contenders():
     for model in multivae_experiments.MODELS:
-        assert multivae_experiments.experiment(model, 8).model.model in catalog.MODELS
+        assert multivae_experiments.experiment(model, 8).model.model in registry.MODELS
         assert {f"mmtf_{model}", f"multivae_{model}", f"multivae_{model}_gathered"} <= set(contenders.CONTENDERS)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import catalog
+from mmtf import registry
 from mmtf.data import digits
 
 torch = pytest.importorskip("torch", reason="PyTorch, the benchmark's peer, is not installed: pip install -e '.[bench]'")
@@ -60,7 +60,7 @@ def both():
     """Both models with the same weights; the same batch and noise for each."""
     config = contenders.experiment(BATCH)
     data = digits.load(pairings=1, scenes_per_digit=1)
-    ours = catalog.build_model(config, catalog.configure(data.modalities, config.model))
+    ours = registry.build_model(config, registry.configure(data.modalities, config.model))
     for i, bias in enumerate(v for v in ours.trainable_variables if v.shape.rank == 1):  # zeros would hide a mistake
         bias.assign(tf.random.stateless_normal(bias.shape, [i, 0], stddev=0.1))
     peer = torch_mmjsd.MMJSD()

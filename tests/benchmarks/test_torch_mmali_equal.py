@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from toys import FixedNoise
 
-from mmtf import catalog
+from mmtf import registry
 from mmtf.data import mnist_svhn, pairing, pipeline
-from mmtf.gan.tuples import block_size, exchanged
+from mmtf.models.gan.tuples import block_size, exchanged
 
 torch = pytest.importorskip("torch", reason="PyTorch, the benchmark's peer, is not installed: pip install -e '.[bench]'")
 torch_data = pytest.importorskip("torch_data")
@@ -90,7 +90,7 @@ def peer_noise(noise, turn):
 def both():
     """Both models with the same weights, large enough that no part of the losses is nothing."""
     config = contenders.game()
-    ours = catalog.build_model(config, catalog.configure((mnist_svhn.MNIST, mnist_svhn.SVHN), config.model))
+    ours = registry.build_model(config, registry.configure((mnist_svhn.MNIST, mnist_svhn.SVHN), config.model))
     for k, v in enumerate(ours.trainable_variables):  # zero biases would hide a mistake
         scale = 0.1 if v.shape.rank == 1 else 0.05
         v.assign(tf.random.stateless_normal(v.shape, [k, 0], stddev=scale))

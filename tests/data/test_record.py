@@ -11,7 +11,7 @@ from mmtf.data import record
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
 from mmtf.modality import Modality
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 MODALITIES = (Modality("a", (2,), "normal"), Modality("b", (1,), "categorical", num_classes=4))
 

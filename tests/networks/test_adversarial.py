@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import catalog
+from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.modality import Modality
 from mmtf.networks import adversarial
@@ -31,7 +31,7 @@ def built(dataset, modalities, **model):
     config = Config(
         DataConfig(dataset), ModelConfig(**{"shared_dim": 10, "private_dim": 10} | model), TrainConfig(batch_size=64)
     )
-    return catalog.build_model(config, catalog.configure(modalities, config.model))
+    return registry.build_model(config, registry.configure(modalities, config.model))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 from oracles import finite_difference
 
-from mmtf import runtime
-from mmtf.networks.critics import TowersCritic, dense
+from mmtf.distributed import runtime
+from mmtf.networks.discriminators import TowersCritic, dense
 from mmtf.networks.layers import normal
 from mmtf.networks.spectral import SpectralDense, SpectralHalving, bind_all, built
 

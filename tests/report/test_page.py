@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from absl import flags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,7 +20,7 @@ from mmtf import config
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.errors import UserError
 from mmtf.report import page, page_numbers
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 IDENTITY = {"model": "mmjsd", "dataset": "digits", "protocol": "corrected", "seed": 3, "step": 1234}
 TRAINED = {"steps": 1234, "seconds": 56.78, "steps_per_second": 21.733, "platform": {"mmtf": "0.1.0", "devices": ["CPU"]}}
@@ -268,10 +269,10 @@ def test_the_command_says_what_differs_from_defaults_and_makes_the_same_config()
     assert "'--data_dir=my data'" in given
     assert "--download" in given
     assert not any("shared_dim" in flag or "epochs" in flag for flag in given)
-    flags = config.flags.FlagValues()
-    config.define_flags(flag_values=flags)
-    flags(["train.py", *shlex.split(" ".join(given))])
-    assert config.from_flags(flags) == settings
+    values = flags.FlagValues()
+    config.define_flags(flag_values=values)
+    values(["train.py", *shlex.split(" ".join(given))])
+    assert config.from_flags(values) == settings
     assert " ".join(given) in made(settings=settings).text
     assert page.given_flags(Config()) == []
 

@@ -6,9 +6,9 @@ import pytest
 from checkout import CONFIGS, ROOT, call
 from stand_ins import Scripts
 
+from mmtf.cli.sweeps import processes
 from mmtf.config import Config
-from mmtf.rundir import RunDirectory
-from mmtf.sweeps import processes
+from mmtf.runs import RunDirectory
 
 
 def contest(folder, *names, script="scripts/contest.py", **flags):

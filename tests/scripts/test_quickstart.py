@@ -8,7 +8,7 @@ import pytest
 from checkout import ROOT, call
 
 from mmtf.report import flagfile
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from checkout import call
 
 from mmtf.config import Config, ModelConfig, TrainConfig
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 
 
 def report(*arguments):

@@ -14,8 +14,8 @@ from checkout import CONFIGS, ROOT, call, environment
 from judged import judged, trained
 
 from mmtf import config
+from mmtf.cli.sweeps import processes, rerun
 from mmtf.report import published
-from mmtf.sweeps import processes, rerun
 
 MVAE = "mnist_svhn_text/mvae.cfg"
 LIMIT = 300  # seconds for what takes one

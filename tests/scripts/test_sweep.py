@@ -8,7 +8,7 @@ import pytest
 from checkout import ROOT, call
 from stand_ins import Scripts
 
-from mmtf.sweeps import processes
+from mmtf.cli.sweeps import processes
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import re
 import pytest
 import small_served
 
-from mmtf import catalog
-from mmtf.export import EXTRA
-from mmtf.rundir import RunDirectory
+from mmtf import registry
+from mmtf.runs import RunDirectory
 from mmtf.serving import card
+from mmtf.verbs.export import EXTRA
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_the_card_says_of_which_step_its_training_is(run, training, step, wanted
     assert all(f"- {key}: {value}" in section for key, value in training.items())
 
 
-@pytest.mark.parametrize("dataset", catalog.DATASETS)
+@pytest.mark.parametrize("dataset", registry.DATASETS)
 def test_every_data_set_has_sentences_on_its_terms(run, dataset):
     config = run.config().to_json()
     config["data"]["dataset"] = dataset

@@ -14,8 +14,8 @@ from absl import app
 from checkout import ROOT
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from mmtf.export import EXTRA
 from mmtf.serving import warmup
+from mmtf.verbs.export import EXTRA
 
 # Numbers that came in another batch, or another way.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}

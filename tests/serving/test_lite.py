@@ -7,15 +7,16 @@ import pytest
 import small_served
 import tensorflow as tf
 
-from mmtf import catalog, evaluate
+from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import celeba, digits
+from mmtf.distributions.likelihood import shown_value
 from mmtf.errors import UserError
-from mmtf.export import EXTRA, LITE
 from mmtf.modality import Modality
-from mmtf.probability.likelihood import shown_value
 from mmtf.serving import checks, lite
 from mmtf.serving.signatures import PRIVATE, SHARED
+from mmtf.verbs import evaluate
+from mmtf.verbs.export import EXTRA, LITE
 
 UNITS = {"location": (0.5,), "spread": (2.0,)}
 CUB = (Modality("image", (2048,), "normal", **UNITS), Modality("caption", (1024,), "normal", **UNITS))
@@ -92,7 +93,7 @@ def test_the_digits_encoders_and_decoders_equal_the_model(digits_run, digits_exp
 def test_networks_of_every_data_set_are_converted(dataset, modalities, model, parts):
     """With random weights, alone and in a batch; of values where there are some, and of codes."""
     config = Config(DataConfig(dataset), ModelConfig(model=model, shared_dim=6, private_dim=3), TrainConfig())
-    built = catalog.build_model(config, catalog.configure(modalities, config.model))
+    built = registry.build_model(config, registry.configure(modalities, config.model))
     rng = np.random.default_rng(0)
     for part in parts:
         function, specs = lite.parts_of(built)[part]

@@ -8,12 +8,13 @@ import small_served
 import tensorflow as tf
 import toys
 
-from mmtf import catalog, evaluate
+from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
 from mmtf.modality import Modality
+from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.serving import checks, requests, signatures
-from mmtf.vae.mmjsd import MMJSD
+from mmtf.verbs import evaluate
 
 COUNT = 40
 
@@ -108,7 +109,7 @@ def test_own_values_are_pixels_where_they_were_read_as_such(standardise):
 def test_own_values_without_a_unit_are_served_in_their_own():
     data = own(standardise=False).only(["decibels", "bytes_"])
     settings = Config(DataConfig("arrays"), ModelConfig(shared_dim=4), TrainConfig(batch_size=8))
-    model = catalog.build_model(settings, catalog.configure(data.modalities, settings.model))
+    model = registry.build_model(settings, registry.configure(data.modalities, settings.model))
     verbs, x = signatures.verbs_of(model), tf.constant(data.test.take(np.arange(2))["decibels"])
     found = verbs["encode_decibels"].traced()(decibels=x)
     np.testing.assert_allclose(found["shared_mean"], model.encode({"decibels": x}).shared["decibels"].mean(), rtol=1e-5)

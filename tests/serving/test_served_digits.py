@@ -12,8 +12,8 @@ import serving as load
 import tensorflow as tf
 from checkout import ROOT, run
 
-from mmtf import evaluate
 from mmtf.data import digits
+from mmtf.verbs import evaluate
 
 pytestmark = pytest.mark.slow
 

@@ -8,14 +8,14 @@ import tensorflow as tf
 import toys
 
 from mmtf.config import EvaluateConfig
-from mmtf.judge.relatedness import latent_scores
+from mmtf.evaluation.retrieval import latent_scores
 from mmtf.modality import subsets
+from mmtf.models.vae.jmvae import JMVAE
+from mmtf.models.vae.mmjsd import MMJSD
+from mmtf.models.vae.mopoe import MoPoE
+from mmtf.models.vae.mvae import MVAE
 from mmtf.serving import scores, signatures
 from mmtf.serving.requests import PRESENT
-from mmtf.vae.jmvae import JMVAE
-from mmtf.vae.mmjsd import MMJSD
-from mmtf.vae.mopoe import MoPoE
-from mmtf.vae.mvae import MVAE
 
 NAMES = linear.NAMES
 SETS = subsets(NAMES)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import catalog
+from mmtf import registry
 from mmtf.data import celeba, from_arrays, text
 from mmtf.modality import Modality
 from mmtf.serving import texts
@@ -37,11 +37,11 @@ def test_texts_of_attributes_are_encoded_as_the_data_pipeline_does():
     names = celeba.readable(celeba.ATTRIBUTES)
     present = rng.uniform(size=(400, 40)) < rng.uniform(size=(400, 1))
     strings = celeba.strings(present, names)
-    fill = catalog.fills_of("celeba")["text"]
+    fill = registry.fills_of("celeba")["text"]
     wanted = text.encode(strings, celeba.LENGTH, fill=celeba.FILL)
     np.testing.assert_array_equal(encoded(strings, ATTRIBUTES, fill=fill), wanted)
     assert [s.decode() for s in texts.decode(ATTRIBUTES, tf.constant(wanted), fill).numpy()] == strings
-    assert catalog.fills_of("digits") == {}
+    assert registry.fills_of("digits") == {}
 
 
 def test_case_is_treated_as_a_user_s_texts_are():

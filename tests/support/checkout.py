@@ -17,7 +17,7 @@ from absl import logging as absl_logging
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 # Of mmtf, all flags are defined from there.
-DEFINES_FLAGS = "mmtf.options"
+DEFINES_FLAGS = "mmtf.config.options"
 
 
 def environment(**variables):

@@ -22,8 +22,8 @@ from losses import LOSSES
 from oracles import finite_difference
 from toys import ROUNDING, FixedNoise
 
-from mmtf import distribution
-from mmtf.probability.mixture import component_at
+from mmtf.distributed import strategies
+from mmtf.distributions.mixture import component_at
 
 __all__ = ["CONTRASTIVE", "FEW_SAMPLES", "ModelContract", "ObjectiveContract", "RunContract"]
 
@@ -250,7 +250,7 @@ class ReplicaContract(Made):
 
         By SGD, which shows a wrong scale of the gradient; Adam would hide it.
         """
-        strategy = distribution.make_strategy(strategy_name)
+        strategy = strategies.make_strategy(strategy_name)
         with strategy.scope():
             model = toys.model(self.kind, 2, microbatch=microbatch, **self.options)
             model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=False)

@@ -10,12 +10,12 @@ import shared
 import tensorflow as tf
 from small_runs import LAST_DIGITS, assert_equal, saved
 
-from mmtf import evaluate, export, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
-from mmtf.rundir import events
+from mmtf.runs import events
 from mmtf.serving import signatures
 from mmtf.serving.requests import PRESENT
+from mmtf.verbs import evaluate, export, train
 
 NAMES = ("left", "right")
 EXAMPLES, BATCH, EPOCH, STEPS = 70, 16, 2, 4

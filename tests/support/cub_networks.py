@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from mmtf.features import captions, images
+from mmtf.data.preparation import captions, images
 from mmtf.networks import classifiers
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtf.checks import check_values
+from mmtf.models.checks import check_values
 
 
 class DatasetContract:

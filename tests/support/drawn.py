@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from toys import ROUNDING
 
+from mmtf.distributions.gaussian import stddev
 from mmtf.modality import subsets
-from mmtf.probability.gaussian import stddev
 
 NAMES = ("vector", "image", "text")
 SETS = subsets(NAMES)

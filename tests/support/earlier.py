@@ -16,15 +16,15 @@ import numpy as np
 import tensorflow as tf
 from checkout import ROOT
 
-from mmtf import catalog
-from mmtf.assembly import Together
+from mmtf import registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
-from mmtf.evaluate import evaluate, load_model
-from mmtf.export import export
 from mmtf.networks import vector
 from mmtf.networks.adversarial import vector as adversarial
-from mmtf.train import train
+from mmtf.registry.factory import Together
+from mmtf.verbs.evaluate import evaluate, load_model
+from mmtf.verbs.export import export
+from mmtf.verbs.train import train
 
 FIXTURES = ROOT / "tests/fixtures"
 SHORT = TrainConfig(batch_size=8, steps=4, steps_per_epoch=2, steps_per_execution=2, panels_every=0, strategy="one", seed=3)
@@ -50,11 +50,11 @@ def data():
 @contextlib.contextmanager
 def narrow():
     """Make the networks of these models so small that a run takes some kilobytes; enter it to build one of them."""
-    arrays = dataclasses.replace(catalog.DATASETS["arrays"], together=Together((4,), None, (4,)))
+    arrays = dataclasses.replace(registry.DATASETS["arrays"], together=Together((4,), None, (4,)))
     with (
         mock.patch.multiple(adversarial, NARROWEST=4, CODE=4, TRUNK=4),
         mock.patch.object(vector, "NARROWEST", 4),
-        mock.patch.dict(catalog.DATASETS, arrays=arrays),
+        mock.patch.dict(registry.DATASETS, arrays=arrays),
     ):
         yield
 

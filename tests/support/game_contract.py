@@ -9,15 +9,17 @@ from eager import eagerly
 from small_runs import assert_alike
 from toys import ROUNDING, FixedNoise
 
-from mmtf import catalog, distribution, evaluate, export, runtime, train
+from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
-from mmtf.gan.model import TURNS
-from mmtf.rundir import RunDirectory
-from mmtf.rundir.checkpoint import STATE
+from mmtf.distributed import runtime, strategies
+from mmtf.models.gan.base import TURNS
+from mmtf.runs import RunDirectory
+from mmtf.runs.checkpoint import STATE
 from mmtf.serving import signatures
 from mmtf.training import monitor
+from mmtf.verbs import evaluate, export, train
 
 N = 8
 LEARNED, REGULARISERS = ("kernel", "bias"), ("reconstruction", "content", "style")
@@ -255,7 +257,7 @@ class TrainedGameContract(GameContract):
         learned = trained.learned()
         # Adam's two averages of each, its step and its rate.
         assert len(saved) == len(trained.named_weights()) + sum(2 * len(variables) + 2 for variables in learned.values())
-        fresh = games.state(catalog.build_model(config, run.modalities()))
+        fresh = games.state(registry.build_model(config, run.modalities()))
         assert {name for name in fresh if name.endswith("kernel")} <= games.moved(fresh, games.state(trained))
 
     def test_the_average_is_not_the_player_any_more_and_is_what_the_verbs_use(self, trained):
@@ -296,7 +298,7 @@ class TrainedGameContract(GameContract):
 
 def fitted(kind, strategy_name, per_execution=1, steps=2):
     """Weights and reported terms after `fit` on the toys' values, as a run feeds them."""
-    strategy = distribution.make_strategy(strategy_name)
+    strategy = strategies.make_strategy(strategy_name)
     with strategy.scope():
         model = games.compiled(games.model(kind, count=2))
         optimizers = {name: getattr(model, name) for name in model.learned()}
@@ -307,7 +309,7 @@ def fitted(kind, strategy_name, per_execution=1, steps=2):
     def batches(*share):
         return pipeline.turns(split, N, 5, 0, steps, single=model.takes_single, share=pipeline.Share(*share))
 
-    found = distribution.per_replica(strategy, batches)
+    found = strategies.per_replica(strategy, batches)
     history = model.fit(found, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0).history
     return games.state(model), {name: values[-1] for name, values in history.items()}
 

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import toys
 
-from mmtf.gan.joint import JointMMALI
-from mmtf.gan.mmali import MMALI
-from mmtf.gan.model import GameWeights
-from mmtf.networks.critics import PairCritic, TowersCritic, dense
+from mmtf.models.gan.base import GameWeights
+from mmtf.models.gan.mmali import MMALI
+from mmtf.models.gan.mmali_joint import JointMMALI
+from mmtf.networks.discriminators import PairCritic, TowersCritic, dense
 
 SHARED, PRIVATE = 3, 2
 EVERYTHING = GameWeights(unimodal=0.3, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=True)

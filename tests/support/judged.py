@@ -3,8 +3,8 @@
 from checkout import CONFIGS
 
 from mmtf.report import flagfile
-from mmtf.rundir import RunDirectory
-from mmtf.rundir.checksums import write_sums
+from mmtf.runs import RunDirectory
+from mmtf.runs.checksums import write_sums
 
 EXAMPLES = 1_199_900
 

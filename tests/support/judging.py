@@ -6,9 +6,9 @@ from unittest import mock
 import eager
 import numpy as np
 
-from mmtf import catalog
+from mmtf import registry
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.latent import model as latent
+from mmtf.models import base as latent
 
 # More than any test has.
 CLASSES = 12
@@ -46,7 +46,7 @@ def with_holes(values, mask):
 
 def fresh_classifiers(data, config):
     """In place of `train_classifiers`, where nothing depends on how good they are: the data set's own, with fresh weights."""
-    return {m.name: catalog.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
+    return {m.name: registry.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
 
 
 class FirstNumber:

@@ -5,8 +5,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from mmtf.data.dataset import Split
-from mmtf.latent.coders import Codes
 from mmtf.modality import Modality
+from mmtf.models.encoders import Codes
 
 tfd = tfp.distributions
 SPREAD = np.array([0.1, 2.0, 0.0, 1.0])  # of the shared code's dimensions

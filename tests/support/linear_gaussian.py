@@ -5,9 +5,9 @@ import numpy as np
 
 from mmtf.data.dataset import Split
 from mmtf.modality import Modality
+from mmtf.models.vae.elbo import Betas
+from mmtf.models.vae.jmvae import JMVAE
 from mmtf.networks.joint import HIDDEN
-from mmtf.vae.elbo import Betas
-from mmtf.vae.jmvae import JMVAE
 
 SIZE, DIM, OWN, SCALE = 3, 2, 1, 0.7
 NAMES = ("one", "two", "three")

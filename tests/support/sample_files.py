@@ -5,7 +5,7 @@ import functools
 import numpy as np
 from judging import FirstNumber, data_of
 
-from mmtf import judge
+from mmtf import evaluation
 from mmtf.data.dataset import Split
 from mmtf.metrics import prd
 from mmtf.modality import Modality
@@ -44,11 +44,11 @@ def write(folder, **sets):
 
 def told_by(monkeypatch, classifier=FirstNumber):
     """The classes are read by a stand-in, and nobody trains a classifier."""
-    for module in (judge.coherence, judge.labels):
+    for module in (evaluation.coherence, evaluation.labels):
         monkeypatch.setattr(module, "classifier", classifier)
-    monkeypatch.setattr(judge.judged, "train_classifiers", lambda data, config: dict.fromkeys(data.names))
+    monkeypatch.setattr(evaluation.context, "train_classifiers", lambda data, config: dict.fromkeys(data.names))
 
 
 def of_one_run(monkeypatch):
     """Precision and recall of one clustering each: the mean over several says the same, and takes as many times as long."""
-    monkeypatch.setattr(judge.quality.prd, "prd_curve", functools.partial(prd.prd_curve, runs=1))
+    monkeypatch.setattr(evaluation.quality.prd, "prd_curve", functools.partial(prd.prd_curve, runs=1))

@@ -3,9 +3,9 @@
 import fcntl
 import shutil
 
-from mmtf import export, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
+from mmtf.verbs import export, train
 
 SHORT = TrainConfig(batch_size=16, steps=2, panels_every=0, strategy="one", seed=3)
 DIGITS = Config(DataConfig(pairings=1), ModelConfig(shared_dim=4, private_dim=2), SHORT)

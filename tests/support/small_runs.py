@@ -5,11 +5,11 @@ from unittest import mock
 import numpy as np
 import tensorflow as tf
 
-from mmtf import runtime
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
-from mmtf.rundir import same_run
-from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.distributed import runtime
+from mmtf.runs import same_run
+from mmtf.runs.checkpoint import Checkpoints
 from mmtf.training import monitor
 
 SHORT = {"batch_size": 8, "steps_per_epoch": 2, "steps_per_execution": 2, "panels_every": 0, "strategy": "one"}

@@ -5,12 +5,13 @@ import functools
 import numpy as np
 import shared
 
-from mmtf import catalog, export
+from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
-from mmtf.rundir import RunDirectory
-from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.runs import RunDirectory
+from mmtf.runs.checkpoint import Checkpoints
 from mmtf.serving import signatures
+from mmtf.verbs import export
 
 NAMES = ("image", "text", "vector")
 WORDS = ("one", "two", "three", "four")
@@ -42,7 +43,7 @@ def started(path, kind="mvae", given=None):
     """A run as `train` leaves it after two steps, but that no step was taken. given: data, by default those above."""
     given, train = given or data(), TrainConfig(batch_size=8, steps=STEPS)
     settings = Config(DataConfig("arrays"), ModelConfig(kind, shared_dim=4, private_dim=2), train)
-    modalities = catalog.configure(given.modalities, settings.model)
+    modalities = registry.configure(given.modalities, settings.model)
     run = RunDirectory.claim(path, settings)
     run.begin(settings, modalities, record.files(given))
     run.write_json("training.json", {"steps": STEPS, "planned_steps": STEPS, "seconds": 1.0})
@@ -54,7 +55,7 @@ def started(path, kind="mvae", given=None):
 
 def model_of(settings, modalities):
     """A model whose every weight matters: those of a fresh one are too small, or 0."""
-    model, rng = catalog.build_model(settings, modalities), np.random.default_rng(1)
+    model, rng = registry.build_model(settings, modalities), np.random.default_rng(1)
     for v in model.named_weights().values():
         v.assign(rng.normal(0, np.prod(v.shape[:-1]) ** -0.5 if len(v.shape) > 1 else 0.2, v.shape))
     return model

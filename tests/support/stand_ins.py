@@ -6,10 +6,10 @@ from pathlib import Path
 from checkout import ROOT
 from judged import with_checkpoint
 
+from mmtf.cli.sweeps import processes, sweep
 from mmtf.modality import Modality
 from mmtf.report import flagfile
-from mmtf.rundir import RunDirectory
-from mmtf.sweeps import processes, sweep
+from mmtf.runs import RunDirectory
 
 SHORT = ("--steps=20", "--batch_size=16")
 

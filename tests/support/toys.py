@@ -4,12 +4,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf import catalog, runtime
+from mmtf import registry
+from mmtf.distributed import runtime
 from mmtf.modality import Modality
-from mmtf.vae.elbo import Betas
+from mmtf.models.vae.elbo import Betas
 
 # Every VAE, by its name.
-MODELS = {name: entry.build for name, entry in catalog.MODELS.items() if not entry.adversarial}
+MODELS = {name: entry.build for name, entry in registry.MODELS.items() if not entry.adversarial}
 SHARED = 3
 # Without op determinism TensorFlow may add in another order each time: the same batch gives other last digits, now and then.
 ROUNDING = {"rtol": 1e-5, "atol": 1e-5}

@@ -5,11 +5,12 @@ from unittest import mock
 import numpy as np
 from shared import once
 
-from mmtf import catalog, judge, train
+from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
-from mmtf.rundir import RunDirectory
+from mmtf.runs import RunDirectory
 from mmtf.training import monitor
+from mmtf.verbs import train
 
 CLASSES = ("red", "green", "blue")
 CONFIG = Config(
@@ -36,7 +37,7 @@ def watched(place):
 
 def _train(path):
     def untrained(data, how):
-        return {m.name: catalog.classifier_of(data.name, m)(m, len(CLASSES), seed=1) for m in data.modalities}
+        return {m.name: registry.classifier_of(data.name, m)(m, len(CLASSES), seed=1) for m in data.modalities}
 
-    with mock.patch.object(judge, "train_classifiers", untrained), mock.patch.object(monitor, "COHERENCE_EXAMPLES", 10):
+    with mock.patch.object(evaluation, "train_classifiers", untrained), mock.patch.object(monitor, "COHERENCE_EXAMPLES", 10):
         train.train(CONFIG, path, data=data())

@@ -1,4 +1,4 @@
-"""One of two workers: what a pair of processes does for tests/test_workers.py, whose every result it writes to a file.
+"""One of the two workers of tests/distributed/test_workers.py: writes every result to a file.
 
 Run as `python tests/support/workers.py FOLDER`, with TF_CONFIG set.
 """
@@ -18,14 +18,15 @@ import tensorflow as tf
 import toys
 from sklearn.datasets import load_wine
 
-from mmtf import distribution, evaluate, runtime, train
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
+from mmtf.distributed import runtime, strategies
 from mmtf.errors import UserError
+from mmtf.models.vae.contrastive import Contrast
+from mmtf.models.vae.mmvae import MMVAE
 from mmtf.training import monitor, saving
-from mmtf.vae.contrast import Contrast
-from mmtf.vae.mmvae import MMVAE
+from mmtf.verbs import evaluate, train
 
 BATCH, STEPS, EXAMPLES = 12, 4, 61
 # By name: what to build, whether values are missing, steps per execution.
@@ -53,7 +54,7 @@ def fitted(strategy, model, batches, per_execution, **optimizers):
     """Weights and reported terms after `fit`."""
     with strategy.scope():
         model.compile(**optimizers, jit_compile=False, steps_per_execution=per_execution)
-    data = distribution.per_replica(strategy, lambda *share: batches(pipeline.Share(*share)))
+    data = strategies.per_replica(strategy, lambda *share: batches(pipeline.Share(*share)))
     history = model.fit(data, epochs=1, steps_per_epoch=STEPS, shuffle=False, verbose=0).history
     weights = {f"weight/{name}": v.numpy() for name, v in model.named_weights().items()}
     return weights | {f"term/{name}": np.float32(values[-1]) for name, values in history.items()}
@@ -104,10 +105,10 @@ def assert_as(found, wanted):
 
 
 def main(folder: Path):
-    index = distribution.read_cluster().index
-    strategy = distribution.make_strategy("auto")
+    index = strategies.read_cluster().index
+    strategy = strategies.make_strategy("auto")
     # There is one cluster in a process.
-    distribution.make_strategy = lambda *_: strategy
+    strategies.make_strategy = lambda *_: strategy
     for name in VAES:
         np.savez(folder / f"{name}.{index}.npz", **vae(strategy, name))
     np.savez(folder / f"game.{index}.npz", **game(strategy))
@@ -127,8 +128,8 @@ def draws(strategy, file):
 
 def agreements(strategy, file, index):
     """What one worker finds, both say."""
-    said = [str(distribution.any_worker(strategy, flag)) for flag in (False, index == 1)]
-    for what in (lambda: refused_by(strategy, index, 1), lambda: distribution.check_same(strategy, "It", str(index))):
+    said = [str(strategies.any_worker(strategy, flag)) for flag in (False, index == 1)]
+    for what in (lambda: refused_by(strategy, index, 1), lambda: strategies.check_same(strategy, "It", str(index))):
         try:
             what()
         except ValueError as error:
@@ -137,7 +138,7 @@ def agreements(strategy, file, index):
 
 
 def refused_by(strategy, index, one):
-    with distribution.agreed(strategy):
+    with strategies.agreed(strategy):
         if index == one:
             raise ValueError("no disk")
 

@@ -8,7 +8,7 @@ import pytest
 from checkout import command, environment, run
 from waiting import LONG, until
 
-from mmtf.rundir.checkpoint import Checkpoints
+from mmtf.runs.checkpoint import Checkpoints
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,12 @@ import tensorflow as tf
 import toys
 from small_runs import config, poison, saved, steps
 
-from mmtf import evaluate, runtime, train
-from mmtf.rundir import RunDirectory, events
+from mmtf.distributed import runtime
+from mmtf.models.vae.contrastive import Contrast
+from mmtf.models.vae.mmjsd import MMJSD
+from mmtf.runs import RunDirectory, events
 from mmtf.training import monitor, saving
-from mmtf.vae.contrast import Contrast
-from mmtf.vae.mmjsd import MMJSD
+from mmtf.verbs import evaluate, train
 
 
 def at(callback, step, **model):

@@ -8,13 +8,14 @@ import tensorflow as tf
 from small_runs import assert_alike, at_step, config, steps
 from waiting import until
 
-from mmtf import distribution, runtime, train
-from mmtf.board import projector
+from mmtf.distributed import runtime, strategies
 from mmtf.errors import UserError
-from mmtf.rundir import RunDirectory, events
-from mmtf.rundir.checkpoint import Checkpoints
-from mmtf.rundir.lock import locked
+from mmtf.runs import RunDirectory, events
+from mmtf.runs.checkpoint import Checkpoints
+from mmtf.runs.lock import locked
+from mmtf.tensorboard import projector
 from mmtf.training import monitor, saving
+from mmtf.verbs import train
 
 
 def power_cut():
@@ -92,14 +93,14 @@ def test_a_full_disk_during_the_last_checkpoint_is_said(tmp_path, monkeypatch, d
 
 
 def test_a_run_that_goes_on_elsewhere_is_told_so(tmp_path, caplog):
-    run, strategy = RunDirectory(tmp_path), distribution.make_strategy("one")
+    run, strategy = RunDirectory(tmp_path), strategies.make_strategy("one")
     assert saving.say_what_differs(run, strategy) == []
     before = runtime.platform_of(strategy)
     run.write_json("training.json", {"platform": {k: v for k, v in before.items() if k != "cores"}})
     assert saving.say_what_differs(run, strategy) == []  # a run from before its cores were written down
     assert not caplog.records
     run.write_json("training.json", {"platform": before | {"tensorflow": "2.0"}})
-    assert saving.say_what_differs(run, distribution.make_strategy("mirrored")) == [
+    assert saving.say_what_differs(run, strategies.make_strategy("mirrored")) == [
         f"tensorflow was 2.0 and is {before['tensorflow']}",
         "replicas was 1 and is 2",
     ]
@@ -108,7 +109,7 @@ def test_a_run_that_goes_on_elsewhere_is_told_so(tmp_path, caplog):
 
 def test_a_run_is_told_that_fewer_threads_share_an_operation(tmp_path, monkeypatch):
     """As of a run of several at once, which goes on alone; and where Python does not know which processors it may use."""
-    run, strategy = RunDirectory(tmp_path), distribution.make_strategy("one")
+    run, strategy = RunDirectory(tmp_path), strategies.make_strategy("one")
     monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 0)
     monkeypatch.setattr(os, "cpu_count", lambda: 11)
     monkeypatch.delattr(os, "sched_getaffinity")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from small_runs import config, steps
 
-from mmtf import evaluate, train
 from mmtf.errors import UserError
-from mmtf.rundir import events
+from mmtf.runs import events
+from mmtf.verbs import evaluate, train
 
 
 def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss_and_stays(tmp_path, recwarn, data):

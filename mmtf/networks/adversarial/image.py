@@ -8,7 +8,7 @@ import keras
 
 from mmtf.modality import Modality
 from mmtf.networks import layers
-from mmtf.networks.critics import PairCritic, dense
+from mmtf.networks.discriminators import PairCritic, dense
 from mmtf.networks.image import cut, filters_of, halvings
 from mmtf.networks.spectral import Spectral, SpectralHalving
 

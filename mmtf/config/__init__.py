@@ -1,0 +1,46 @@
+"""Hyper-parameters: frozen dataclasses, their flags and their JSON.
+
+`define_flags` makes the flags of the dataclasses, `from_flags` reads them, and nothing below the command lines reads a flag
+again: the config travels as a value and as the JSON of the run directory.
+"""
+
+from mmtf.config.experiment import (
+    OF_A_MACHINE,
+    TRAINING,
+    Config,
+    DataConfig,
+    EvaluateConfig,
+    ModelConfig,
+    TrainConfig,
+    check_profile,
+    define_flags,
+    differences,
+    from_flags,
+    named_numbers,
+    profile_window,
+    quirk_names,
+    read_flags,
+    shared_flags,
+)
+from mmtf.config.schema import GAMES, SAMPLED
+
+__all__ = [
+    "GAMES",
+    "OF_A_MACHINE",
+    "SAMPLED",
+    "TRAINING",
+    "Config",
+    "DataConfig",
+    "EvaluateConfig",
+    "ModelConfig",
+    "TrainConfig",
+    "check_profile",
+    "define_flags",
+    "differences",
+    "from_flags",
+    "named_numbers",
+    "profile_window",
+    "quirk_names",
+    "read_flags",
+    "shared_flags",
+]

@@ -1,0 +1,253 @@
+"""A user's own data: arrays, columns of a table, or a folder of .npy files.
+
+    data = from_arrays({"rna": counts, "protein": levels, "note": texts}, labels=cell_type)
+
+`inference` says which likelihood values get, and how to say another one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mmtf.config import DataConfig
+from mmtf.data import files, pairing
+from mmtf.data.arrays import array_files, cells, display, inference
+from mmtf.data.arrays import labels as labelling
+from mmtf.data.arrays.cells import Cells
+from mmtf.data.arrays.inference import Inferred
+from mmtf.data.dataset import MultimodalData, Split
+from mmtf.errors import UserError
+from mmtf.modality import Modality, weighted_by_size
+
+log = logging.getLogger(__name__)
+
+TEST_SHARE = 0.2
+
+
+def from_arrays(
+    values: Mapping[str, object],
+    labels=None,
+    masks: Mapping[str, np.ndarray] | None = None,
+    *,
+    likelihoods: Mapping[str, str | Mapping] | None = None,
+    test=TEST_SHARE,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+    name: str = "arrays",
+    standardise: bool = True,
+) -> MultimodalData:
+    """A data set of arrays whose rows belong together.
+
+    Args:
+      values: per modality `[N, ...]`, `[N]` meaning `[N, 1]`: images uint8 `[N, H, W]` or `[N, H, W, C]`; floats, NaN where a
+        cell is missing; booleans; integer classes; strings (`[N]` texts, `[N, k]` names of classes); a sparse matrix; or a list
+        with None for an example that lacks the modality. An example of NaN alone lacks it, too. What is neither columns, an
+        image nor a text is flattened by the default networks (`mmtf.networks.default`).
+      labels: `[N]` integers, strings or booleans; `[N, L]` of 0 and 1, which of L attributes each example has; or None.
+      masks: per modality, or some of them, which examples have it, `[N]` bool; what stands where it is False is not looked at.
+      likelihoods: per modality, or some of them, a likelihood such as "negative_binomial", or fields of a `Modality` such as
+        `{"likelihood": "normal", "scale": 0.5}`, in place of what is inferred from the values (table in `inference`).
+      test: share of the examples that are for testing, of each class alike; or `[N]` booleans; or integer rows.
+      seed: of the choice of test examples.
+      class_names: of the classes of integer labels, or of the attributes.
+      name: of the data set.
+      standardise: whether real values and counts get location and spread, from the training examples; see `inference`.
+
+    Returns:
+      Data in the order of `values`, one pool row per example. Values stay in their units. Likelihood weights are
+      size(largest)/size, [S] C.3.2, unless `likelihoods` says another `likelihood_weight`.
+
+    Raises:
+      UserError: fewer than two modalities, shapes or counts that do not fit, infinite values, an example without any
+        modality, values that could be two things, or labels that are no classes. The message says what to change.
+    """
+    for what, given in (("values", values), ("masks", masks or {}), ("likelihoods", likelihoods or {})):
+        if not isinstance(given, Mapping):
+            raise UserError(f"{what}: wanted a dict by modality, such as {{'rna': ...}}, not {type(given).__name__}.")
+    given = {key: cells.read(str(key), each) for key, each in values.items()}
+    return _build(given, labels, masks, likelihoods, test, seed, class_names, name, standardise)
+
+
+def from_dataframe(
+    frame,
+    columns: Mapping[str, Sequence[str]],
+    labels: str | Sequence[str] | None = None,
+    masks: Mapping[str, np.ndarray] | None = None,
+    *,
+    likelihoods: Mapping[str, str | Mapping] | None = None,
+    test=TEST_SHARE,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+    name: str = "arrays",
+    standardise: bool = True,
+) -> MultimodalData:
+    """A data set of the columns of a table, one modality per group of columns; otherwise as `from_arrays`.
+
+    Columns of numbers become floats (of booleans alone: booleans), columns of strings or of pandas' categories become classes.
+    A missing number is NaN, a missing name the class -1. All columns of a group of names share one number of classes, the
+    largest; their names are in `data.sources`, and `data.show[NAME]` turns classes into names.
+
+    Args:
+      frame: anything in which `frame["height"]` is a column, such as a pandas or polars table; pandas is not needed.
+      columns: per modality, the names of its columns: all of numbers, or all of names.
+      labels: name of the column of labels, or names of several columns of 0 and 1, the attributes.
+
+    Raises:
+      UserError: as `from_arrays`; an unknown column, or a group that mixes numbers and names.
+    """
+    groups = columns if isinstance(columns, Mapping) else {}
+    groups = {key: [group] if isinstance(group, str) else list(group) for key, group in groups.items()}
+    if not groups or not all(groups.values()):
+        raise UserError("columns: wanted, by modality, the names of its columns, such as {'size': ['height', 'width']}.")
+    given = {key: cells.read_columns(str(key), frame, group) for key, group in groups.items()}
+    label, class_names = labelling.columns(frame, labels, class_names)
+    return _build(given, label, masks, likelihoods, test, seed, class_names, name, standardise)
+
+
+def load(config: DataConfig) -> MultimodalData:
+    """The arrays of the folder that --data_dir or MMTF_DATA_DIR names; `array_files` says what it holds.
+
+    --data_seed chooses the test examples where no test.npy does, a fifth of each class, and those that --data_fraction keeps.
+
+    Raises:
+      UserError: no folder, files that cannot be used, or as `from_arrays`.
+    """
+    root = files.folder(config.data_dir)
+    if root is None:
+        raise UserError(
+            "--dataset=arrays reads a folder with one NAME.npy per modality; name it with --data_dir=FOLDER or MMTF_DATA_DIR."
+        )
+    found = array_files.read(root)
+    try:
+        return _build(
+            {name: cells.read(name, array) for name, array in found.values.items()},
+            found.labels,
+            found.masks,
+            found.likelihoods,
+            TEST_SHARE if found.test is None else found.test,
+            config.data_seed,
+            found.class_names,
+            fraction=config.data_fraction,
+        )
+    except UserError as error:
+        raise UserError(f"{root}: {error}") from error
+
+
+def _build(
+    given: Mapping[str, Cells],
+    labels,
+    masks,
+    likelihoods,
+    test,
+    seed: int,
+    class_names,
+    name: str = "arrays",
+    standardise: bool = True,
+    fraction: float = 1.0,
+) -> MultimodalData:
+    """Args: fraction: share of the training examples that is kept, of each class alike."""
+    masks, likelihoods = masks or {}, likelihoods or {}
+    if seed < 0:
+        raise UserError(f"The seed must be 0 or more, not {seed}.")
+    count = _checked_count(given, masks, likelihoods)
+    inferred = {
+        n: inference.infer(n, dataclasses.replace(c, there=c.there & _mask(n, masks, count)), likelihoods.get(n), standardise)
+        for n, c in given.items()
+    }
+    _check_not_empty(inferred)
+    label, class_names = labelling.read(labels, count, class_names)
+    in_test = labelling.test_rows(test, label, count, seed)
+    in_train = _kept(label, ~in_test, fraction, seed)
+    modalities = _modalities(inferred, likelihoods, in_train)
+    shows = {
+        m.name: display.show(m, inferred[m.name].values[in_train], given[m.name].columns, given[m.name].categories)
+        for m in modalities
+    }
+    return MultimodalData(
+        name=name,
+        modalities=modalities,
+        train=_part(inferred, label, in_train),
+        test=_part(inferred, label, in_test),
+        class_names=class_names,
+        sources={m.name: _origin(m, given[m.name], inferred[m.name], in_train, in_test) for m in modalities},
+        show={key: value for key, value in shows.items() if value},
+    )
+
+
+def _checked_count(given: Mapping[str, Cells], masks, likelihoods) -> int:
+    """N, the same for all modalities."""
+    if len(given) < 2:
+        raise UserError(
+            f"A multimodal data set needs two modalities or more, not {len(given)}; split the columns into two groups."
+        )
+    for name in given:
+        if not str(name).isidentifier():
+            raise UserError(f"A modality's name must be an identifier such as 'rna', not {name!r}.")
+    for what, names in (("masks", masks), ("likelihoods", likelihoods)):
+        unknown = [name for name in names if name not in given]
+        if unknown:
+            raise UserError(f"{what}: unknown modality {unknown[0]!r}; the modalities are: {', '.join(given)}.")
+    counts = {name: len(each.values) for name, each in given.items()}
+    first = next(iter(counts))
+    for name, count in counts.items():
+        if count != counts[first]:
+            raise UserError(f"{name} has {count} examples, but {first} has {counts[first]}; row n of each belongs together.")
+    return counts[first]
+
+
+def _mask(name: str, masks, count: int) -> np.ndarray:
+    mask = np.asarray(masks[name]) if name in masks else np.ones(count, bool)
+    if mask.dtype != bool or mask.shape != (count,):
+        raise UserError(f"masks: {name} needs {count} booleans, not {mask.dtype} of shape {mask.shape}.")
+    return mask
+
+
+def _check_not_empty(inferred: Mapping[str, Inferred]) -> None:
+    nothing = np.flatnonzero(~np.any([each.there for each in inferred.values()], axis=0))
+    if len(nothing):
+        raise UserError(
+            f"Example {nothing[0]} has none of the modalities ({len(nothing)} such examples in all); leave such examples out."
+        )
+
+
+def _kept(label, in_train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Which examples are trained on, `[N]` bool."""
+    rows = np.flatnonzero(in_train)
+    classes = label[rows] if label is not None and label.ndim == 1 else np.zeros(len(rows), np.int64)
+    kept = np.zeros(len(in_train), bool)
+    kept[rows[pairing.keep_fraction(classes, fraction, np.random.default_rng([seed, 1]))]] = True
+    return kept
+
+
+def _modalities(inferred: Mapping[str, Inferred], likelihoods, in_train) -> tuple[Modality, ...]:
+    absent = [name for name, each in inferred.items() if not (each.there & in_train).any()]
+    if absent:
+        raise UserError(f"{absent[0]} is missing in every training example; choose other test examples, or leave it out.")
+    found = weighted_by_size([inference.modality(name, each, in_train) for name, each in inferred.items()])
+    wanted = {n: own for n, own in likelihoods.items() if isinstance(own, Mapping) and "likelihood_weight" in own}
+    return tuple(
+        dataclasses.replace(m, likelihood_weight=wanted[m.name]["likelihood_weight"]) if m.name in wanted else m for m in found
+    )
+
+
+def _part(inferred: Mapping[str, Inferred], label, chosen: np.ndarray) -> Split:
+    incomplete = not all(each.there.all() for each in inferred.values())
+    return Split(
+        pools={name: each.values[chosen] for name, each in inferred.items()},
+        rows={name: np.arange(chosen.sum()) for name in inferred},
+        label=None if label is None else label[chosen],
+        mask={name: each.there[chosen] for name, each in inferred.items()} if incomplete else None,
+    )
+
+
+def _origin(m: Modality, given: Cells, inferred: Inferred, in_train, in_test) -> str:
+    """A sentence for the record of a run; what is missing goes to the log."""
+    log.info("%s: %s, shape %s, %s", m.name, m.likelihood, m.event_shape, inferred.gaps())
+    part = "" if (in_train | in_test).all() else f" (the whole set has {(~in_test).sum():,} training examples)"
+    columns = given.columns or ("names",) * len(given.categories)
+    names = [f"; {column}: {', '.join(each)}" for column, each in zip(columns, given.categories, strict=False)]
+    return f"own arrays: {in_train.sum():,} training and {in_test.sum():,} test examples{part}{''.join(names)}"

@@ -1,0 +1,237 @@
+"""From a user's values to a modality: which likelihood they have, and in which unit the networks see them.
+
+| values | likelihood |
+|---|---|
+| strings `[N]` | categorical: characters of `text.ALPHABET`, in lower case, filled up with spaces to the longest |
+| strings `[N, k]`, names of classes | categorical |
+| booleans, floats that are all 0 or 1 | bernoulli |
+| uint8 `[N, H, W]` or `[N, H, W, C]`, and of more axes | laplace, as images of 0..255 |
+| integers 0..127 at most | categorical |
+| floats `[N, H, W, C]` in 0..1 | laplace, as images |
+| whole floats from 0, some above 1 | negative_binomial: counts |
+| other floats | normal |
+
+Where this may go wrong unnoticed, nothing is inferred: integers below 0 or above 127, and images of whole floats.
+
+Values of a laplace or normal likelihood get `location` and `spread`: mean and standard deviation of each column (each place on
+the last axis) over the training examples; images in 0..1 do not. Counts get those of log(1 + count). A column that is constant
+there gets spread 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Mapping
+
+import numpy as np
+
+from mmtf.data import text
+from mmtf.data.arrays import conversion
+from mmtf.data.arrays.cells import Cells
+from mmtf.errors import UserError
+from mmtf.modality import LIKELIHOODS, LOCATED, Modality
+
+log = logging.getLogger(__name__)
+
+MAX_CLASSES = 128
+# In units of a column's standard deviation. A linear model gives up what explains less than beta * SCALE^2 of a column's
+# variance: 0.06 at a beta of 1, 0.31 at the default of 5. (At images' 0.75 it would give up everything.)
+SCALE = 0.25
+# Fields of a Modality that the values decide.
+DECIDED = ("name", "event_shape")
+
+
+@dataclasses.dataclass(frozen=True)
+class Inferred:
+    """One modality, its values in the type of a pool.
+
+    Attributes:
+      values: `[N, *event_shape]`: uint8 images, int32 classes (-1 missing) or float32 (NaN missing); 0 where it is not there.
+      there: whether each example has it, `[N]` bool.
+      fields: of the `Modality`, without its units.
+      standardise: whether location and spread are still to be found.
+    """
+
+    values: np.ndarray
+    there: np.ndarray
+    fields: Mapping
+    standardise: bool
+
+    def gaps(self) -> str:
+        """What is missing, in words: `30 % of the examples and 2 % of the cells missing`."""
+        cells = missing_cells(self.values, self.there)[self.there].mean()
+        shares = {"examples": 1 - self.there.mean(), "cells": cells}
+        words = [f"{100 * share:.2g} % of the {what}" for what, share in shares.items() if share]
+        return f"{' and '.join(words)} missing" if words else "nothing missing"
+
+
+def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standardise: bool = True) -> Inferred:
+    """The modality of a user's values.
+
+    Args:
+      wanted: a likelihood, or fields of a `Modality`, in place of what would be inferred.
+      standardise: False leaves location and spread empty, unless `wanted` has them.
+
+    Raises:
+      UserError: values that do not suit the likelihood wanted, that could be two things, or that float32 cannot hold.
+    """
+    fields = _checked_fields(name, wanted)
+    if given.values.dtype.kind == "U":
+        given, fields = _text(name, given, fields)
+    x = given.values[:, None] if given.values.ndim == 1 else given.values
+    there = given.there
+    if not there.any():
+        raise UserError(f"{name} is missing in every example; leave it out.")
+    if x.dtype.kind == "f" and (infinite := np.isinf(x).any(axis=tuple(range(1, x.ndim))) & there).any():
+        raise UserError(f"{name}: example {np.flatnonzero(infinite)[0]} holds an infinite value; give NaN for a missing one.")
+    if x.dtype.kind == "f":
+        there = there & ~np.isnan(x).all(axis=tuple(range(1, x.ndim)))
+        if not there.any():
+            raise UserError(f"{name} is NaN in every example; leave it out.")
+    if "likelihood" not in fields:
+        fields["likelihood"] = _of_names(name, given) if given.categories else _likelihood(name, x[there])
+    if given.categories:
+        fields.setdefault("num_classes", max(2, *map(len, given.categories)))
+    x = conversion.convert(name, x, there, fields)
+    if fields["likelihood"] == "categorical":
+        there = there & (x >= 0).any(axis=tuple(range(1, x.ndim)))
+    x[~there] = 0
+    fields["event_shape"] = x.shape[1:]
+    fields.setdefault("missing_cells", bool(missing_cells(x, there).any()))
+    fields.setdefault("pixels", _are_pixels(x[there], fields))
+    located = _has_units(x, fields["likelihood"]) and standardise and not {"location", "spread"} & set(fields)
+    if located and fields["likelihood"] in LOCATED:
+        fields.setdefault("scale", SCALE)
+    return Inferred(x, there, fields, located)
+
+
+def missing_cells(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Which cells of the examples that are there are missing: NaN, or a negative class; booleans of the values' shape."""
+    cells = np.isnan(values) if values.dtype.kind == "f" else values < 0
+    return cells & there.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def modality(name: str, inferred: Inferred, train: np.ndarray) -> Modality:
+    """The modality, with its units from the training examples, `[N]` bool.
+
+    Raises:
+      UserError: a field that a `Modality` refuses, or a column without a single value to train on.
+    """
+    units = _units(name, inferred, inferred.values[inferred.there & train]) if inferred.standardise else {}
+    try:
+        return Modality.from_json({**inferred.fields, **units, "name": name})
+    except TypeError as error:
+        raise UserError(f"likelihoods: a field of {name} has a value of the wrong type: {error}.") from error
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _units(name: str, inferred: Inferred, x: np.ndarray) -> dict[str, tuple[float, ...]]:
+    """Mean and standard deviation on the last axis, NaN left out: location and spread."""
+    columns = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    unseen = np.flatnonzero(np.isnan(columns).all(axis=0))
+    if len(unseen):
+        raise UserError(
+            f"{name}: column {unseen[0]} has no value in any training example; leave it out, or choose other test examples."
+        )
+    columns = np.log1p(columns) if inferred.fields["likelihood"] == "negative_binomial" else columns
+    constant = np.nanmin(columns, axis=0) == np.nanmax(columns, axis=0)
+    if constant.any():
+        log.info("%s: %d of %d columns are constant in training; their spread is 1.", name, constant.sum(), len(constant))
+    spread = np.where(constant, 1.0, np.nanstd(columns, axis=0))
+    return {"location": tuple(np.nanmean(columns, axis=0).tolist()), "spread": tuple(spread.tolist())}
+
+
+def _checked_fields(name: str, wanted) -> dict:
+    if not isinstance(wanted, str | Mapping | None):
+        raise UserError(f"likelihoods: {name} wants a likelihood such as 'normal', or a dict of fields, not {wanted!r:.60}.")
+    fields = {"likelihood": wanted} if isinstance(wanted, str) else dict(wanted or {})
+    known = [f.name for f in dataclasses.fields(Modality) if f.name not in DECIDED]
+    unknown = [field for field in fields if field not in known]
+    if unknown:
+        raise UserError(f"likelihoods: {name} has a field {unknown[0]!r}; there are: {', '.join(known)}.")
+    if not isinstance(fields.get("num_classes", 2), int):
+        raise UserError(f"likelihoods: num_classes of {name} must be a whole number, not {fields['num_classes']!r}.")
+    if "likelihood" in fields and fields["likelihood"] not in LIKELIHOODS:
+        raise UserError(f"likelihoods: {name} must be one of {', '.join(LIKELIHOODS)}, not {fields['likelihood']!r}.")
+    return fields
+
+
+def _text(name: str, given: Cells, fields: dict) -> tuple[Cells, dict]:
+    """Strings as classes of characters."""
+    if fields.get("likelihood", "categorical") != "categorical":
+        raise UserError(f"{name}: texts have a categorical likelihood, not {fields['likelihood']}; give numbers instead.")
+    if "alphabet" in fields or "num_classes" in fields:
+        raise UserError(
+            f"{name}: texts have the alphabet of mmtf.data.text; for another one give integer classes, not strings."
+        )
+    strings = [str(s) if there else "" for s, there in zip(given.values, given.there, strict=True)]
+    if any(s != s.lower() for s in strings):
+        log.info("%s: texts are turned into lower case, the alphabet's only one.", name)
+        strings = [s.lower() for s in strings]
+    try:
+        indices = text.encode(strings, max(1, *map(len, strings)))
+    except ValueError as error:
+        raise UserError(f"{name}: {error}") from error
+    kind = {"likelihood": "categorical", "num_classes": len(text.ALPHABET), "alphabet": text.ALPHABET}
+    return Cells(indices, given.there), {**fields, **kind}
+
+
+def _likelihood(name: str, x: np.ndarray) -> str:
+    """What the values that are there look like; the table above."""
+    if x.dtype.kind == "b":
+        return "bernoulli"
+    if x.dtype == np.uint8 and x.ndim >= 3:
+        return "laplace"
+    if x.dtype.kind in "iu":
+        _check_plain_classes(name, x)
+        return "categorical"
+    known = x[~np.isnan(x)]
+    low, high, whole = known.min(), known.max(), bool(np.all(known == np.floor(known)))
+    if whole and low >= 0 and high <= 1:
+        return "bernoulli"
+    if whole and low >= 0:
+        if x.ndim >= 4 and high <= 255:
+            raise UserError(
+                f"{name}: floats of shape {x.shape[1:]} that are whole numbers up to {high:g} may be images or counts. Give "
+                f"images as uint8, or say likelihoods={{{name!r}: 'negative_binomial'}}."
+            )
+        return "negative_binomial"
+    return "laplace" if conversion.is_image(x) else "normal"
+
+
+def _of_names(name: str, given: Cells) -> str:
+    most = max(map(len, given.categories))
+    if most > MAX_CLASSES:
+        raise UserError(
+            f"{name}: a column of {most} different names, such as numbers of the examples have. Leave it out; or, if they are "
+            f"classes, say likelihoods={{{name!r}: 'categorical'}}; or give texts as an array [N] of strings."
+        )
+    return "categorical"
+
+
+def _check_plain_classes(name: str, x: np.ndarray) -> None:
+    low, high = x.min(), x.max()
+    if low < 0:
+        raise UserError(
+            f"{name}: integers from {low}. If -1 means a missing class, say likelihoods={{{name!r}: 'categorical'}}; if they "
+            f"are numbers, give floats or say 'normal'; else number the classes from 0."
+        )
+    if high >= MAX_CLASSES:
+        images = " Bytes of an image need the shape [N, H, W] or [N, H, W, C] and the type uint8." if high <= 255 else ""
+        raise UserError(
+            f"{name}: integers up to {high} may be classes, counts or measurements; say which: likelihoods={{{name!r}: "
+            f"'categorical'}}, 'negative_binomial' or 'normal'.{images}"
+        )
+
+
+def _are_pixels(x: np.ndarray, fields: Mapping) -> bool:
+    real = fields["likelihood"] in (*LOCATED, "bernoulli") and not fields.get("spread")
+    return real and (x.dtype == np.uint8 or conversion.is_image(x))
+
+
+def _has_units(x: np.ndarray, likelihood: str) -> bool:
+    if likelihood == "negative_binomial":
+        return True
+    return likelihood in LOCATED and x.dtype != np.uint8 and not conversion.is_image(x)

@@ -1,0 +1,70 @@
+"""What models are worth: arrays from a model's verbs, or from files, and numbers from `mmtf.metrics`.
+
+Used by evaluate.py and during training. Where each example has one class, probes and coherence are accuracies; where it has any
+number of attributes, they are average precisions, their means over attributes ([S] C.4.3). An attribute that all or none of the
+examples in question have is left out of them, and named beside them.
+"""
+
+from mmtf.evaluation.codes import code_use, kl_to_prior, moments, moments_graph
+from mmtf.evaluation.coherence import Coherence
+from mmtf.evaluation.context import Judged
+from mmtf.evaluation.correlation import correlations
+from mmtf.evaluation.external_samples import (
+    check_given_labels,
+    conditional_sets,
+    given_coherence,
+    given_correlations,
+    given_quality,
+)
+from mmtf.evaluation.features import Features, inception_network
+from mmtf.evaluation.generation import Generated
+from mmtf.evaluation.labels import (
+    check_labels,
+    classifier_scores,
+    in_context,
+    prevalence,
+    scale,
+    score_name,
+    train_classifiers,
+    unimodal,
+)
+from mmtf.evaluation.likelihood import log_likelihoods
+from mmtf.evaluation.probes import code_means, latent_probes
+from mmtf.evaluation.quality import sample_quality
+from mmtf.evaluation.reconstruction import reconstruction_errors
+from mmtf.evaluation.retrieval import relatedness
+from mmtf.evaluation.terms import objective_terms, terms_of_batches
+
+__all__ = [
+    "Coherence",
+    "Features",
+    "Generated",
+    "Judged",
+    "check_given_labels",
+    "check_labels",
+    "classifier_scores",
+    "code_means",
+    "code_use",
+    "conditional_sets",
+    "correlations",
+    "given_coherence",
+    "given_correlations",
+    "given_quality",
+    "in_context",
+    "inception_network",
+    "kl_to_prior",
+    "latent_probes",
+    "log_likelihoods",
+    "moments",
+    "moments_graph",
+    "objective_terms",
+    "prevalence",
+    "reconstruction_errors",
+    "relatedness",
+    "sample_quality",
+    "scale",
+    "score_name",
+    "terms_of_batches",
+    "train_classifiers",
+    "unimodal",
+]

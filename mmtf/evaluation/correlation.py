@@ -1,0 +1,99 @@
+"""Whether values of two modalities belong together, by canonical correlations of their features ([C] eq. 11)."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mmtf.config import EvaluateConfig
+from mmtf.data.dataset import MultimodalData, Split
+from mmtf.evaluation.batches import ARROW, mean_of_examples
+from mmtf.evaluation.features import Features
+from mmtf.evaluation.generation import Generated
+from mmtf.metrics import cca
+
+log = logging.getLogger(__name__)
+
+
+class Pairs(NamedTuple):
+    """Values of two modalities, row n of both together, and the examples they belong to; None where they are independent."""
+
+    values: Mapping[str, np.ndarray]
+    examples: Split | None
+
+
+# `joint`, `cross` by `Y<-K`, and `synergy`, of a pair of modalities and the test examples that have it; what there is of them.
+Generate = Callable[[tuple[str, str], Split], Mapping[str, "Pairs | Mapping[str, Pairs]"]]
+
+
+def correlations(
+    model,
+    data: MultimodalData,
+    test: Split,
+    features: Features,
+    config: EvaluateConfig,
+    generated: Generated | None = None,
+) -> dict[str, dict]:
+    """`correlated` of what a model generates."""
+    generated = generated or Generated(model, test, config)
+    return correlated(lambda pair, there: _pairs(generated, pair), model.names, data, test, features, config)
+
+
+def correlated(
+    generate: Generate, names: Iterable[str], data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
+) -> dict[str, dict]:
+    """`cca` of docs/metrics.md: by pair of modalities, of real pairs, random ones, cross generation and synergy.
+
+    CCA is fitted to features of training pairs, in 40 dimensions as in [C], or as many as there are.
+    """
+    found = {}
+    for pair in itertools.combinations([n for n in names if n in features], 2):
+        there, train = test.at(test.has(pair)).first(config.quality_samples), data.train.at(data.train.has(pair))
+        if len(there) < 2 or len(train) < 3:
+            continue
+        generated = generate(pair, there)
+        if generated:
+            chosen = np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples]
+            values = train.at(chosen).take(np.arange(len(chosen)))
+            fit = [features.of(n, values[n]) for n in pair]
+            if all(np.ptp(x, axis=0).any() for x in fit):
+                found[",".join(pair)] = _of_pair(generated, pair, fit, there, features)
+            else:
+                log.warning("No correlation of %s: features are the same in all training examples.", " and ".join(pair))
+    return {"cca": found} if found else {}
+
+
+def _of_pair(generated: Mapping, pair: tuple[str, str], fit: Sequence[np.ndarray], test: Split, features: Features) -> dict:
+    """Args: fit: features of training pairs, of both modalities."""
+
+    def of(values) -> list[np.ndarray]:
+        return [features.of(n, values[n]) for n in pair]
+
+    def score(found):
+        if isinstance(found, Pairs):
+            return mean_of_examples(cca.cosines(fitted, *of(found.values)), found.examples, (-1.0, 1.0))
+        return {key: score(inner) for key, inner in found.items()}
+
+    dimensions = min(cca.DIMENSIONS, len(fit[0]) - 1, *(x.shape[1] for x in fit))
+    fitted = cca.fit(*fit, dimensions)
+    real = Pairs(test.take(np.arange(len(test))), test)
+    return {"dimensions": len(fitted.correlations)} | score({"ground_truth": real, **generated})
+
+
+def _pairs(generated: Generated, pair: tuple[str, str]) -> dict[str, Pairs | dict[str, Pairs]]:
+    def crossed(given: str, target: str) -> Pairs:
+        examples, values = generated.given((given,))
+        whole = examples.has(pair)
+        real = examples.at(whole).take(np.arange(whole.sum()))
+        return Pairs({given: real[given], target: values[target][whole]}, examples.at(whole))
+
+    both = generated.given(pair)
+    return {
+        "joint": Pairs(generated.random, None),
+        "cross": {f"{b}{ARROW}{a}": crossed(a, b) for a, b in (pair, pair[::-1])},
+        "synergy": Pairs(both.values, both.examples),
+    }

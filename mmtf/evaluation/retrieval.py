@@ -1,0 +1,96 @@
+"""Whether a model knows which values belong together: retrieval of one modality by another, and detection of mismatches.
+
+A pair's score is log p(x,y) - log p(x) - log p(y), by importance sampling, or minus the divergence of the two posteriors of the
+shared code.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from scipy import stats
+
+from mmtf.config import EvaluateConfig
+from mmtf.config.schema import PAIRED
+from mmtf.data.dataset import MultimodalData, Split
+from mmtf.evaluation.batches import ARROW, rounded, sources
+from mmtf.evaluation.codes import shared_moments
+from mmtf.evaluation.likelihood import log_weights
+from mmtf.metrics import likelihood, retrieval
+
+RECALLS = (1, 5, 10)
+
+
+def relatedness(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict[str, dict]:
+    """`retrieval` and `mismatch_auc` of docs/metrics.md, by pair of modalities and by kind of score.
+
+    Where a data set pairs values by class, all candidates of the query's class are right.
+    """
+    found = {"retrieval": {}, "mismatch_auc": {}}
+    for a, b in itertools.combinations(model.names, 2):
+        whole = _distinct(test.at(test.has((a, b)))).only((a, b))
+        kinds = {"latent": (whole.first(config.retrieval_candidates), latent_scores)}
+        if model.has_likelihood and config.retrieval_likelihood_candidates:
+            kinds["likelihood"] = whole.first(config.retrieval_likelihood_candidates), likelihood_scores
+        for kind, (candidates, score) in kinds.items():
+            right = _right(data, candidates)
+            if right.all() or len(candidates) < 2:
+                continue
+            scores = score(model, candidates, config)
+            for target, given, table, answers in ((b, a, scores, right), (a, b, scores.T, right.T)):
+                key = f"{target}{ARROW}{given}"
+                found["retrieval"].setdefault(key, {})[kind] = _ranked(table, answers, config.evaluation_seed)
+            auc = retrieval.mismatch_auc(np.diag(scores), scores[~right])
+            found["mismatch_auc"].setdefault(f"{a},{b}", {})[kind] = rounded(auc)
+    return {kind: part for kind, part in found.items() if part}
+
+
+def latent_scores(model, candidates: Split, config: EvaluateConfig) -> np.ndarray:
+    """Minus the Jeffreys divergence of q(c|x) and q(c|y), of all pairs: `[N, N]`, rows by the first modality."""
+    (m, s), (n, t) = (x.values() for x in shared_moments(model, candidates).values())
+    # (s/t - t/s)^2 + (m - n)^2 (1/s^2 + 1/t^2), summed over dimensions as matrix products.
+    vs, vt = 1.0 / s**2, 1.0 / t**2
+    spread = (s**2) @ vt.T + vs @ (t**2).T - 2.0 * s.shape[1]
+    apart = (m**2 * vs).sum(1)[:, None] + (n**2 * vt).sum(1)[None] + (m**2) @ vt.T + vs @ (n**2).T
+    apart -= 2.0 * ((m * vs) @ n.T + m @ (n * vt).T)
+    return -0.5 * (spread + apart)
+
+
+def likelihood_scores(model, candidates: Split, config: EvaluateConfig) -> np.ndarray:
+    """log p(x,y) - log p(x) - log p(y) of all pairs, `[N, N]` nats, rows by the first modality."""
+    (a, b), count = candidates.pools, len(candidates)
+    rows = {a: np.repeat(np.arange(count), count), b: np.tile(np.arange(count), count)}
+    pairs = Split(candidates.pools, {n: candidates.rows[n][i] for n, i in rows.items()}, None)
+    samples, seed = config.likelihood_samples, config.evaluation_seed
+    together = log_weights(model, pairs, samples, seed, [(a, b)]).marginal[a, b]
+    alone = log_weights(model, candidates, samples, seed + 1, [(a,), (b,)]).marginal
+    log_p = {n: likelihood.log_mean_exp(alone[(n,)]) for n in (a, b)}
+    return likelihood.log_mean_exp(together).reshape(count, count) - log_p[a][:, None] - log_p[b][None]
+
+
+def _ranked(scores: np.ndarray, right: np.ndarray, seed: int) -> dict[str, float]:
+    """Recall, median rank, and what chance comes to."""
+    ranks = retrieval.ranks(scores, relevant=right, seed=seed)
+    recalls = {f"recall_at_{k}": rounded(retrieval.recall_at(ranks, k)) for k in RECALLS}
+    chance = {f"recall_at_{k}_by_chance": rounded(_chance(right, k)) for k in RECALLS}
+    return recalls | {"median_rank": retrieval.median_rank(ranks)} | chance | {"candidates": len(scores)}
+
+
+def _chance(right: np.ndarray, k: int) -> float:
+    """Recall at k of candidates in random order: 1 - (C - R choose k) / (C choose k), R of C right; its mean over queries."""
+    candidates = right.shape[1]
+    return 1.0 - stats.hypergeom.pmf(0, candidates, right.sum(axis=1), min(k, candidates)).mean()
+
+
+def _right(data: MultimodalData, candidates: Split) -> np.ndarray:
+    """Which pairs belong together, `[N, N]`: the given ones, and where values are paired by class those of one class."""
+    if data.name in PAIRED and candidates.label is not None and not data.multi_label:
+        return candidates.label[:, None] == candidates.label[None]
+    return np.eye(len(candidates), dtype=bool)
+
+
+def _distinct(test: Split) -> Split:
+    """Examples no two of which come from the same source."""
+    clusters = sources(test)
+    return test if clusters is None else test.at(np.sort(np.unique(clusters, return_index=True)[1]))

@@ -1,0 +1,265 @@
+"""LatentModel: a shared code and private ones between several modalities, and everything that one does with a trained model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from mmtf.distributed import runtime, strategies
+from mmtf.distributions.family import family_of, parameters
+from mmtf.distributions.likelihood import mean_value, shown_value
+from mmtf.distributions.mixture import sample
+from mmtf.modality import Modality, check_subset, subsets
+from mmtf.models.encoders import Coders, Codes
+from mmtf.models.inputs import Observed, observe
+from mmtf.models.term_means import TermMeans
+
+tfd = tfp.distributions
+
+
+class LatentModel(keras.Model):
+    """A generative model of several modalities with a shared code c and, where a modality has one, a private code s_j.
+
+    Here are its verbs, from encoding to translating; evaluation, pictures and serving know nothing else of it. A family of
+    models (`mmtf.models.vae`, `mmtf.models.gan`) says what its networks read and answer, and how it is trained; a model of
+    the family says which posterior a set of modalities has (`fuse`).
+    """
+
+    # Batches that a training step takes.
+    turns = 1
+    # Whether p(x_j|s_j,c) has a density: `log_likelihood`.
+    has_likelihood = False
+    # Whether a training step finds its losses and gradients by `runtime.compiled`.
+    compiles_inside = False
+
+    def __init__(self, modalities: Sequence[Modality], coders: Coders, *, shared_dim: int, seed: int, name: str | None = None):
+        """Args:
+        modalities: in the data set's order; it is the order of everything that follows.
+        coders: what the verbs use.
+        shared_dim: size of c.
+        seed: of the training noise; with the step it fixes every draw.
+        """
+        super().__init__(name=name)
+        self.modalities = {m.name: m for m in modalities}
+        self.shared_dim, self.seed = shared_dim, seed
+        self.coders = coders
+        self.term_means = TermMeans(self.reported())
+        self.built = True
+
+    # ---- the verbs -------------------------------------------------------------------------------------------------
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.modalities)
+
+    @property
+    def prior(self) -> tfd.Distribution:
+        """p(c) = N(0, I); beside Laplace posteriors the Laplace distribution of location 0 and scale 1."""
+        return self.coders.family.prior(self.shared_dim)
+
+    def encode(self, values: Mapping[str, tf.Tensor], mask: Mapping[str, tf.Tensor] | None = None) -> Codes:
+        """q(c|x_j) and q(s_j|x_j) of every modality given.
+
+        Args:
+          values: any non-empty subset of the modalities, `[B, *event_shape]` each.
+          mask: per modality `[B]` booleans; an expert of a missing value is meaningless but finite.
+        """
+        return self._encode(observe(values, mask, self.modalities))
+
+    def posterior(self, values, subset: Sequence[str] | None = None, mask=None) -> tfd.Distribution:
+        """q(c|X_K) of the modalities in `subset` (all that are given, by default); batch `[B]`, event `[shared_dim]`."""
+        chosen = check_subset(values.keys() if subset is None else subset, self.names)
+        observed = observe(_only(values, chosen), mask, self.modalities)
+        _check_something_is_there(observed)
+        return self.posterior_of(self._encode(observed), observed.present, tuple(observed.values))
+
+    def posteriors(self, values, mask=None) -> dict[tuple[str, ...], tfd.Distribution]:
+        """q(c|X_K) of every non-empty subset K of the given modalities, each modality encoded once."""
+        observed = observe(values, mask, self.modalities)
+        _check_something_is_there(observed)
+        codes = self._encode(observed)
+        return {subset: self.posterior_of(codes, observed.present, subset) for subset in subsets(tuple(codes.shared))}
+
+    def decode(self, shared: tf.Tensor, private: Mapping[str, tf.Tensor] | None = None, to: Sequence[str] | None = None):
+        """p(x_j|s_j,c) of the modalities in `to` (all by default), as distributions over `[*event_shape]`.
+
+        Args:
+          shared: `[B, shared_dim]`.
+          private: `[B, private_dim]` per modality; a modality left out gets its prior's mean, 0.
+        """
+        names = check_subset(self.names if to is None else to, self.names)
+        if private:
+            check_subset(private, self.names)
+        return {name: self._decode(name, shared, (private or {}).get(name)) for name in names}
+
+    def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
+        """Every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j); where it is missing, from p(s_j).
+
+        Args:
+          seed: `[2]` integers to sample the codes; None takes the means.
+          mean: return E[x], which for a categorical modality are its probabilities, and not its likeliest classes.
+        """
+        observed = observe(values, mask, self.modalities)
+        _check_something_is_there(observed)
+        codes = self._encode(observed)
+        shared = _draw(self.posterior_of(codes, observed.present, tuple(observed.values)), seed, "shared")
+        private = {n: _draw(_or_prior(q, observed.present[n]), seed, f"private/{n}") for n, q in codes.private.items()}
+        return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
+
+    def generate(self, n: int | tf.Tensor, seed=(0, 0), mean: bool = False) -> dict[str, tf.Tensor]:
+        """n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`.
+
+        Raises:
+          ValueError: n is below 1, or there is no seed: a sample is random.
+        """
+        if seed is None or (isinstance(n, int) and n < 1):
+            raise ValueError(f"generate wants a number of samples of 1 or more and a seed of two integers, not {n} and {seed}.")
+        shared = _draw(self.prior, seed, "shared", n)
+        return self._values(self.decode(shared, self.sample_private_prior(n, seed)), mean)
+
+    def translate(
+        self, values, to: Sequence[str] | None = None, mask=None, seed=None, mean: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """The modalities in `to` from those in `values`: c from q(c|X_K), private codes from their priors.
+
+        Args:
+          values: the given modalities, `[B, ...]`.
+          to: what to generate; by default all modalities that are not given (all, if none is left out).
+          seed: `[2]` integers to sample; None takes the means of posterior and priors.
+          mean: as for `reconstruct`.
+        """
+        given = check_subset(values, self.names)
+        to = to if to is not None else ([n for n in self.names if n not in given] or self.names)
+        shared = _draw(self.posterior(values, mask=mask), seed, "shared")
+        private = {} if seed is None else self.sample_private_prior(tf.shape(shared)[0], seed)
+        return self._values(self.decode(shared, private, to=to), mean)
+
+    def sample_private_prior(self, n: int | tf.Tensor, seed) -> dict[str, tf.Tensor]:
+        """s_j ~ p(s_j), of the shared prior's family, `[n, private_dim]`, for each modality that has a private code."""
+        noise, family = runtime.Noise(seed, n), self.coders.family
+        return {
+            m.name: family.standard(noise, f"private/{m.name}", m.private_dim)
+            for m in self.modalities.values()
+            if m.private_dim
+        }
+
+    # ---- what a family of models says ------------------------------------------------------------------------------
+
+    def fuse(self, experts: dict[str, tfd.MultivariateNormalDiag], present: dict[str, tf.Tensor]) -> tfd.Distribution:
+        """q(c|X_K) from the experts of K: the model's posterior family."""
+        raise NotImplementedError
+
+    def posterior_of(self, codes: Codes, present: Mapping[str, tf.Tensor], subset: Sequence[str]) -> tfd.Distribution:
+        """q(c|X_K) from what the encoders said, K a non-empty subset of theirs."""
+        return self.fuse({n: codes.shared[n] for n in subset}, {n: present[n] for n in subset})
+
+    def network_input(self, modality: Modality, values: tf.Tensor) -> tf.Tensor:
+        """What the modality's encoder reads of values in their own unit, `[B, *event_shape]`."""
+        raise NotImplementedError
+
+    def decoded(self, modality: Modality, answer: tf.Tensor) -> tfd.Distribution:
+        """The distribution over `[*event_shape]` that a decoder's answer means."""
+        raise NotImplementedError
+
+    def terms(self, values, mask, noise: runtime.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
+        """Every term of the objective by name, per example `[B]`; "loss" is the one that a progress bar shows.
+
+        A term is 0 for examples that lack a modality that it is about.
+        """
+        raise NotImplementedError
+
+    def terms_about(self) -> dict[str, tuple[str, ...]]:
+        """Names of `terms`, in order, with the modalities without which an example has no such term."""
+        raise NotImplementedError
+
+    def reported(self) -> dict[str, tuple[str, ...]]:
+        """What training reports: the terms, and what else its steps find out."""
+        return self.terms_about()
+
+    def warning(self, history: Sequence[Mapping[str, float]]) -> str | None:
+        """What went wrong with training, and what to change: from the means of all terms at its start and after each epoch."""
+        return None
+
+    def schedule(self, step: int) -> dict[str, float]:
+        """What changes with the step, for TensorBoard."""
+        raise NotImplementedError
+
+    # ---- what training needs ---------------------------------------------------------------------------------------
+
+    def test_step(self, data):
+        """The terms of a batch with noise of its own; no update."""
+        noise = runtime.Noise(tf.stack([self.seed, -1]), runtime.batch_size(data["values"]))
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        terms = self.terms(data["values"], data.get("mask"), noise, step)
+        self.term_means.update_state(terms, data.get("mask"), step)
+        return self.get_metrics_result()
+
+    @property
+    def metrics(self):
+        return [self.term_means]
+
+    def learned(self) -> dict[str, list[keras.Variable]]:
+        """What is learned by which optimizer, by the name of the optimizer's argument of `compile`."""
+        return {"optimizer": self.trainable_variables}
+
+    def named_weights(self) -> dict[str, keras.Variable]:
+        """Every weight under a name that depends on the model alone, for checkpoints."""
+        return self.coders.named_weights()
+
+    def served_weights(self) -> dict[str, keras.Variable]:
+        """Those of them that the verbs use."""
+        return self.named_weights()
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Leaves out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails."""
+
+    def make_train_function(self, force=False):
+        """Keras' own; on several workers `distribution.train_function`."""
+        if not strategies.several_workers(self.distribute_strategy):
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = strategies.train_function(self)
+        return self.train_function
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _encode(self, observed: Observed) -> Codes:
+        return self.coders.encode({n: self.network_input(self.modalities[n], x) for n, x in observed.values.items()})
+
+    def _decode(self, name: str, shared: tf.Tensor, private: tf.Tensor | None) -> tfd.Distribution:
+        return self.decoded(self.modalities[name], self.coders.decode(name, shared, private))
+
+    def _values(self, decoded: Mapping[str, tfd.Distribution], mean: bool) -> dict[str, tf.Tensor]:
+        value = mean_value if mean else shown_value
+        return {name: value(self.modalities[name], p) for name, p in decoded.items()}
+
+
+def _only(mapping: Mapping, names: Sequence[str]) -> dict:
+    missing = [name for name in names if name not in mapping]
+    if missing:
+        raise ValueError(f"The subset names {missing[0]!r}, but only {', '.join(mapping)} were given.")
+    return {name: mapping[name] for name in names}
+
+
+def _check_something_is_there(observed: Observed) -> None:
+    """Outside of graphs: a posterior of nothing is a mistake in the mask."""
+    there = sum(observed.present.values())
+    if tf.executing_eagerly() and not tf.reduce_all(there > 0.0):
+        raise ValueError(f"The mask says that example {int(tf.argmin(there))} has none of the modalities given; leave it out.")
+
+
+def _or_prior(q: tfd.Distribution, present: tf.Tensor) -> tfd.Distribution:
+    """q where the value is there, `[B]`; the prior, of location 0 and scale 1, where its encoder saw nothing."""
+    there, (loc, scale) = present[:, None] > 0.0, parameters(q)
+    return family_of(q).make(tf.where(there, loc, 0.0), tf.where(there, scale, 1.0))
+
+
+def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor | None = None) -> tf.Tensor:
+    """A sample `[B, D]` (or `[n, D]`) under a stateless seed and the stream's name; the mean where the seed is None."""
+    if seed is None:
+        return distribution.mean()
+    seed = runtime.stream_seed(seed, stream)
+    return sample(distribution, seed) if n is None else distribution.sample([n], seed=seed)

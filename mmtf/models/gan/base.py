@@ -1,0 +1,360 @@
+"""AdversarialModel: a game of generators and discriminators, two turns a step, and the moving average that remains of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+import math
+from collections.abc import Mapping, Sequence
+
+import keras
+import tensorflow as tf
+
+from mmtf.distributed import runtime
+from mmtf.distributions.gaussian import stddev
+from mmtf.errors import UserError
+from mmtf.modality import Modality
+from mmtf.models import fusion
+from mmtf.models.base import LatentModel
+from mmtf.models.encoders import Coders, Codes, check_shape
+from mmtf.models.gan.losses import mean_squared_error
+from mmtf.models.gan.relaxation import meant, relax
+from mmtf.models.gan.tuples import Tuples
+from mmtf.models.inputs import observe
+from mmtf.networks.layers import ADVERSARIAL_STDDEV
+
+log = logging.getLogger(__name__)
+
+POSTERIORS = ("geometric", "arithmetic", "product")
+# The two turns of a step, in order, and what is minimised in each.
+LOSSES = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
+TURNS = tuple(LOSSES)
+# Nothing in a game keeps encoders from becoming deterministic: below this, which discriminators cannot see any more, variances
+# fell until their logarithms were infinite, and the experts' precisions with them.
+SMALLEST_VARIANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class GameWeights:
+    """Weights in the generators' loss, as in [C]'s release.
+
+    Attributes:
+      unimodal: of the game on single modalities (lambda_unimodal).
+      reconstruction: of decode(encode(x)) against x (lambda_x).
+      content, style: of encode(decode(z)) against z, shared and private codes (lambda_c, lambda_s).
+      joint_reconstruction: rebuild x from the geometric mean of all encoders' shared codes, and c from that of all generated
+        modalities, instead of each from its own.
+    """
+
+    unimodal: float = 0.1
+    reconstruction: float = 0.0
+    content: float = 0.0
+    style: float = 0.0
+    joint_reconstruction: bool = False
+
+
+class AdversarialModel(LatentModel):
+    """Unimodal encoders and deterministic decoders, trained against discriminators of tuples (X, S, c) [C].
+
+    A subclass says what its discriminators are and what both sides' losses are. The encoders and decoders that learn are
+    `players`; `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
+    """
+
+    turns = len(TURNS)
+
+    def __init__(
+        self,
+        modalities: Sequence[Modality],
+        encoders: Mapping[str, keras.Model],
+        decoders: Mapping[str, keras.Model],
+        *,
+        shared_dim: int,
+        discriminators: Mapping[str, keras.Layer],
+        weights: GameWeights | None = None,
+        average_decay: float = 0.9999,
+        average_start: int = 50_000,
+        subset_posterior: str = "geometric",
+        seed: int = 0,
+        name: str | None = None,
+    ):
+        """Args:
+        encoders: per modality, relaxed values `[B, *relaxed_shape]` -> features `[B, F]`.
+        decoders: per modality, codes `[B, private_dim + shared_dim]` -> relaxed values.
+        discriminators: by name, which fixes the names of their weights in checkpoints.
+        average_decay, average_start: of the moving average; before the start it is the players themselves.
+        subset_posterior: mean of the experts that a set of modalities has: geometric, arithmetic (a mixture), or product.
+        seed: of the heads' initial weights and of the training noise; with the step it fixes every draw.
+
+        Raises:
+          ValueError: one modality only, one without a private code or with missing cells, or parts that do not fit together.
+        """
+        _check_modalities(modalities)
+        if subset_posterior not in POSTERIORS:
+            raise ValueError(f"subset_posterior must be one of {', '.join(POSTERIORS)}, not {subset_posterior!r}.")
+        # Before Keras' own initialisation, which asks for the names of the terms.
+        self.game = weights or GameWeights()
+        head = {"stddev": ADVERSARIAL_STDDEV, "floor": math.log(SMALLEST_VARIANCE)}
+        players = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, head=head, name="players")
+        for m in modalities:
+            check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.relaxed_shape)
+            check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.relaxed_shape)
+        super().__init__(modalities, players.copied("average"), shared_dim=shared_dim, seed=seed, name=name)
+        self.players = players
+        self.coders.trainable = False
+        self.discriminators = dict(discriminators)
+        self.average_decay, self.average_start = average_decay, average_start
+        self.subset_posterior = subset_posterior
+        if subset_posterior == "product":
+            log.warning(
+                "A product of experts is sharper than the experts, which training made equal to one another: [C] advises "
+                "against it. --subset_posterior=geometric has the width of one expert."
+            )
+
+    # ---- what a subclass says --------------------------------------------------------------------------------------
+
+    def terms_of(self, turn: str) -> list[str]:
+        """Names of a turn's terms, in order, the loss first."""
+        raise NotImplementedError
+
+    def discriminator_terms(
+        self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None, advance: bool
+    ) -> dict[str, tf.Tensor]:
+        """The discriminators' losses `discriminator/...`, whose sum is minimised, and accuracies `accuracy/...`: `[B]` each.
+
+        Args:
+          real: tuples of paired values and what the players encode of them. fake: tuples that they generate.
+          single, single_fake: the same of values that are no pairs; None where there is no unimodal game.
+          advance: whether the discriminators' spectral norms make a step, as they do once in training.
+        """
+        raise NotImplementedError
+
+    def generator_terms(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None) -> dict:
+        """The generators' losses in the game, `generator/...`, weighted, and accuracies. Arguments as above."""
+        raise NotImplementedError
+
+    # ---- what its networks read and answer -------------------------------------------------------------------------
+
+    def network_input(self, modality, values):
+        return relax(modality, values)
+
+    def decoded(self, modality, answer):
+        return meant(modality, answer)
+
+    def fuse(self, experts, present):
+        if self.subset_posterior == "geometric":
+            return fusion.geometric_posterior(experts, present)
+        if self.subset_posterior == "arithmetic":
+            return fusion.mixture_posterior(experts, present)
+        return fusion.product_posterior(experts, present, self.prior)
+
+    def log_likelihood(self, *_, **__):
+        """Raises UserError: there is none."""
+        raise UserError(
+            "An adversarial model has no likelihood: its decoders are deterministic functions of the codes ([C] eq. 9). Ask "
+            "for coherence, probes or sample quality, or train a VAE."
+        )
+
+    # ---- training --------------------------------------------------------------------------------------------------
+
+    def train_step(self, data):
+        """The discriminators' turn, the generators' turn on fresh batches, the moving average, the report.
+
+        Args:
+          data: `values`, and `single` where there is a unimodal game, `[B, 2, ...]` per modality: a batch for each turn.
+        """
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        noise = runtime.Noise(tf.stack([self.seed, step]), runtime.batch_size(data["values"]))
+        terms = {}
+        for place, (turn, (optimizer, variables)) in enumerate(zip(TURNS, self.learned().items(), strict=True)):
+            batch, single = (_batch_of(data.get(part), place) for part in ("values", "single"))
+            find = functools.partial(self._differentiated, turn, batch, single, noise, variables)
+            found, gradients = runtime.compiled(find) if self.compiles_inside else find()
+            getattr(self, optimizer).apply(gradients, variables)
+            norm = tf.linalg.global_norm(runtime.replica_sum(gradients))
+            terms |= found | {f"gradient_norm/{turn}": norm * tf.ones_like(found[LOSSES[turn]])}
+        self._update_average(step)
+        self.term_means.update_state(terms | {"loss": terms["generator/loss"]}, None, step)
+        return self.get_metrics_result()
+
+    def _differentiated(self, turn: str, batch, single, noise, variables):
+        """The terms of one side, and the gradients of its mean loss."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([v.value for v in variables])
+            found = self._turn(turn, batch, single, noise, advance=turn == "discriminators")
+            loss = runtime.replica_mean(found[LOSSES[turn]])
+        return found, tape.gradient(loss, variables)
+
+    def terms(self, values, mask, noise, step):
+        """As `LatentModel.terms`, of both turns on the same examples; "loss" is the generators'.
+
+        Incomplete examples have none: the game is about whole tuples. (In training they take part in the unimodal game.)
+        """
+        if mask:
+            present = observe(values, mask, self.modalities).present
+            whole = tf.reduce_all([present[n] > 0.0 for n in self.names], axis=0)
+            values = {n: tf.boolean_mask(x, whole) for n, x in values.items()}
+            found = self.terms(values, None, _NoiseOfRows(noise, whole), step)
+            zeros = tf.zeros_like(whole, tf.float32)
+            return {name: tf.tensor_scatter_nd_update(zeros, tf.where(whole), term) for name, term in found.items()}
+        found = {}
+        for turn in TURNS:
+            found |= self._turn(turn, values, values if self.game.unimodal else None, noise, advance=False)
+        return {"loss": found["generator/loss"]} | found
+
+    def terms_about(self):
+        return dict.fromkeys(["loss", *self.terms_of("discriminators"), *self.terms_of("generators")], self.names)
+
+    def reported(self):
+        return super().reported() | {f"gradient_norm/{turn}": () for turn in TURNS}
+
+    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
+        """Args: optimizer: of the generators; its iterations count the steps. discriminator_optimizer: of the others."""
+        super().compile(optimizer=optimizer, **kwargs)
+        self.discriminator_optimizer = discriminator_optimizer
+
+    @property
+    def takes_single(self) -> bool:
+        """Whether a step also takes values that are no pairs."""
+        return bool(self.game.unimodal)
+
+    def learned(self):
+        against = [v for discriminator in self.discriminators.values() for v in discriminator.trainable_variables]
+        return {"discriminator_optimizer": against, "optimizer": self.players.trainable_variables}
+
+    def named_weights(self):
+        players = {f"player.{key}": v for key, v in self.players.named_weights().items()}
+        against = {
+            f"discriminator.{key}.{i}.{v.name}": v
+            for key, network in self.discriminators.items()
+            for i, v in enumerate(network.weights)
+        }
+        return self.coders.named_weights() | players | against
+
+    def served_weights(self):
+        return self.coders.named_weights()
+
+    def schedule(self, step: int):
+        return {"average_decay": self.average_decay if step > self.average_start else 0.0}
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _turn(self, turn: str, values, single, noise, *, advance: bool) -> dict[str, tf.Tensor]:
+        """All terms of one side."""
+        real, posteriors = self._encoded(values, noise, f"{turn}/paired")
+        fake = self._generated(real, noise, f"{turn}/paired")
+        alone = alone_fake = None
+        if single is not None:
+            alone, _ = self._encoded(single, noise, f"{turn}/single")
+            alone_fake = self._generated(alone, noise, f"{turn}/single")
+        if turn == "discriminators":
+            found = self.discriminator_terms(real, fake, alone, alone_fake, advance)
+        else:
+            found = self.generator_terms(real, fake, alone, alone_fake)
+            found |= self._regularisers(real, fake, alone or real, posteriors, noise) | _entropies(posteriors)
+        side = LOSSES[turn].split("/")[0]
+        found[LOSSES[turn]] = tf.add_n([term for name, term in found.items() if name.startswith(side)])
+        return {name: found[name] for name in self.terms_of(turn)}
+
+    def _encoded(self, values: Mapping, noise, stream: str) -> tuple[Tuples, Codes]:
+        """Real values with codes that the players sample for them, and the Gaussians that these come from."""
+        x = {n: relax(self.modalities[n], v) for n, v in observe(values, None, self.modalities).values.items()}
+        posteriors = self.players.encode(x)
+        return Tuples(x, *(self._sampled(q, noise, f"{stream}/{kind}") for kind, q in _kinds(posteriors))), posteriors
+
+    def _sampled(self, gaussians: Mapping, noise, stream: str) -> dict[str, tf.Tensor]:
+        return {n: q.loc + stddev(q) * noise.normal(f"{stream}/{n}", q.event_shape[0]) for n, q in gaussians.items()}
+
+    def _generated(self, like: Tuples, noise, stream: str) -> Tuples:
+        """As many tuples from the priors: one c for all modalities, [C] eq. 9."""
+        c = noise.normal(f"{stream}/prior/shared", self.shared_dim)
+        private = {n: noise.normal(f"{stream}/prior/private/{n}", self.modalities[n].private_dim) for n in like.x}
+        x = {n: self.players.decode(n, c, private[n]) for n in like.x}
+        return Tuples(x, private, dict.fromkeys(like.x, c))
+
+    def _regularisers(self, real: Tuples, fake: Tuples, alone: Tuples, posteriors: Codes, noise) -> dict[str, tf.Tensor]:
+        """Weighted squared errors of going there and back, [C]'s release.
+
+        Args:
+          alone: what each modality rebuilds by itself: single values, where there are any.
+          posteriors: of the paired values, which rebuild one another.
+        """
+        game, found = self.game, {}
+        if game.reconstruction:
+            source, shared = alone, alone.shared
+            if game.joint_reconstruction:
+                source, shared = real, self._joint(posteriors, noise, "rebuilt")
+            for n in self.names:
+                rebuilt = self.players.decode(n, shared[n], source.private[n])
+                found[f"generator/reconstruction/{n}"] = game.reconstruction * mean_squared_error(rebuilt, source.x[n])
+        if game.content or game.style:
+            again = self.players.encode(fake.x)
+            private = self._sampled(again.private, noise, "again/private")
+            joint = game.joint_reconstruction
+            shared = self._joint(again, noise, "again") if joint else self._sampled(again.shared, noise, "again/shared")
+            pairs = {f"generator/style/{n}": (game.style, private[n], fake.private[n]) for n in self.names}
+            # Of all modalities together there is one shared code, and one error.
+            for n in self.names[:1] if joint else self.names:
+                pairs["generator/content" if joint else f"generator/content/{n}"] = game.content, shared[n], fake.shared[n]
+            found |= {name: weight * mean_squared_error(*both) for name, (weight, *both) in pairs.items() if weight}
+        return found
+
+    def _joint(self, posteriors: Codes, noise, stream: str) -> dict[str, tf.Tensor]:
+        """A sample of the geometric mean of all modalities' experts, the same for each."""
+        ones = {n: tf.ones(tf.shape(q.loc)[:1]) for n, q in posteriors.shared.items()}
+        q = fusion.geometric_posterior(posteriors.shared, ones)
+        return dict.fromkeys(posteriors.shared, self._sampled({"all": q}, noise, f"{stream}/joint")["all"])
+
+    def _names_of_regularisers(self) -> list[str]:
+        kinds = {"reconstruction": self.game.reconstruction, "content": self.game.content, "style": self.game.style}
+        found = [f"generator/{kind}/{n}" for kind, weight in kinds.items() if weight for n in self.modalities]
+        if self.game.joint_reconstruction and self.game.content:
+            found = ["generator/content"] + [name for name in found if not name.startswith("generator/content/")]
+        return found + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
+
+    def _update_average(self, step: tf.Tensor) -> None:
+        """average <- average + (1 - decay) (player - average); before the start decay is 0."""
+        decay = tf.where(step < self.average_start, 0.0, self.average_decay)
+        players, averages = self.players.named_weights(), self.coders.named_weights()
+        moved = [average + (1.0 - decay) * (players[key] - average) for key, average in averages.items()]
+        runtime.assign_equal(list(averages.values()), moved)
+
+
+class _NoiseOfRows:
+    """Noise for some rows of a batch."""
+
+    def __init__(self, noise, rows: tf.Tensor):
+        self._noise, self._rows = noise, rows
+
+    def normal(self, stream: str, dim: int) -> tf.Tensor:
+        return tf.boolean_mask(self._noise.normal(stream, dim), self._rows)
+
+
+def _batch_of(values: Mapping | None, place: int) -> dict[str, tf.Tensor] | None:
+    """The batch of one turn, from `[B, turns, ...]`."""
+    return None if values is None else {n: x[:, place] for n, x in values.items()}
+
+
+def _kinds(posteriors: Codes) -> tuple[tuple[str, Mapping], ...]:
+    """In the order of `Tuples`."""
+    return ("private", posteriors.private), ("shared", posteriors.shared)
+
+
+def _entropies(posteriors: Codes) -> dict[str, tf.Tensor]:
+    return {f"entropy/{kind}/{n}": q.entropy() for kind, part in _kinds(posteriors) for n, q in part.items()}
+
+
+def _check_modalities(modalities: Sequence[Modality]) -> None:
+    if len(modalities) < 2:
+        raise ValueError(f"An adversarial model aligns several modalities; {len(modalities)} was given. Train a VAE instead.")
+    for m in modalities:
+        if not m.private_dim:
+            raise ValueError(
+                f"{m.name}: an adversarial model needs a private code for each modality ([C] 'Latent Space Factorization': its "
+                "decoders are deterministic, and what modalities do not share would have no place); set --private_dim=10 or so."
+            )
+        if m.missing_cells:
+            raise ValueError(
+                f"{m.name}: an adversarial model has no likelihood that could leave out single missing cells; fill them in, or "
+                "make the whole value missing."
+            )

@@ -1,0 +1,186 @@
+"""MMALI: adversarially learned inference of several modalities, with factorized discriminators [C]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from mmtf.models.gan import losses
+from mmtf.models.gan.base import AdversarialModel
+from mmtf.models.gan.tuples import Tuples, block_size, exchanged
+from mmtf.networks.discriminators import BoundPair, PairCritic, TowersCritic
+
+ALIGNMENTS = ("classes", "binary")
+
+
+class MMALI(AdversarialModel):
+    """[C] eq. 4, its discriminator put together from density ratios that are learned one by one (eq. 10).
+
+    Networks: `dependence` a, real tuples against tuples of independent modalities; per modality `content` b_i, (x_i, s_i, c)
+    from the encoder against the same with c from the prior; and per modality `alignment` d_i, (x_i, s_i, c) from the encoder
+    against generated ones. b_i and d_i need no pairs.
+
+    Alignment "classes" is the release's: M+1 classes, 0 encoded, 1 generated, then for each other modality j the tuples
+    (x_i, s_i, c_j); d_i is the difference of the first two logits. "binary" is the paper's: one logit, two kinds.
+    """
+
+    def __init__(
+        self,
+        modalities,
+        encoders,
+        decoders,
+        *,
+        dependence: TowersCritic,
+        content: Mapping[str, PairCritic],
+        alignment: Mapping[str, PairCritic],
+        alignment_form: str = "classes",
+        **options,
+    ):
+        """Args: content, alignment: per modality, one logit each; alignment M+1 for "classes". Others as `AdversarialModel`."""
+        if alignment_form not in ALIGNMENTS:
+            raise ValueError(f"alignment_form must be one of {', '.join(ALIGNMENTS)}, not {alignment_form!r}.")
+        discriminators = {"dependence": dependence}
+        discriminators |= {f"content.{m.name}": content[m.name] for m in modalities}
+        discriminators |= {f"alignment.{m.name}": alignment[m.name] for m in modalities}
+        super().__init__(modalities, encoders, decoders, discriminators=discriminators, **options)
+        self.with_classes = alignment_form == "classes"
+
+    def terms_of(self, turn):
+        names, single = tuple(self.modalities), bool(self.game.unimodal)
+        kinds = [f"{kind}/{n}" for n in names for kind in ("content", "alignment")]
+        alone = [f"single_{kind}" for kind in kinds if single]
+        if turn == "discriminators":
+            losses = ["loss", "dependence", *kinds, *alone]
+            return [f"discriminator/{name}" for name in losses] + [f"accuracy/{name}" for name in ("dependence", *kinds)]
+        game = ["loss", "joint", *(f"single/{n}" for n in names if single)]
+        return [f"generator/{name}" for name in game] + ["accuracy/joint"] + self._names_of_regularisers()
+
+    def discriminator_terms(self, real, fake, single, single_fake, advance):
+        found = self._dependence_terms(real, advance)
+        for name in self.names:
+            found |= self._content_terms(name, real, fake, single, single_fake, advance)
+            found |= self._alignment_terms(name, real, fake, single, single_fake, advance)
+        return found
+
+    def generator_terms(self, real, fake, single, single_fake):
+        logits, alone = self.joint_logits(real, fake, single, single_fake)
+        found = {"generator/joint": losses.nonsaturating_losses(logits), "accuracy/joint": losses.class_accuracy(logits)}
+        for name, (encoded, generated) in alone.items():
+            # Of two kinds with the logits (d, 0), the form of the joint loss is the logistic loss with the kinds exchanged.
+            loss = 2.0 * losses.ratio_logistic_losses(generated, encoded)
+            found[f"generator/single/{name}"] = self.game.unimodal * loss
+        return found
+
+    def joint_logits(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None):
+        """The factorized discriminator's logits of all kinds of tuples, and d_j of the unimodal game.
+
+        Returns:
+          M+1 logits `[B, M+1]`, of real tuples with c from each encoder, and of generated ones; and per modality d_j `[B]` of
+          encoded and of generated single values.
+        """
+        reals, fakes = ([tuples for tuples in both if tuples] for both in ((real, single), (fake, single_fake)))
+        content = {n: self._ratios("content", n, [real], [fake])[0] for n in self.names}
+        found = {n: self._ratios("alignment", n, reals, fakes) for n in self.names}
+        alignment, alone = ({n: part[k] for n, part in found.items()} for k in (0, 1))
+        critic, count = self._bound("dependence", advance=False), len(self.names)
+        a_real, a_fake = (critic.score({n: critic.features(n, x.x[n]) for n in self.names})[:, 0] for x in (real, fake))
+        logits = [
+            losses.factorized_logits(a, [content[n][k] for n in self.names], [alignment[n][k] for n in self.names])
+            for k, a in enumerate([a_real] * count + [a_fake])
+        ]
+        return logits, {n: ratios for n, ratios in alone.items() if ratios}
+
+    def _ratios(self, part: str, name: str, real: list[Tuples], fake: list[Tuples]) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """b_j or d_j of (x_j, s_j, c), `[B]` each, in one pass over all codes beside the same values.
+
+        Args:
+          real, fake: the paired tuples, and behind them the single ones if there are any.
+
+        Returns:
+          Of the M+1 kinds of paired tuples, c from each encoder and then generated; of single tuples, encoded and generated.
+        """
+        critic = self._bound(f"{part}.{name}", advance=False)
+        # Real values apart from generated ones: no gradient goes through their features.
+        of_real, of_fake = (_features(critic, [tuples.x[name] for tuples in kind]) for kind in (real, fake))
+        features = [of_real[0]] * len(self.names) + of_fake[:1] + of_real[1:] + of_fake[1:]
+        codes = [real[0].codes(name, of) for of in self.names]
+        codes += [tuples.codes(name) for tuples in (*fake[:1], *real[1:], *fake[1:])]
+        ratios = [self._log_ratio(part, x) for x in _scored(critic, features, codes)]
+        return ratios[: len(self.names) + 1], ratios[len(self.names) + 1 :]
+
+    # ---- the discriminators' own losses ----------------------------------------------------------------------------
+
+    def _dependence_terms(self, real: Tuples, advance: bool) -> dict[str, tf.Tensor]:
+        """a: modalities as they came, against modalities of different examples."""
+        critic, block = self._bound("dependence", advance), block_size(len(self.names))
+        features = {n: critic.features(n, real.x[n]) for n in self.names}
+        torn = {n: exchanged(h, shift, block) for shift, (n, h) in enumerate(features.items())}
+        together, apart = tf.split(critic.score({n: tf.concat([features[n], torn[n]], 0) for n in self.names})[:, 0], 2)
+        return {
+            "discriminator/dependence": losses.ratio_logistic_losses(together, apart),
+            "accuracy/dependence": losses.ratio_accuracy(together, apart),
+        }
+
+    def _content_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
+        """b_i: codes of this value, against its private code beside a shared one from the prior."""
+        critic = self._bound(f"content.{name}", advance)
+        games = [("", real, fake)] + ([] if single is None else [("single_", single, single_fake)])
+        features, codes = [], []
+        for of_value, (_, encoded, generated) in zip(_features(critic, [t.x[name] for _, t, _ in games]), games, strict=True):
+            # Other rows than those of the first batch, so that the two are independent.
+            other, private = (exchanged(rows, 1, block_size(2)) for rows in (of_value, encoded.private[name]))
+            features += [of_value, other]
+            codes += [encoded.codes(name), tf.concat([private, generated.shared[name]], axis=-1)]
+        logits = [x[:, 0] for x in _scored(critic, features, codes)]
+        found = {
+            f"discriminator/{prefix}content/{name}": losses.ratio_logistic_losses(*logits[2 * k : 2 * k + 2])
+            for k, (prefix, _, _) in enumerate(games)
+        }
+        return found | {f"accuracy/content/{name}": losses.ratio_accuracy(*logits[:2])}
+
+    def _alignment_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
+        """d_i: what the encoder makes of real values, against what the decoder makes of prior codes."""
+        critic = self._bound(f"alignment.{name}", advance)
+        others = [of for of in self.names if of != name] if self.with_classes else []
+        values = [real, fake] if single is None else [real, fake, single, single_fake]
+        of_real, of_fake, *alone = _features(critic, [tuples.x[name] for tuples in values])
+        features = [of_real, of_fake, *[of_real] * len(others), *alone]
+        codes = [real.codes(name), fake.codes(name), *(real.codes(name, of) for of in others)]
+        if single is not None:
+            codes += [single.codes(name), single_fake.codes(name)]
+        logits = _scored(critic, features, codes)
+        kinds, alone = logits[: 2 + len(others)], [self._log_ratio("alignment", x) for x in logits[2 + len(others) :]]
+        found = self._alignment_loss(name, kinds)
+        if alone:
+            found[f"discriminator/single_alignment/{name}"] = losses.ratio_logistic_losses(*alone)
+        return found
+
+    def _alignment_loss(self, name: str, kinds: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        if self.with_classes:
+            loss, accuracy = losses.class_losses(kinds), losses.class_accuracy(kinds)
+        else:
+            ratios = [x[:, 0] for x in kinds]
+            loss, accuracy = losses.ratio_logistic_losses(*ratios), losses.ratio_accuracy(*ratios)
+        return {f"discriminator/alignment/{name}": loss, f"accuracy/alignment/{name}": accuracy}
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+
+    def _bound(self, key: str, advance: bool):
+        return self.discriminators[key].bind(advance)
+
+    def _log_ratio(self, part: str, logits: tf.Tensor) -> tf.Tensor:
+        """b_i or d_i `[B]` of a network's logits."""
+        if part == "alignment" and self.with_classes:
+            return logits[:, 0] - logits[:, 1]
+        return logits[:, 0]
+
+
+def _scored(critic: BoundPair, features: list[tf.Tensor], codes: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Logits of each batch of features beside each batch of codes, in one pass."""
+    return tf.split(critic.score(tf.concat(features, 0), tf.concat(codes, 0)), len(codes))
+
+
+def _features(critic: BoundPair, values: list[tf.Tensor]) -> list[tf.Tensor]:
+    """Features of each batch of values, in one pass."""
+    return tf.split(critic.features(tf.concat(values, 0)), len(values))

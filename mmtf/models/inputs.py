@@ -1,0 +1,86 @@
+"""What a model sees of a batch: values that are safe to compute with, and which of them are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from mmtf.modality import Modality, check_subset
+from mmtf.models.checks import check_values
+
+
+class Observed(NamedTuple):
+    """Attributes:
+    values: per given modality, float32 (or int32 classes) `[B, *event_shape]` in its own unit; zeros where missing. Single
+      missing cells are NaN, or the class -1.
+    present: per given modality, `[B]` float32, 1 where the value is there and 0 where it is missing.
+    """
+
+    values: dict[str, tf.Tensor]
+    present: dict[str, tf.Tensor]
+
+    def masked(self, name: str, term: tf.Tensor) -> tf.Tensor:
+        """The term `[B]` where the modality is there, 0 where it is missing."""
+        return tf.where(self.present[name] > 0.0, term, tf.zeros_like(term))
+
+    def picked(self, picks: Mapping[str, Callable[[tf.Tensor], tf.Tensor]]) -> Observed:
+        """Per modality what its function makes of values and presence, such as those of other examples."""
+        return Observed(*({n: picks[n](x) for n, x in part.items()} for part in self))
+
+    def only(self, names: Sequence[str]) -> Observed:
+        """The same batch with the other modalities left out."""
+        return Observed({n: self.values[n] for n in names}, {n: self.present[n] for n in names})
+
+
+def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Modality]) -> Observed:
+    """Brings a batch into the form that everything below works on. What fills a missing value influences nothing.
+
+    Args:
+      values: any non-empty subset of the modalities; uint8 images are scaled to 0..1.
+      mask: `[B]` booleans per modality; None, or a modality left out, means that nothing is missing.
+
+    Raises:
+      ValueError: no or unknown modality, or an event shape that is not the modality's. NumPy arrays are checked throughout
+        (see `check_values`); what is inside tensors is not looked at.
+    """
+    names = check_subset(values, tuple(modalities))
+    mask = mask or {}
+    if mask:
+        check_subset(mask, tuple(modalities))
+    arrays = {n: values[n] for n in names if isinstance(values[n], np.ndarray)}
+    if arrays:
+        check_values(arrays, [modalities[n] for n in arrays], {n: np.asarray(mask[n]) for n in arrays if n in mask})
+    return Observed(
+        {name: _value(values[name], mask.get(name), modalities[name]) for name in names},
+        {name: _present(values[name], mask.get(name)) for name in names},
+    )
+
+
+def _value(value, mask, modality: Modality) -> tf.Tensor:
+    value = tf.convert_to_tensor(value)
+    if not value.shape[1:].is_compatible_with(modality.event_shape):
+        raise ValueError(
+            f"{modality.name}: wanted values of shape [batch, {', '.join(map(str, modality.event_shape))}], "
+            f"got {list(value.shape)}; reshape the array, or use the model's own data set."
+        )
+    if modality.likelihood == "categorical" and not value.dtype.is_integer:
+        raise ValueError(f"{modality.name}: wanted integer class indices, got {value.dtype.name}; convert them.")
+    whole = modality.likelihood in ("categorical", "negative_binomial")
+    if not whole and value.dtype.is_integer and value.dtype != tf.uint8:
+        raise ValueError(f"{modality.name}: wanted uint8 or floating values, got {value.dtype.name}; convert them.")
+    if mask is not None:
+        # Before any arithmetic, so that not even NaN reaches a gradient.
+        there = tf.reshape(tf.cast(mask, tf.bool), [-1] + [1] * len(modality.event_shape))
+        value = tf.where(there, value, tf.zeros_like(value))
+    if modality.likelihood == "categorical":
+        return tf.cast(value, tf.int32)
+    if value.dtype == tf.uint8 and not whole:
+        return tf.cast(value, tf.float32) / 255.0
+    return tf.cast(value, tf.float32)
+
+
+def _present(value, mask) -> tf.Tensor:
+    return tf.ones(tf.shape(value)[:1]) if mask is None else tf.cast(tf.cast(mask, tf.bool), tf.float32)

@@ -1,0 +1,280 @@
+"""MultimodalVAE: a model that maximises lower bounds on the likelihood, and its training step."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from mmtf.distributed import runtime
+from mmtf.distributions.divergence import kl
+from mmtf.distributions.family import NORMAL, Family, family_of, moved, parameters
+from mmtf.distributions.family import log_density as code_density
+from mmtf.distributions.likelihood import likelihood, log_density
+from mmtf.distributions.units import to_network
+from mmtf.modality import Modality
+from mmtf.models.base import LatentModel
+from mmtf.models.encoders import Coders, Codes, check_shape
+from mmtf.models.inputs import Observed, observe
+from mmtf.models.vae.contrastive import Contrast, Pick
+from mmtf.models.vae.elbo import Betas, Elbo, Weights, lower_bound
+from mmtf.models.vae.importance_sampling import Draws
+
+tfd = tfp.distributions
+
+# Terms of a contrastive objective.
+PLAIN_LOSS, CONTRAST = "plain_loss", "contrast"
+
+
+class Objective(NamedTuple):
+    """What is minimised and reported, per example `[B]`.
+
+    Attributes:
+      loss: minus the weighted bounds. parts: theirs, unweighted, by the names of the terms.
+      drawn: samples of the experts that were decoded for it, which a contrast can use again.
+    """
+
+    loss: tf.Tensor
+    parts: dict[str, tf.Tensor]
+    drawn: Draws | None = None
+
+
+class MultimodalVAE(LatentModel):
+    """A VAE of several modalities.
+
+    A subclass is one paper's objective: it says which posterior a subset has (`fuse`) and which lower bounds are maximised
+    (`elbos`).
+    """
+
+    has_likelihood = True
+    # Whether its lower bounds have `Elbo.kl_experts`.
+    draws_experts = False
+    # Whether the posterior of all modalities is the mixture of the single ones' experts.
+    mixes_experts = False
+    # Of posteriors and priors of codes.
+    families = ("normal",)
+
+    def __init__(
+        self,
+        modalities: Sequence[Modality],
+        encoders: Mapping[str, keras.Model],
+        decoders: Mapping[str, keras.Model],
+        *,
+        shared_dim: int,
+        betas: Betas | None = None,
+        contrast: Contrast | None = None,
+        family: Family = NORMAL,
+        microbatch: int = 0,
+        seed: int = 0,
+        name: str | None = None,
+    ):
+        """Args:
+        modalities: in the data set's order; it is the order of everything that follows.
+        encoders: per modality, values `[B, *event_shape]` -> features `[B, F]`.
+        decoders: per modality, codes `[B, private_dim + shared_dim]` -> likelihood parameters.
+        shared_dim: size of c.
+        betas: weights of the divergences.
+        contrast: a second term of the loss, of what does not belong together.
+        family: of the codes' posteriors and priors.
+        microbatch: examples whose gradient is found at once, which divides a device's batch; 0 for all.
+        seed: of the heads' initial weights and of the training noise; with the step it fixes every draw.
+
+        Raises:
+          ValueError: a modality without networks, a repeated name, a shared size below 1, or a family that this model's
+            posteriors cannot be of.
+        """
+        if family.name not in self.families:
+            raise ValueError(
+                f"{type(self).__name__} has closed divergences or products of experts, which are of {self.families[0]} "
+                f"posteriors alone, not of {family.name} ones."
+            )
+        coders = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, family=family)
+        for m in modalities:
+            check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.event_shape)
+            check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.parameter_shape)
+        self.betas, self.contrast, self.microbatch = betas or Betas(), contrast, microbatch
+        super().__init__(modalities, coders, shared_dim=shared_dim, seed=seed, name=name)
+
+    # ---- what its networks read and answer -------------------------------------------------------------------------
+
+    def network_input(self, modality, values):
+        return to_network(modality, values)
+
+    def decoded(self, modality, answer):
+        """p(x_j|s_j,c)."""
+        return likelihood(modality, answer)
+
+    # ---- what an objective is made of ------------------------------------------------------------------------------
+
+    def elbos(self, observed: Observed, codes: Codes, noise: runtime.Noise) -> dict[str, Elbo]:
+        """The lower bounds whose sum is maximised, by name; one named "" where there is only one."""
+        raise NotImplementedError
+
+    def weights_at(self, step: tf.Tensor | int, observed: Observed) -> Weights:
+        """Weights of the lower bounds' parts."""
+        return self.betas.at(step)
+
+    def objective(self, observed: Observed, codes: Codes, noise: runtime.Noise, weights: Weights) -> Objective:
+        """Minus the sum of the lower bounds."""
+        elbos = self.elbos(observed, codes, noise)
+        loss = -sum(lower_bound(elbo, self.weighed(bound), weights) for bound, elbo in elbos.items())
+        return Objective(loss, {name: x for bound, elbo in elbos.items() for name, x in named_parts(elbo, bound).items()})
+
+    def codes_picked(self, codes: Codes, picks: Mapping[str, Pick]) -> Codes:
+        """As `Observed.picked`: what the encoders would have said of those values."""
+        return Codes(*({n: _picked(q, picks[n]) for n, q in part.items()} for part in (codes.shared, codes.private)))
+
+    def weighed(self, bound: str) -> Mapping[str, Modality]:
+        """The modalities with the weights that they have in a lower bound."""
+        return self.modalities
+
+    def explained(self) -> dict[str, tuple[str, ...]]:
+        """The modalities that each lower bound explains, by the name of the bound."""
+        return {"": self.names}
+
+    def sample_private(self, codes: Codes, noise: runtime.Noise) -> dict[str, tf.Tensor]:
+        """s_j ~ q(s_j|x_j), reparameterised, `[B, private_dim]`."""
+        return {
+            name: moved(q, noise.normal(f"private/{name}", self.modalities[name].private_dim))
+            for name, q in codes.private.items()
+        }
+
+    def gaussian_elbo(self, observed: Observed, codes: Codes, posterior, private, noise, stream: str = "shared") -> Elbo:
+        """E[log p(x_j|s_j,c)] by one sample of a Gaussian posterior q(c|X), and closed divergences from the priors."""
+        shared = moved(posterior, noise.normal(stream, self.shared_dim))
+        return Elbo(self.log_likelihood(observed, shared, private), kl(posterior, self.prior), self.kl_private(observed, codes))
+
+    def log_ratio(self, q: tfd.Distribution, code: tf.Tensor) -> tf.Tensor:
+        """log q - log p at a code `[..., B, D]`, p the prior: what one sample says of KL(q || p)."""
+        return code_density(q, code) - code_density(self.coders.family.prior(code.shape[-1]), code)
+
+    def log_likelihood(self, observed: Observed, shared: tf.Tensor, private: Mapping[str, tf.Tensor]):
+        """log p(x_j|s_j,c) `[..., B]` per modality, 0 where it is missing."""
+        found = {}
+        for name, value in observed.values.items():
+            p = self._decode(name, shared, private.get(name))
+            found[name] = observed.masked(name, log_density(self.modalities[name], p, value))
+        return found
+
+    def kl_experts(self, observed: Observed, posterior: tfd.MultivariateNormalDiag, codes: Codes) -> dict[str, tf.Tensor]:
+        """KL(q(c|X) || q(c|x_j)) `[B]` per modality, 0 where it is missing."""
+        return {name: observed.masked(name, kl(posterior, codes.shared[name])) for name in observed.values}
+
+    def kl_private(self, observed: Observed, codes: Codes) -> dict[str, tf.Tensor]:
+        """KL(q(s_j|x_j) || p(s_j)) `[B]` per modality with a private code, 0 where it is missing."""
+        prior = self.coders.family.prior
+        return {
+            name: observed.masked(name, kl(codes.private[name], prior(self.modalities[name].private_dim)))
+            for name in observed.values
+            if name in codes.private
+        }
+
+    # ---- training --------------------------------------------------------------------------------------------------
+
+    def terms(self, values, mask, noise: runtime.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
+        """As `LatentModel.terms`; "loss" is what is minimised."""
+        observed = observe(values, mask, self.modalities)
+        codes = self._encode(observed)
+        plain = self.objective(observed, codes, noise, self.weights_at(step, observed))
+        if not self.contrast:
+            return {"loss": plain.loss} | plain.parts
+        weights = functools.partial(self.weights_at, step)
+        contrast = self.contrast.term(self, observed, codes, noise, weights, plain.drawn)
+        loss = self.contrast.gamma * plain.loss + contrast
+        return {"loss": loss, PLAIN_LOSS: plain.loss, CONTRAST: contrast} | plain.parts
+
+    def terms_about(self):
+        about = {"loss": ()} | (dict.fromkeys((PLAIN_LOSS, CONTRAST), ()) if self.contrast else {})
+        for bound, names in self.explained().items():
+            about |= {_term(bound, "log_likelihood", n): (n,) for n in names}
+            # Of several modalities any is enough for a posterior.
+            about[_term(bound, "divergence")] = names if len(names) == 1 else ()
+            about |= {_term(bound, "kl_private", n): (n,) for n in names if self.modalities[n].private_dim}
+            about |= {_term(bound, "kl_experts", n): (n,) for n in names if self.draws_experts}
+        return about
+
+    def train_step(self, data):
+        """One update: terms, loss, gradients, report."""
+        values, mask = data["values"], data.get("mask")
+        step = tf.cast(self.optimizer.iterations, tf.int32)
+        size = runtime.batch_size(values)
+        noise = runtime.Noise(tf.stack([self.seed, step]), size)
+        if self.microbatch:
+            find = functools.partial(self._in_parts, values, mask, noise, step, size)
+        else:
+            find = functools.partial(self._differentiated, values, mask, noise, step)
+        terms, gradients = runtime.compiled(find) if self.compiles_inside else find()
+        self.optimizer.apply(gradients, self.trainable_variables)
+        self.term_means.update_state(terms, mask, step)
+        return self.get_metrics_result()
+
+    def _differentiated(self, values, mask, noise, step):
+        """The terms, and the gradients of their mean loss."""
+        with tf.GradientTape() as tape:
+            terms = self.terms(values, mask, noise, step)
+            loss = self.optimizer.scale_loss(runtime.replica_mean(terms["loss"]))
+        return terms, tape.gradient(loss, self.trainable_variables)
+
+    def _in_parts(self, values, mask, noise, step, size: int | tf.Tensor):
+        """As `_differentiated`, of one microbatch after the other, so that memory is that of one."""
+        count, names = size // self.microbatch, tuple(self.terms_about())
+
+        def one(number, found, gradients):
+            first = number * self.microbatch
+            rows, there = ({n: _rows(x, first, self.microbatch) for n, x in (part or {}).items()} for part in (values, mask))
+            terms, more = self._differentiated(rows, there or None, noise.part(first, self.microbatch), step)
+            found = found.write(number, tf.stack([terms[name] for name in names]))
+            # That of an embedding comes as rows.
+            share = 1.0 / tf.cast(count, tf.float32)
+            dense = [0.0 if m is None else tf.convert_to_tensor(m) * share for m in more]
+            return number + 1, found, [g + m for g, m in zip(gradients, dense, strict=True)]
+
+        found = tf.TensorArray(tf.float32, count, element_shape=[len(names), self.microbatch])
+        nothing = [tf.zeros(v.shape, v.dtype) for v in self.trainable_variables]
+        _, found, gradients = tf.while_loop(
+            lambda number, *_: number < count, one, (0, found, nothing), parallel_iterations=1, maximum_iterations=count
+        )
+        terms = tf.reshape(tf.transpose(found.stack(), [1, 0, 2]), [len(names), -1])
+        return dict(zip(names, tf.unstack(terms), strict=True)), gradients
+
+    def warning(self, history: Sequence[Mapping[str, float]]) -> str | None:
+        """See `Contrast.warning`."""
+        if not self.contrast:
+            return None
+        first = next(iter(self.explained()))
+        names = {_term(first, "log_likelihood", n): m.likelihood_weight for n, m in self.modalities.items()}
+        return self.contrast.warning(
+            [sum(w * terms[name] for name, w in names.items()) for terms in history], [terms[CONTRAST] for terms in history]
+        )
+
+    def schedule(self, step: int) -> dict[str, float]:
+        """What changes with the step: the weights of the divergences."""
+        weights = self.betas.at(step)
+        return {"shared_weight": float(weights.shared), "private_weight": float(weights.private)}
+
+
+def named_parts(elbo: Elbo, bound: str = "") -> dict[str, tf.Tensor]:
+    """The parts of a lower bound by the names of the terms; of K samples their means."""
+    found = {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
+    found[_term(bound, "divergence")] = elbo.divergence
+    found |= {_term(bound, "kl_private", n): term for n, term in elbo.kl_private.items()}
+    found |= {_term(bound, "kl_experts", n): term for n, term in elbo.kl_experts.items()}
+    return {name: tf.reduce_mean(term, axis=0) if term.shape.rank == 2 else term for name, term in found.items()}
+
+
+def _rows(x: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:
+    """`size` rows from one on, of a shape that is known."""
+    rest = x.shape.rank - 1
+    return tf.slice(x, [first] + [0] * rest, [size] + [-1] * rest)
+
+
+def _picked(q: tfd.Distribution, pick: Pick) -> tfd.Distribution:
+    return family_of(q).make(*(pick(x) for x in parameters(q)))
+
+
+def _term(*parts: str) -> str:
+    return "/".join(part for part in parts if part)

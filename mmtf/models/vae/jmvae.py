@@ -1,0 +1,118 @@
+"""JMVAE: an encoder of all modalities together, which those of the single ones learn from [Suzuki, Nakayama, Matsuo 2017]."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from mmtf.distributed.runtime import derived_seed
+from mmtf.distributions.family import NORMAL
+from mmtf.distributions.gaussian import stddev
+from mmtf.models.encoders import Codes, check_shape
+from mmtf.models.fusion import product_of_experts
+from mmtf.models.inputs import Observed
+from mmtf.models.vae.base import MultimodalVAE
+from mmtf.models.vae.importance_sampling import check_samples, sampled_elbo
+from mmtf.networks.joint import JointEncoder
+
+tfd = tfp.distributions
+
+
+class JMVAE(MultimodalVAE):
+    """sum_j E[log p(x_j|s_j,c)] - KL(q(c|X) || p(c)) - alpha sum_j KL(q(c|X) || q(c|x_j)) - sum_j KL(q(s_j|x_j) || p(s_j)).
+
+    q(c|X) is an encoder's of its own, of all modalities. What a smaller set of modalities says is what its unimodal encoders
+    say, of several the product. An example that lacks modalities is such a set, in training too; its unimodal encoders then
+    learn from their product's bound, and there is nothing for them to be drawn to.
+
+    alpha stands beside beta: it is not multiplied by it.
+    """
+
+    draws_experts = True
+
+    def __init__(
+        self,
+        modalities,
+        encoders,
+        decoders,
+        *,
+        joint_encoders: Mapping[str, keras.Model],
+        alpha: float | None = None,
+        alpha_start: float | None = None,
+        samples: int | None = None,
+        **options,
+    ):
+        """Args:
+        joint_encoders: as encoders, for the joint one.
+        alpha: 0 or more; 0.1 by default. alpha_start: where it starts to get there linearly, over `betas.warmup_steps` steps.
+        samples: K, which makes the bound the importance-weighted one of K samples [Burda 2016]; None takes one sample and the
+          closed divergence.
+
+        Raises:
+          ValueError: alpha below 0, or joint encoders that do not fit the modalities.
+        """
+        if set(joint_encoders) != {m.name for m in modalities}:
+            raise ValueError(f"The joint encoder reads all modalities; it was given {sorted(joint_encoders)}.")
+        for m in modalities:
+            check_shape(m, "joint encoder's input", joint_encoders[m.name].input_shape[1:], m.event_shape)
+        super().__init__(modalities, encoders, decoders, **options)
+        self.alpha = 0.1 if alpha is None else alpha
+        self.alpha_start, self._samples = alpha_start, check_samples(samples)
+        if self.alpha < 0.0:
+            raise ValueError(f"alpha must be 0 or more for jmvae, not {alpha}.")
+        ordered = {name: joint_encoders[name] for name in self.names}
+        self.joint_encoder = JointEncoder(ordered, self.shared_dim, seed=derived_seed(self.seed, "joint"))
+
+    def fuse(self, experts, present):
+        return product_of_experts(experts, present, self.prior)
+
+    def posterior_of(self, codes: Codes, present, subset):
+        product = super().posterior_of(codes, present, subset)
+        if codes.joint is None or len(subset) < len(self.names):
+            return product
+        whole = tf.reduce_min(tf.stack([present[name] for name in self.names]), axis=0)[..., None] > 0.0
+        pairs = (codes.joint.loc, product.loc), (stddev(codes.joint), stddev(product))
+        return tfd.MultivariateNormalDiag(*(tf.where(whole, joint, other) for joint, other in pairs))
+
+    def weights_at(self, step, observed):
+        return super().weights_at(step, observed)._replace(experts=self.betas.between(self.alpha_start, self.alpha, step))
+
+    def schedule(self, step):
+        return super().schedule(step) | {"alpha": float(self.betas.between(self.alpha_start, self.alpha, step))}
+
+    def terms_about(self):
+        # Only a whole example has the joint encoder's posterior, to which experts are drawn.
+        return {name: self.names if name.startswith("kl_experts/") else about for name, about in super().terms_about().items()}
+
+    def elbos(self, observed: Observed, codes: Codes, noise):
+        posterior = self.posterior_of(codes, observed.present, tuple(observed.values))
+        whole = tf.reduce_min(tf.stack(list(observed.present.values())), axis=0) * float(codes.joint is not None)
+        drawn = {n: tf.where(whole > 0.0, term, 0.0) for n, term in self.kl_experts(observed, posterior, codes).items()}
+        if self._samples:
+            elbo = sampled_elbo(self, observed, codes, posterior, noise, self._samples, "shared")
+        else:
+            elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
+        return {"": elbo._replace(kl_experts=drawn)}
+
+    def named_weights(self):
+        return super().named_weights() | {f"joint.{key}": v for key, v in self.joint_encoder.named_weights().items()}
+
+    def _encode(self, observed: Observed) -> Codes:
+        codes = super()._encode(observed)
+        if set(observed.values) != set(self.names):
+            return codes
+        inputs = {n: self.network_input(self.modalities[n], x) for n, x in observed.values.items()}
+        return self._with_joint(codes, self.joint_encoder.features(inputs))
+
+    def codes_picked(self, codes, picks):
+        found = super().codes_picked(codes, picks)
+        if codes.joint is None:
+            return found
+        features = {n: picks[n](x) for n, x in codes.joint_features.items()}
+        return self._with_joint(found, features)
+
+    def _with_joint(self, codes: Codes, features: Mapping[str, tf.Tensor]) -> Codes:
+        return codes._replace(joint=NORMAL.expert(*self.joint_encoder(features)), joint_features=features)

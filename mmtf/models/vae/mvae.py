@@ -1,0 +1,89 @@
+"""MVAE: a product-of-experts posterior, trained on the joint and on smaller sets of modalities [Wu, Goodman 2018]."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import tensorflow as tf
+
+from mmtf.modality import subsets
+from mmtf.models.encoders import Codes
+from mmtf.models.fusion import product_posterior
+from mmtf.models.inputs import Observed
+from mmtf.models.vae.base import MultimodalVAE
+from mmtf.models.vae.elbo import Elbo
+from mmtf.models.vae.importance_sampling import check_samples, sampled_elbo
+
+
+class MVAE(MultimodalVAE):
+    """The sum of the lower bounds ([S] eq. 19) of all modalities, of each one alone, and of some random sets of them.
+
+    ELBO(X_K) = sum_{j in K} E[log p(x_j|s_j,c)] - KL(q(c|X_K) || p(c)) - sum_{j in K} KL(q(s_j|x_j) || p(s_j)), with
+    q(c|X_K) = prod_{j in K} q(c|x_j) p(c). Sampling and divergence use the same product in every bound; the authors'
+    release of [S] samples a single modality's code from the product and penalises the raw expert.
+
+    An example that has one modality under a mask counts its bound twice, as the joint and as the single one. Reported terms of
+    the random sets are means over all examples, those whose set left the modality out included.
+    """
+
+    def __init__(
+        self,
+        *args,
+        random_subsets: int = 0,
+        samples: int | None = None,
+        unit_weights_of_single_bounds: bool = False,
+        **kwargs,
+    ):
+        """Args:
+        random_subsets: how many further bounds each step adds, over sets of 2 to M-1 modalities drawn per example.
+        samples: K, which makes every bound the importance-weighted one of K samples [Burda 2016]; None takes one sample and the
+          closed divergence.
+        unit_weights_of_single_bounds: whether the likelihoods of single modalities' bounds have the weight 1 and not w_j, as in
+          the release of [S].
+        """
+        self._drawn, self._samples = random_subsets, check_samples(samples)
+        super().__init__(*args, **kwargs)
+        proper = [s for s in subsets(self.names) if 1 < len(s) < len(self.names)]
+        if random_subsets < 0 or (random_subsets and not proper):
+            raise ValueError(
+                f"mvae_subsets is {random_subsets}, but it must be 0 or more, and more than 0 needs at least 3 modalities "
+                f"(sets of 2 to M-1 of them are drawn); this model has {len(self.names)}. Set --mvae_subsets=0."
+            )
+        self._unit_weights = unit_weights_of_single_bounds
+        # [number of sets, M]: 1 where the set holds the modality.
+        self._indicators = [[float(name in s) for name in self.names] for s in proper]
+
+    def explained(self):
+        singles = {f"only_{name}": (name,) for name in self.names} if len(self.names) > 1 else {}
+        return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self._drawn)}
+
+    def weighed(self, bound):
+        if not (self._unit_weights and bound.startswith("only_")):
+            return self.modalities
+        return {name: dataclasses.replace(m, likelihood_weight=1.0) for name, m in self.modalities.items()}
+
+    def fuse(self, experts, present):
+        return product_posterior(experts, present, self.prior)
+
+    def elbos(self, observed: Observed, codes: Codes, noise):
+        bounds = {"joint": observed}
+        if len(self.names) > 1:
+            bounds |= {f"only_{name}": observed.only((name,)) for name in observed.values}
+        bounds |= {f"subset_{k}": self._draw_subset(observed, noise, k) for k in range(self._drawn)}
+        private = self.sample_private(codes, noise)
+        return {name: self._elbo(part, codes, private, noise, name) for name, part in bounds.items()}
+
+    def _elbo(self, observed: Observed, codes: Codes, private, noise, bound: str) -> Elbo:
+        experts = {name: codes.shared[name] for name in observed.values}
+        posterior = self.fuse(experts, observed.present)
+        if self._samples:
+            return sampled_elbo(self, observed, codes, posterior, noise, self._samples, f"shared/{bound}")
+        return self.gaussian_elbo(observed, codes, posterior, private, noise, f"shared/{bound}")
+
+    def _draw_subset(self, observed: Observed, noise, k: int) -> Observed:
+        """The batch with modalities hidden at random: each example keeps one of the sets of 2 to M-1 modalities."""
+        number = tf.cast(noise.strata(f"subset_{k}") * len(self._indicators), tf.int32)
+        kept = tf.unstack(tf.gather(tf.constant(self._indicators), number), axis=1)
+        keeps = dict(zip(self.names, kept, strict=True))
+        present = {name: there * keeps[name] for name, there in observed.present.items()}
+        return Observed(observed.values, present)

@@ -1,0 +1,48 @@
+"""MVTCAE: a product of experts that all stay near the posterior [Hwang, Kim, Hong, Kim 2021]."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from mmtf.models.encoders import Codes
+from mmtf.models.fusion import product_of_experts
+from mmtf.models.inputs import Observed
+from mmtf.models.vae.base import MultimodalVAE
+
+
+class MVTCAE(MultimodalVAE):
+    """A bound on the total correlation of the modalities and the code:
+
+        (M - alpha)/M sum_j E[log p(x_j|s_j,c)] - beta [ (1 - alpha) KL(q(c|X) || p(c)) + alpha/M sum_j KL(q(c|X) || q(c|x_j)) ]
+            - sum_j KL(q(s_j|x_j) || p(s_j)),   q(c|X) proportional to prod_j q(c|x_j), without the prior.
+
+    M counts the modalities that an example has. The private divergences have the weights of [S] C.3.2.
+    """
+
+    draws_experts = True
+
+    def __init__(self, *args, alpha: float | None = None, **kwargs):
+        """Args: alpha: from 0 (no experts are drawn) to 1 (the prior has no part); 0.1 by default.
+
+        Raises:
+          ValueError: alpha outside of 0..1.
+        """
+        super().__init__(*args, **kwargs)
+        self.alpha = 0.1 if alpha is None else alpha
+        if not 0.0 <= self.alpha <= 1.0:
+            raise ValueError(f"alpha must lie between 0 and 1 for mvtcae, not {alpha}.")
+
+    def fuse(self, experts, present):
+        return product_of_experts(experts, present, self.prior)
+
+    def weights_at(self, step, observed):
+        weights = self.betas.at(step)
+        share = tf.math.divide_no_nan(self.alpha, sum(observed.present.values()))
+        return weights._replace(
+            likelihood=1.0 - share, shared=(1.0 - self.alpha) * weights.shared, experts=share * weights.shared
+        )
+
+    def elbos(self, observed: Observed, codes: Codes, noise):
+        posterior = self.fuse(codes.shared, observed.present)
+        elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
+        return {"": elbo._replace(kl_experts=self.kl_experts(observed, posterior, codes))}

@@ -1,5 +1,0 @@
-"""A run directory: its files, one process at a time in it, checkpoints that survive a kill, what TensorBoard reads of it."""
-
-from mmtf.rundir.directory import RunDirectory, write_atomically
-
-__all__ = ["RunDirectory", "write_atomically"]

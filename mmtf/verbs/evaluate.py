@@ -1,0 +1,226 @@
+"""The second verb: from a run directory to metrics.json, figures and a page. It opens nothing else that training made."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from mmtf import evaluation, registry
+from mmtf.config import EvaluateConfig
+from mmtf.data import record
+from mmtf.data.dataset import MultimodalData
+from mmtf.errors import UserError
+from mmtf.evaluation import figures as model_figures
+from mmtf.report import curves, figures, page
+from mmtf.runs import RunDirectory, events
+from mmtf.runs.checkpoint import Checkpoints
+from mmtf.runs.measured import Measured, fingerprint
+from mmtf.tensorboard import hparams, projector
+
+log = logging.getLogger(__name__)
+
+# What no number depends on.
+PLACES = ("data_dir", "cache_dir", "protocol", "parts")
+
+
+def evaluate(
+    run_dir: str | Path,
+    config: EvaluateConfig | None = None,
+    *,
+    data: MultimodalData | None = None,
+    again: bool = False,
+    checkpoint: str = "latest",
+) -> dict:
+    """Judges a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
+
+    metrics.json is written after each part. A judgement that was stopped, or that was asked for other parts, goes on; with
+    other settings, or after more training, the old file is kept under another name.
+
+    Args:
+      data: what the run was trained on, where it was not loaded from the config's data set.
+      again: measure the parts asked for once more, those that are there too; the old file is kept under another name.
+      checkpoint: `latest`, `best` or a step; see `Checkpoints.restore`.
+
+    Returns:
+      The content of metrics.json; `docs/metrics.md` says what each entry is.
+
+    Raises:
+      UserError: there is no run, no checkpoint that can be read, no part of a name given, or labels by which nothing can be
+        scored.
+    """
+    config = config or EvaluateConfig()
+    chosen = part_names(config)
+    run = RunDirectory.open(run_dir)
+    run.check_writable()
+    trained = run.read_json("training.json")
+    model, step = load_model(run, checkpoint)
+    experiment = run.config()
+    if data is None:
+        data = registry.load_data(dataclasses.replace(experiment.data, data_dir=config.data_dir or experiment.data.data_dir))
+    judged = _Judged(run, model, record.restored(run, data), config, step)
+    evaluation.check_labels(judged.data, judged.test)
+    log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(judged.test))
+    about = {
+        "model": experiment.model.model,
+        "dataset": experiment.data.dataset,
+        "protocol": config.protocol,
+        "seed": experiment.train.seed,
+        "step": step,
+        "training": {k: trained[k] for k in ("steps", "seconds", "steps_per_second")},
+        "data": judged.about_data(),
+        "evaluation": dataclasses.asdict(config) | {"test_examples": len(judged.test)},
+    }
+    measured = Measured(run, about, judged.fingerprint(experiment.to_json()), again=chosen if again else ())
+    for name in chosen:
+        measured.part(name, functools.partial(PARTS[name], judged))
+    metrics = measured.content()
+    run.write_json("metrics.json", metrics)
+    hparams.write_metrics(run.logs, curves.summary(metrics), step)
+    projector.write(run.logs, model, dataclasses.replace(judged.data, test=judged.test))
+    codes = model_figures.of_codes(model, judged.test, judged.data.class_names, judged.data.show)
+    _write_figures(run, model_figures.of_model(model, judged.test, judged.data.show) | codes | _charts(metrics, model.names))
+    page.write(run)
+    return metrics
+
+
+class _Judged(evaluation.Judged):
+    """What every part measures, and what several of them need."""
+
+    def __init__(self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int):
+        super().__init__(data, config, model.modalities)
+        self.run, self.model, self.step = run, model, step
+
+    @functools.cached_property
+    def generated(self) -> evaluation.Generated:
+        return evaluation.Generated(self.model, self.test, self.config)
+
+    def about_data(self) -> dict:
+        sizes = {"training_examples": len(self.data.train), "test_examples": len(self.data.test)}
+        return {"sources": dict(self.data.sources)} | sizes
+
+    def fingerprint(self, experiment: Mapping) -> str:
+        """Of the weights, the settings and the test examples."""
+        weights = [v.numpy() for _, v in sorted(self.model.served_weights().items())]
+        examples = [self.test.rows[n] for n in self.test.rows] + ([] if self.test.label is None else [self.test.label])
+        how = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in PLACES}
+        return fingerprint(experiment["model"], how, self.step, self.about_data(), *weights, *examples)
+
+
+def _probe(judged: _Judged) -> dict:
+    if not judged.labelled:
+        return {}
+    return evaluation.scale(judged.data, judged.test) | evaluation.latent_probes(
+        judged.model, judged.data, judged.test, judged.config
+    )
+
+
+def _coherence(judged: _Judged) -> dict:
+    if not judged.labelled:
+        log.info("%s has no labels: probes and coherence are left out.", judged.data.name)
+        return {}
+    found = evaluation.Coherence(judged.model, judged.test, judged.classifiers, judged.config).report(judged.data.class_names)
+    return evaluation.in_context(found, judged.data, judged.test, judged.classifiers)
+
+
+def _terms(judged: _Judged) -> dict:
+    return {"test_terms": evaluation.objective_terms(judged.model, judged.test, judged.step, judged.config)}
+
+
+def _quality(judged: _Judged) -> dict:
+    found, shown = evaluation.sample_quality(
+        judged.model, judged.data, judged.test, judged.features, judged.config, judged.generated
+    )
+    if shown:
+        # At once: a judgement that goes on does not measure the curves again.
+        _save(judged.run, {"prd": curves.prd_figure(shown)})
+    return found
+
+
+# The parts of metrics.json, in the order in which they are measured.
+PARTS: dict[str, Callable[[_Judged], dict]] = {
+    "terms": _terms,
+    "probe": _probe,
+    "coherence": _coherence,
+    "codes": lambda judged: evaluation.code_use(judged.model, judged.test),
+    "reconstruction": lambda judged: evaluation.reconstruction_errors(judged.model, judged.test, judged.config),
+    "quality": _quality,
+    "correlation": lambda j: evaluation.correlations(j.model, j.data, j.test, j.features, j.config, j.generated),
+    "likelihood": lambda judged: evaluation.log_likelihoods(judged.model, judged.test, judged.config),
+    "relatedness": lambda judged: evaluation.relatedness(judged.model, judged.data, judged.test, judged.config),
+}
+
+
+def part_names(config: EvaluateConfig, parts: Iterable[str] | None = None) -> list[str]:
+    """The parts that a config asks for, in their order. Raises UserError where one is not among `parts`, by default a run's."""
+    parts = PARTS if parts is None else parts
+    if config.parts == "all":
+        return list(parts)
+    names = [name.strip() for name in config.parts.split(",")]
+    unknown = [name for name in names if name not in parts]
+    if unknown:
+        raise UserError(f"--parts names {unknown[0]!r}, but there are {', '.join(parts)}; or all.")
+    return [name for name in parts if name in names]
+
+
+def load_model(run: RunDirectory, checkpoint: str = "latest"):
+    """The model of a run with the weights of its newest checkpoint, the best one or that of a step; and the step."""
+    model = registry.build_model(run.config(), run.modalities())
+    step = Checkpoints(run.checkpoints, model.named_weights()).restore(partial=True, which=checkpoint)
+    return model, step
+
+
+def _write_figures(run: RunDirectory, drawn: dict[str, Figure]) -> None:
+    """Writes these figures, and the curves of training, as files of their names."""
+    scalars = events.read_scalars(run.logs) if run.logs.is_dir() else {}
+    terms = {name: curve for name, curve in scalars.items() if not name.startswith("coherence")}
+    if terms:
+        drawn["training"] = figures.training_curves(terms)
+    cross = {name: curve for name, curve in scalars.items() if name.startswith("coherence") and _is_cross(name)}
+    if cross:
+        drawn["coherence_during_training"] = figures.training_curves(cross)
+    _save(run, drawn)
+
+
+def _save(run: RunDirectory, drawn: Mapping[str, Figure]) -> None:
+    try:
+        run.figures.mkdir(exist_ok=True)
+        for name, figure in drawn.items():
+            figures.save(figure, run.figures / f"{name}.png")
+    except OSError as error:
+        raise UserError(f"Cannot write to {run.figures}: {error.strerror}. The numbers are in metrics.json.") from error
+
+
+def _charts(metrics: Mapping, names: Sequence[str]) -> dict[str, Figure]:
+    """The charts of what was measured, by the name of their file."""
+    drawn = {}
+    if any("<-" in key for key in metrics.get("coherence", ())):
+        drawn["coherence"] = figures.coherence_matrix(metrics["coherence"], names)
+    if metrics.get("probe"):
+        drawn["probe"] = figures.probe_bars(metrics["probe"], metrics["score"].replace("_", " "))
+    if metrics.get("probe_by_label"):
+        drawn["probe_by_label"] = figures.label_bars({"": metrics["probe_by_label"]}, metrics["label_prevalence"])
+    if metrics.get("coherence_by_label"):
+        drawn["coherence_by_label"] = figures.label_bars(
+            _by_target(metrics["coherence_by_label"]), metrics["label_prevalence"], metrics["classifier_by_label"]
+        )
+    return drawn
+
+
+def _by_target(coherence: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Mapping[str, float]]]:
+    """Scores under `Y<-K` as Y, then K."""
+    found = {}
+    for key, scores in coherence.items():
+        target, _, given = key.partition("<-")
+        found.setdefault(target, {})[given] = scores
+    return found
+
+
+def _is_cross(name: str) -> bool:
+    """Whether a coherence such as `coherence/word<-digit` is of a modality that was not given; `random` is, too."""
+    target, _, given = name.split("/", 1)[1].partition("<-")
+    return target not in given.split(",")

@@ -1,0 +1,197 @@
+"""MMALI: what every game keeps to, with both forms of its alignment; its tuples, and that sharing work changes nothing."""
+
+import games
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+from game_contract import GameContract, TrainedGameContract
+from toys import ROUNDING, FixedNoise
+
+from mmtf import registry
+from mmtf.config import Config, DataConfig, ModelConfig
+from mmtf.distributed import runtime, strategies
+from mmtf.modality import Modality
+from mmtf.models.gan import losses
+from mmtf.models.gan.base import GameWeights
+from mmtf.networks.spectral import leaky
+
+N = 8
+OPTIONS = {
+    "model": "mmali",
+    "unimodal_weight": 0.3,
+    "reconstruction_weight": 0.5,
+    "content_weight": 0.4,
+    "style_weight": 0.2,
+    "joint_reconstruction": True,
+    "subset_posterior": "arithmetic",
+}
+
+
+class TestClasses(TrainedGameContract):
+    kind = "classes"
+    options = OPTIONS
+
+
+class TestBinary(GameContract):
+    kind = "binary"
+
+
+def test_the_config_says_the_form_of_the_alignment():
+    config = Config(DataConfig("arrays"), ModelConfig("mmali", 2, 2, alignment_form="binary"))
+    model = registry.build_model(config, registry.configure([Modality(n, (3,), "normal") for n in "ab"], config.model))
+    assert not model.with_classes
+    assert model.game.unimodal == ModelConfig.unimodal_weight
+
+
+def test_the_unimodal_game_needs_no_pairs():
+    """What is beside a single value in another modality changes none of its terms, and no pairing exists in them."""
+    model = games.model(weights=GameWeights(unimodal=0.5))
+    paired, single = toys.values(N), toys.values(N, seed=7)
+    other = single | {"image": toys.values(N, seed=9)["image"][::-1].copy()}
+    found = [
+        {turn: model._turn(turn, paired, alone, FixedNoise(N), advance=False) for turn in ("discriminators", "generators")}
+        for alone in (single, other)
+    ]
+    for turn, terms in found[0].items():
+        for name, term in terms.items():
+            same = np.allclose(term, found[1][turn][name], **ROUNDING)
+            assert same == (not ("single" in name and "image" in name) and not name.endswith("/loss")), name
+
+
+def test_a_modality_by_itself_is_rebuilt_without_pairs():
+    model = games.model(weights=GameWeights(unimodal=0.5, reconstruction=0.5))
+    paired, noise = toys.values(N), FixedNoise(N)
+    found = [
+        model._turn("generators", batch, toys.values(N, seed=7), noise, advance=False)["generator/reconstruction/image"]
+        for batch in (paired, {n: x[::-1].copy() for n, x in paired.items()})
+    ]
+    np.testing.assert_allclose(*found, **ROUNDING)
+
+
+def naive_score(critic, x, z):
+    """A pair critic without any sharing: concatenated features, normalised kernels, layer after layer."""
+    for layer in critic.value_tower:
+        x = leaky(layer(x))
+    for layer in critic.code_tower:
+        z = leaky(layer(z))
+    both = tf.concat([tf.reshape(x, [len(x), -1]), z], -1)
+    for layer in critic.trunk[:-1]:
+        both = leaky(layer(both))
+    return critic.trunk[-1](both)
+
+
+def naive_dependence(critic, x):
+    parts = []
+    for name, tower in critic.towers.items():
+        h = x[name]
+        for layer in tower:
+            h = leaky(layer(h))
+        parts.append(h)
+    both = tf.concat(parts, -1)
+    for layer in critic.trunk[:-1]:
+        both = leaky(layer(both))
+    return critic.trunk[-1](both)[:, 0]
+
+
+@pytest.mark.parametrize("form", ["classes", "binary"])
+def test_shared_work_changes_no_logit(form):
+    """Against one plain pass through each network per kind of tuples."""
+    model, noise = games.model(form), FixedNoise(N)
+    real, _ = model._encoded(toys.values(N), noise, "a")
+    fake = model._generated(real, noise, "a")
+    logits, _ = model.joint_logits(real, fake, None, None)
+    networks = model.discriminators
+    for kind, of in enumerate([*model.names, None]):
+        source = real if of else fake
+        b, d = [], []
+        for name in model.names:
+            z = tf.concat([source.private[name], source.shared[of or name]], -1)
+            b.append(naive_score(networks[f"content.{name}"], source.x[name], z)[:, 0])
+            out = naive_score(networks[f"alignment.{name}"], source.x[name], z)
+            d.append(out[:, 0] - out[:, 1] if form == "classes" else out[:, 0])
+        expected = losses.factorized_logits(naive_dependence(networks["dependence"], source.x), b, d)
+        np.testing.assert_allclose(logits[kind], expected, rtol=1e-4, atol=1e-5)
+
+
+class Played:
+    """The discriminators' turn on paired values and on single ones: its terms, and the tuples that they are about."""
+
+    def __init__(self, form):
+        self.model = games.model(form, weights=GameWeights(unimodal=0.5))
+        noise, values = FixedNoise(N), {"paired": toys.values(N), "single": toys.values(N, seed=7)}
+        self.terms = self.model._turn("discriminators", *values.values(), noise, advance=False)
+        self.real, self.fake = {}, {}
+        for which, x in values.items():
+            self.real[which], _ = self.model._encoded(x, noise, f"discriminators/{which}")
+            self.fake[which] = self.model._generated(self.real[which], noise, f"discriminators/{which}")
+
+    def scored(self, part, tuples, of=None):
+        critic = self.model.discriminators[f"{part}.image"]
+        return naive_score(critic, tuples.x["image"], tuples.codes("image", of))
+
+    def check(self, term, expected):
+        np.testing.assert_allclose(self.terms[f"discriminator/{term}"], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="module", params=["classes", "binary"])
+def played(request):
+    return request.param, Played(request.param)
+
+
+def shifted(rows, places):
+    """Each row in the place of the one so many places before it, in blocks of four."""
+    index = np.arange(N).reshape(-1, 4)[:, (np.arange(4) + places) % 4].ravel()
+    return tf.gather(rows, index)
+
+
+def test_content_is_told_from_values_beside_a_code_of_the_prior(played):
+    _, turn = played
+    for which, prefix in (("paired", ""), ("single", "single_")):
+        real, fake = turn.real[which], turn.fake[which]
+        torn = tf.concat([shifted(real.private["image"], 1), fake.shared["image"]], -1)
+        below = naive_score(turn.model.discriminators["content.image"], shifted(real.x["image"], 1), torn)
+        above = turn.scored("content", real)
+        turn.check(f"{prefix}content/image", losses.ratio_logistic_losses(above[:, 0], below[:, 0]))
+
+
+def test_alignment_tells_encoded_from_generated_tuples_and_in_classes_from_others_codes(played):
+    form, turn = played
+    kinds = [turn.scored("alignment", tuples) for tuples in (turn.real["paired"], turn.fake["paired"])]
+    alone = [turn.scored("alignment", tuples["single"]) for tuples in (turn.real, turn.fake)]
+    if form == "classes":
+        others = [turn.scored("alignment", turn.real["paired"], of) for of in ("vector", "text")]
+        turn.check("alignment/image", losses.class_losses(kinds + others))
+        ratios = [x[:, 0] - x[:, 1] for x in alone]
+    else:
+        turn.check("alignment/image", losses.ratio_logistic_losses(*(x[:, 0] for x in kinds)))
+        ratios = [x[:, 0] for x in alone]
+    turn.check("single_alignment/image", losses.ratio_logistic_losses(*ratios))
+
+
+def test_dependence_is_told_from_values_of_different_examples(played):
+    _, turn = played
+    critic, x = turn.model.discriminators["dependence"], turn.real["paired"].x
+    apart = naive_dependence(critic, {name: shifted(rows, place) for place, (name, rows) in enumerate(x.items())})
+    turn.check("dependence", losses.ratio_logistic_losses(naive_dependence(critic, x), apart))
+
+
+@pytest.mark.slow
+def test_losses_and_gradients_by_xla_are_the_same_on_two_replicas(monkeypatch):
+    """As on several accelerators; the spectral norms' directions move on as they do without it."""
+    monkeypatch.setattr(runtime, "Noise", toys.TableNoise)
+    plain, inside = (stepped("binary", inside) for inside in (False, True))
+    for name, value in plain.items():
+        np.testing.assert_allclose(inside[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
+def stepped(kind, inside, strategy_name="mirrored"):
+    """Weights after two steps on two replicas, each with half of the examples."""
+    strategy = strategies.make_strategy(strategy_name)
+    with strategy.scope():
+        model = games.compiled(games.model(kind, count=2))
+        model.compiles_inside = inside
+    data = [games.data(model, N, seed=seed) for seed in range(2)]
+    batches = tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(lambda *x: np.stack(x), *data))
+    model.fit(batches, steps_per_epoch=2, epochs=1, shuffle=False, verbose=0)
+    return games.state(model)
