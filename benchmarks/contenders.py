@@ -87,7 +87,9 @@ def mmali(batch_size: int, turns: Turns, **how) -> None:
     from mmtf.data import mnist_svhn, pipeline
 
     config = game(**how)
-    batches = pipeline.turns(game_sized_split(), batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS, single=True)
+    batches = pipeline.phase_batches(
+        game_sized_split(), batch_size, config.train.seed, first_step=0, num_steps=MAX_STEPS, single=True
+    )
     _fit(config, (mnist_svhn.MNIST, mnist_svhn.SVHN), batches, turns)
 
 
@@ -219,7 +221,7 @@ def torch_mmali(batch_size: int, turns: Turns, *, cached: bool = False) -> None:
     training = torch_mmali.Game(cached=cached)
     split = game_sized_split()
     turns.done()
-    for batches in torch_data.turns(split, batch_size, game().train.seed):
+    for batches in torch_data.phase_batches(split, batch_size, game().train.seed):
         training.step(batches)
         turns.done(1)
 

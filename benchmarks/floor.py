@@ -56,7 +56,7 @@ def game_products(batch_size: int) -> float:
     """Of our MMALI's step, both turns."""
     from mmtf.data import mnist_svhn, pipeline
 
-    batches = pipeline.turns(contenders.game_sized_split(), batch_size, 0, first_step=0, num_steps=1, single=True)
+    batches = pipeline.phase_batches(contenders.game_sized_split(), batch_size, 0, first_step=0, num_steps=1, single=True)
     return step_products(contenders.game(), (mnist_svhn.MNIST, mnist_svhn.SVHN), batches)
 
 

@@ -51,7 +51,7 @@ def compare(model: str, batch_size: int, seeds: Sequence[int], epochs: int) -> d
         peer = multivae_peer.train(peer, multivae_peer.dataset(data.train), config, epochs)
         multivae_peer.copy_from(peer, ours)
         found["multivae"].append(judge(ours, data.test))
-        found["multivae_itself"].append(judge_itself(peer, data.test))
+        found["multivae_itself"].append(evaluate_itself(peer, data.test))
     return found | {library: _by_term(found[library]) for library in ("mmtf", "multivae")}
 
 
@@ -74,7 +74,7 @@ def judge(model, split: Split) -> Terms:
     return {name: sum(float(part[name]) for part in sums) / len(split) for name in sums[0]}
 
 
-def judge_itself(peer, split: Split) -> float:
+def evaluate_itself(peer, split: Split) -> float:
     """Mean of the library's own loss over a split, under noise of its own."""
     torch.manual_seed(NOISE_SEED)
     peer.eval()

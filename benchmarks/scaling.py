@@ -21,7 +21,7 @@ import numpy as np
 
 from mmtf.cli import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.config.schema import GAMES, SAMPLED, VAES
+from mmtf.config.schema import ADVERSARIAL, SAMPLED, VAES
 from mmtf.errors import UserError
 
 WIDTH = 256
@@ -51,7 +51,7 @@ AXES = {
 # With three or more: of two, one estimate of a contrast serves both exchanges, so that two cost less than half of four.
 AXES_OF_CONTRASTS = AXES | {"modalities": (3, 4, 6)}
 CONTRASTS = {"ci_mmvae": ("mmvae", "iwae"), "cc_mvae": ("mvae", "cubo")}
-MODELS = (*VAES, *GAMES, *CONTRASTS)
+MODELS = (*VAES, *ADVERSARIAL, *CONTRASTS)
 
 
 def highest_exponent(model: str, axis: str) -> float:
@@ -62,7 +62,7 @@ def highest_exponent(model: str, axis: str) -> float:
     size only the layers next to them know, so that it is far below 1.
     """
     if axis == "modalities":
-        return 2.0 if model in SAMPLED or model in CONTRASTS or model in GAMES else 1.0
+        return 2.0 if model in SAMPLED or model in CONTRASTS or model in ADVERSARIAL else 1.0
     return 1.0
 
 
@@ -89,7 +89,7 @@ def config_of(model: str, at: Point) -> Config:
     elif model in SAMPLED:
         options["importance_samples"] = at.samples
     options |= {"mvae_subsets": at.sets} if model == "mvae" and "contrast" not in options else {}
-    options |= {"private_dim": 8} if model in (*GAMES, "mmvae_plus") else {}
+    options |= {"private_dim": 8} if model in (*ADVERSARIAL, "mmvae_plus") else {}
     return Config(DataConfig("arrays"), ModelConfig(model, **options), TrainConfig(batch_size=at.batch))
 
 
@@ -108,9 +108,9 @@ def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
         modalities = [Modality(name, (WIDTH,), "normal") for name in names]
         built = registry.build_model(config, registry.configure(modalities, config.model))
         train.compile_model(built, config.train, steps=1, per_epoch=1, strategy=strategy)
-    shape = (at.batch, WIDTH) if built.turns == 1 else (at.batch, built.turns, WIDTH)
+    shape = (at.batch, WIDTH) if built.batches_per_step == 1 else (at.batch, built.batches_per_step, WIDTH)
     values = {name: tf.random.stateless_normal(shape, (place, 0)) for place, name in enumerate(names)}
-    batch = {"values": values} | ({"single": values} if built.turns > 1 and built.takes_single else {})
+    batch = {"values": values} | ({"single": values} if built.batches_per_step > 1 and built.uses_unpaired else {})
     step = tf.function(built.train_step).get_concrete_function(batch)
     return lambda: step(batch), floor.graph_products(step.graph)
 
@@ -122,8 +122,8 @@ def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[fl
     made = {value: step_of(model, at) for value, at in points(model, axis).items()}
     for step, _ in made.values():
         _seconds(step, WARM_UP)
-    turns = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
-    cpu_ms = [round(1000 * statistics.median(turn[value] for turn in turns), 3) for value in made]
+    batches_per_step = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
+    cpu_ms = [round(1000 * statistics.median(turn[value] for turn in batches_per_step), 3) for value in made]
     found = {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
     # What TensorFlow lets go of; what it keeps of all models comes to 11 GB.
     del made, step

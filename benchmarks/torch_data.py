@@ -33,7 +33,7 @@ def loader(split: Split, batch_size: int, seed: int) -> data.DataLoader:
     return data.DataLoader(Batches(split), sampler=data.BatchSampler(order, batch_size, drop_last=True), batch_size=None)
 
 
-def turns(split: Split, batch_size: int, seed: int) -> Iterator[list[tuple[dict, dict]]]:
+def phase_batches(split: Split, batch_size: int, seed: int) -> Iterator[list[tuple[dict, dict]]]:
     """For each step of a game, without end: for each of its two players a paired batch and one that is not paired.
 
     Unpaired are the distinct values of each modality that the split uses, each modality in an order of its own.

@@ -24,10 +24,10 @@ def main(argv):
     console.refuse_arguments(argv)
     if (RUN_DIR.value is None) == (SAMPLES.value is None):
         raise UserError("Wanted --run_dir=RUN, or --samples=FOLDER with --dataset: one of them, and not both.")
-    judge = of_run if SAMPLES.value is None else of_samples
+    evaluate_run = of_run if SAMPLES.value is None else of_samples
     how = config.read_flags(config.EvaluateConfig)
     which = config.read_flags(config.DataConfig)
-    judge(how, which)
+    evaluate_run(how, which)
 
 
 def of_run(how, which):

@@ -14,7 +14,8 @@ from checkout import ROOT, call, run
 PROGRAM = '''"""Says what it is asked to."""
 import logging, os, pathlib, sys
 from absl import flags
-from mmtf import config, console
+from mmtf import config
+from mmtf.cli import console
 from mmtf.errors import UserError
 import beside_it
 

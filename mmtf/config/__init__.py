@@ -22,10 +22,10 @@ from mmtf.config.experiment import (
     read_flags,
     shared_flags,
 )
-from mmtf.config.schema import GAMES, SAMPLED
+from mmtf.config.schema import ADVERSARIAL, SAMPLED
 
 __all__ = [
-    "GAMES",
+    "ADVERSARIAL",
     "OF_A_MACHINE",
     "SAMPLED",
     "TRAINING",

@@ -14,7 +14,7 @@ from absl import flags
 
 from mmtf.config import options
 from mmtf.config.options import check_limits, read_flags
-from mmtf.config.schema import GAMES, QUIRKS, SAMPLED, WEIGHTED, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
+from mmtf.config.schema import ADVERSARIAL, QUIRKS, SAMPLED, WEIGHTED, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.errors import UserError
 
 __all__ = [
@@ -189,8 +189,8 @@ def _check_contradictions(config: Config) -> None:
     if bool(starts) != bool(model.warmup_steps):
         given, missing = (starts[0], "--warmup_steps") if starts else ("--warmup_steps", "--beta_start or --private_beta_start")
         raise UserError(f"{given} does nothing without {missing}; give both or neither.")
-    if model.model in GAMES:
-        _check_game(config)
+    if model.model in ADVERSARIAL:
+        _check_adversarial(config)
     else:
         _check_contrast(config)
         quirk_names(model)
@@ -226,7 +226,7 @@ def _check_contrast(config: Config) -> None:
         )
 
 
-def _check_game(config: Config) -> None:
+def _check_adversarial(config: Config) -> None:
     model = config.model
     if config.train.microbatch:
         raise UserError(f"--microbatch does nothing for --model={model.model}, which is a game; remove it.")

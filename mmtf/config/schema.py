@@ -64,7 +64,7 @@ QUIRKS = {LOG_SOFTMAX: VAES, UNIT_WEIGHTS: ("mvae",)}
 # Whose bounds are made of importance samples: always, and also those where it is asked for.
 SAMPLED = ("mmvae_iw", "mmvae_plus")
 WEIGHTED = (*SAMPLED, "mvae", "jmvae")
-GAMES = ("mmali", "mmali_joint")
+ADVERSARIAL = ("mmali", "mmali_joint")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,11 +154,15 @@ class ModelConfig:
     unimodal_weight: float = option(
         0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0, models=("mmali",)
     )
-    reconstruction_weight: float = option(0.0, "Games: weight of |decode(encode(x)) - x|^2.", low=0, models=GAMES)
-    content_weight: float = option(0.0, "Games: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0, models=GAMES)
-    style_weight: float = option(0.0, "Games: the same for private codes.", low=0, models=GAMES)
+    reconstruction_weight: float = option(0.0, "Games: weight of |decode(encode(x)) - x|^2.", low=0, models=ADVERSARIAL)
+    content_weight: float = option(
+        0.0, "Games: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0, models=ADVERSARIAL
+    )
+    style_weight: float = option(0.0, "Games: the same for private codes.", low=0, models=ADVERSARIAL)
     joint_reconstruction: bool = option(
-        False, "Games: there and back by the geometric mean of all modalities' shared codes, not by each one's.", models=GAMES
+        False,
+        "Games: there and back by the geometric mean of all modalities' shared codes, not by each one's.",
+        models=ADVERSARIAL,
     )
     alignment_form: str = option(
         "classes",
@@ -166,13 +170,15 @@ class ModelConfig:
         choices=("classes", "binary"),
         models=("mmali",),
     )
-    average_decay: float = option(0.9999, "Games: decay of the weights' moving average.", low=0, high=1, models=GAMES)
-    average_start: int = option(50_000, "Games: step at which averaging starts; before it, it follows.", low=0, models=GAMES)
+    average_decay: float = option(0.9999, "Games: decay of the weights' moving average.", low=0, high=1, models=ADVERSARIAL)
+    average_start: int = option(
+        50_000, "Games: step at which averaging starts; before it, it follows.", low=0, models=ADVERSARIAL
+    )
     subset_posterior: str = option(
         "geometric",
         "Games: mean of the experts that a set of modalities has.",
         choices=("geometric", "arithmetic", "product"),
-        models=GAMES,
+        models=ADVERSARIAL,
     )
 
 

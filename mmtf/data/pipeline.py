@@ -70,7 +70,7 @@ def batches(split: Split, batch_size: int, seed: int, first_step: int, num_steps
     return elements.map(element).prefetch(2 * share.count).with_options(_options())
 
 
-def turns(
+def phase_batches(
     split: Split,
     batch_size: int,
     seed: int,
@@ -103,7 +103,7 @@ def turns(
         part: batches(examples, batch_size * count, seed, first_step, num_steps, share) for part, examples in parts.items()
     }
     rows = batch_size // share.total
-    return tf.data.Dataset.zip(streams).map(lambda batch: _by_turn(batch, rows, count)).with_options(_options())
+    return tf.data.Dataset.zip(streams).map(lambda batch: _by_phase(batch, rows, count)).with_options(_options())
 
 
 def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterator[dict]:
@@ -164,7 +164,7 @@ def _unpaired(split, at_least: int, seed: int) -> Split:
     return Split(split.pools, rows, None)
 
 
-def _by_turn(batch: dict, batch_size: int, count: int) -> dict:
+def _by_phase(batch: dict, batch_size: int, count: int) -> dict:
     """`[B * count, ...]` -> `[B, count, ...]`, so that replicas which share out B each have rows for every turn."""
     return {
         part: {n: tf.reshape(x, [batch_size, count, *x.shape[1:]]) for n, x in found["values"].items()}

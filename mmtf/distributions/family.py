@@ -48,7 +48,7 @@ class Family:
         """Location 0 and scale 1, over `[dim]`."""
         return self.make(tf.zeros([dim]), tf.ones([dim]))
 
-    def standard(self, noise, stream: str, dim: int) -> tf.Tensor:
+    def sample_standard(self, noise, stream: str, dim: int) -> tf.Tensor:
         """Draws `[B, dim]` from the prior."""
         return getattr(noise, self.noise)(stream, dim)
 
@@ -79,10 +79,10 @@ def parameters(q: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
     return q.loc, gaussian.stddev(q)
 
 
-def moved(q: tfd.Distribution, standard: tf.Tensor) -> tf.Tensor:
-    """Reparameterised samples `[..., D]` of q from draws of its family's prior `[..., D]`."""
+def reparameterize(q: tfd.Distribution, eps: tf.Tensor) -> tf.Tensor:
+    """Return samples `[..., D]` of q, differentiable in its parameters, from samples of its family's prior `[..., D]`."""
     loc, scale = parameters(q)
-    return loc + scale * standard
+    return loc + scale * eps
 
 
 def family_of(q: tfd.Distribution) -> Family:
@@ -90,7 +90,7 @@ def family_of(q: tfd.Distribution) -> Family:
     return LAPLACE if isinstance(q, tfd.Independent) else NORMAL
 
 
-def constant(q: tfd.Distribution) -> tfd.Distribution:
+def stop_gradient(q: tfd.Distribution) -> tfd.Distribution:
     """q, through whose parameters no gradient goes."""
     return family_of(q).make(*(tf.stop_gradient(x) for x in parameters(q)))
 

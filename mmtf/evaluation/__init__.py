@@ -7,14 +7,14 @@ examples in question have is left out of them, and named beside them.
 
 from mmtf.evaluation.codes import code_use, kl_to_prior, moments, moments_graph
 from mmtf.evaluation.coherence import Coherence
-from mmtf.evaluation.context import Judged
+from mmtf.evaluation.context import EvaluationContext
 from mmtf.evaluation.correlation import correlations
 from mmtf.evaluation.external_samples import (
-    check_given_labels,
+    check_external_labels,
     conditional_sets,
-    given_coherence,
-    given_correlations,
-    given_quality,
+    external_coherence,
+    external_correlations,
+    external_quality,
 )
 from mmtf.evaluation.features import Features, inception_network
 from mmtf.evaluation.generation import Generated
@@ -32,24 +32,24 @@ from mmtf.evaluation.likelihood import log_likelihoods
 from mmtf.evaluation.probes import code_means, latent_probes
 from mmtf.evaluation.quality import sample_quality
 from mmtf.evaluation.reconstruction import reconstruction_errors
-from mmtf.evaluation.retrieval import relatedness
+from mmtf.evaluation.retrieval import retrieval_scores
 from mmtf.evaluation.terms import objective_terms, terms_of_batches
 
 __all__ = [
     "Coherence",
+    "EvaluationContext",
     "Features",
     "Generated",
-    "Judged",
-    "check_given_labels",
+    "check_external_labels",
     "check_labels",
     "classifier_scores",
     "code_means",
     "code_use",
     "conditional_sets",
     "correlations",
-    "given_coherence",
-    "given_correlations",
-    "given_quality",
+    "external_coherence",
+    "external_correlations",
+    "external_quality",
     "in_context",
     "inception_network",
     "kl_to_prior",
@@ -60,7 +60,7 @@ __all__ = [
     "objective_terms",
     "prevalence",
     "reconstruction_errors",
-    "relatedness",
+    "retrieval_scores",
     "sample_quality",
     "scale",
     "score_name",

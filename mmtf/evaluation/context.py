@@ -12,7 +12,7 @@ from mmtf.evaluation.labels import score_name, train_classifiers
 from mmtf.modality import Modality
 
 
-class Judged:
+class EvaluationContext:
     """Attributes:
     data: the data set. config: how it is judged. modalities: of what is judged, by name.
     test: the test examples that count. labelled: whether there are classes to know them by.

@@ -31,7 +31,7 @@ def conditional_sets(samples: Samples, names: Sequence[str]) -> dict[str, np.nda
     }
 
 
-def check_given_labels(samples: Samples, data: MultimodalData, test: Split) -> None:
+def check_external_labels(samples: Samples, data: MultimodalData, test: Split) -> None:
     """Raises UserError, before long work, where labels are such that all samples of a set would score alike."""
     if data.train.label is None or data.test.label is None:
         return
@@ -49,7 +49,7 @@ def check_given_labels(samples: Samples, data: MultimodalData, test: Split) -> N
             raise UserError(f"Each attribute is there in all or in none of the {name}; make samples from more examples.")
 
 
-def given_coherence(
+def external_coherence(
     samples: Samples, data: MultimodalData, test: Split, classifiers: Mapping[str, keras.Model], config: EvaluateConfig
 ) -> dict:
     """`coherence` of docs/metrics.md with its intervals: of the values as they are."""
@@ -61,7 +61,7 @@ def given_coherence(
     return scores.report(classified(classifiers, at_random), {"coherence": conditional}, data.class_names)
 
 
-def given_quality(
+def external_quality(
     samples: Samples, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
     """As `judge.sample_quality`, of every set that there is."""
@@ -77,7 +77,7 @@ def given_quality(
     return compared(sets, there, data, test, features, config)
 
 
-def given_correlations(
+def external_correlations(
     samples: Samples, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> dict[str, dict]:
     """As `judge.correlations`, of the pairs that there are: random ones, from each other, and both from both."""

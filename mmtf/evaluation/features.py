@@ -40,8 +40,8 @@ class Features:
         self._images = frozenset(n for n, m in modalities.items() if inception and is_image(m))
         own = {n: m for n, m in modalities.items() if len(m.event_shape) == 1 and m.likelihood != "categorical"}
         self._own = {n: m for n, m in own.items() if not m.missing_cells}
-        judged = [n for n in modalities if n in classifiers and n not in self._own and n not in self._images]
-        self._networks = {n: networks.features(classifiers[n]) for n in judged}
+        context = [n for n in modalities if n in classifiers and n not in self._own and n not in self._images]
+        self._networks = {n: networks.features(classifiers[n]) for n in context}
         kinds = {"values": self._own, "inception": self._images, "classifier": self._networks}
         self.sources = {n: kind for n in modalities for kind, members in kinds.items() if n in members}
         missing = [n for n in modalities if n not in self]

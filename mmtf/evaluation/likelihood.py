@@ -118,7 +118,7 @@ Weights = dict[str, dict[Subset, tf.Tensor]]
 def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset]) -> Weights:
     """As `LogWeights`, of one batch."""
     codes, noise = model.encode(observed.values, observed.present), runtime.Noise(seed, runtime.batch_size(observed.values))
-    by = _by_experts if model.mixes_experts else _by_posteriors
+    by = _by_experts if model.has_mixture_posterior else _by_posteriors
     found = {"marginal": {}, "joint": {}, "published": {}}
     for subset, shared_ratios, drawn in by(model, observed, codes, noise, samples, sets):
         ratio, published_ratio = shared_ratios

@@ -22,7 +22,7 @@ from mmtf.metrics import likelihood, retrieval
 RECALLS = (1, 5, 10)
 
 
-def relatedness(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict[str, dict]:
+def retrieval_scores(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict[str, dict]:
     """`retrieval` and `mismatch_auc` of docs/metrics.md, by pair of modalities and by kind of score.
 
     Where a data set pairs values by class, all candidates of the query's class are right.

@@ -34,6 +34,6 @@ def objective_terms(model, test: Split, step: int, config: EvaluateConfig, terms
     terms = terms or terms_of_batches(model)
     at = tf.constant(step, tf.int32)
     found = in_batches(test, lambda batch, number: terms(*batch, batch_seed(config, number), at), alone=False)
-    there = {name: test.has(names) for name, names in model.terms_about().items()}
+    there = {name: test.has(names) for name, names in model.term_modalities().items()}
     # In double precision: over thousands of examples a sum in single precision loses the last digits of a mean.
     return {name: rounded(found[name][t].mean(dtype=np.float64)) for name, t in there.items() if t.any()}

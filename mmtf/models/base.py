@@ -29,7 +29,7 @@ class LatentModel(keras.Model):
     """
 
     # Batches that a training step takes.
-    turns = 1
+    batches_per_step = 1
     # Whether p(x_j|s_j,c) has a density: `log_likelihood`.
     has_likelihood = False
     # Whether a training step finds its losses and gradients by `runtime.compiled`.
@@ -141,7 +141,7 @@ class LatentModel(keras.Model):
         """s_j ~ p(s_j), of the shared prior's family, `[n, private_dim]`, for each modality that has a private code."""
         noise, family = runtime.Noise(seed, n), self.coders.family
         return {
-            m.name: family.standard(noise, f"private/{m.name}", m.private_dim)
+            m.name: family.sample_standard(noise, f"private/{m.name}", m.private_dim)
             for m in self.modalities.values()
             if m.private_dim
         }
@@ -171,13 +171,13 @@ class LatentModel(keras.Model):
         """
         raise NotImplementedError
 
-    def terms_about(self) -> dict[str, tuple[str, ...]]:
+    def term_modalities(self) -> dict[str, tuple[str, ...]]:
         """Names of `terms`, in order, with the modalities without which an example has no such term."""
         raise NotImplementedError
 
     def reported(self) -> dict[str, tuple[str, ...]]:
         """What training reports: the terms, and what else its steps find out."""
-        return self.terms_about()
+        return self.term_modalities()
 
     def warning(self, history: Sequence[Mapping[str, float]]) -> str | None:
         """What went wrong with training, and what to change: from the means of all terms at its start and after each epoch."""

@@ -26,9 +26,9 @@ class Observed(NamedTuple):
         """The term `[B]` where the modality is there, 0 where it is missing."""
         return tf.where(self.present[name] > 0.0, term, tf.zeros_like(term))
 
-    def picked(self, picks: Mapping[str, Callable[[tf.Tensor], tf.Tensor]]) -> Observed:
+    def gathered(self, gathers: Mapping[str, Callable[[tf.Tensor], tf.Tensor]]) -> Observed:
         """Per modality what its function makes of values and presence, such as those of other examples."""
-        return Observed(*({n: picks[n](x) for n, x in part.items()} for part in self))
+        return Observed(*({n: gathers[n](x) for n, x in part.items()} for part in self))
 
     def only(self, names: Sequence[str]) -> Observed:
         """The same batch with the other modalities left out."""

@@ -26,7 +26,7 @@ class BoundPair(NamedTuple):
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-class PairCritic(keras.layers.Layer):
+class PairDiscriminator(keras.layers.Layer):
     """Judges a value beside a code: both through towers of their own, then together through a trunk.
 
     The trunk's first layer is linear in both, so that the value's part of it belongs to its features.
@@ -78,7 +78,7 @@ class BoundTowers(NamedTuple):
     score: Callable[..., tf.Tensor]
 
 
-class TowersCritic(keras.layers.Layer):
+class TowersDiscriminator(keras.layers.Layer):
     """Judges values of all modalities together, and codes with them where it has a tower for codes.
 
     A tower for each; then a trunk over all that comes out of them, side by side. Or the inner product of the towers' last,

@@ -83,7 +83,7 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
     _check(modality)
     layers.require_positive(num_classes=num_classes)
     init, dropout_seeds = layers.glorot(seed), layers.seeds(seed, layers.DROPOUT)
-    parts = [keras.Input(modality.event_shape), *vector.judged(modality)]
+    parts = [keras.Input(modality.event_shape), *vector.classifier_input(modality)]
     for filters in filters_of(modality):
         parts += [
             keras.layers.Conv2D(filters, 4, 2, "same", kernel_initializer=next(init)),

@@ -80,7 +80,7 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
     layers.require_positive(num_classes=num_classes)
     init = layers.glorot(seed)
     parts = [
-        keras.Input(vector.judged_shape(modality)),
+        keras.Input(vector.classifier_input_shape(modality)),
         keras.layers.Conv1D(FILTERS, 1, kernel_initializer=next(init)),
     ]
     for _ in halvings(modality.size)[1:]:

@@ -62,8 +62,8 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
     init = layers.glorot(seed)
     return keras.Sequential(
         [
-            keras.Input(judged_shape(modality)),
-            *judged(modality),
+            keras.Input(classifier_input_shape(modality)),
+            *classifier_input(modality),
             keras.layers.Flatten(),
             *_hidden(modality, init, name=FEATURES),
             keras.layers.Dense(num_classes, kernel_initializer=next(init), name="logits"),
@@ -85,12 +85,12 @@ def readers(modality: Modality) -> list[keras.layers.Layer]:
     return [MissingCells(indicate=True)] if modality.missing_cells else []
 
 
-def judged_shape(modality: Modality) -> tuple[int, ...]:
+def classifier_input_shape(modality: Modality) -> tuple[int, ...]:
     """Shape of what a classifier sees: a value, or probabilities of its classes."""
     return modality.parameter_shape if modality.num_classes else modality.event_shape
 
 
-def judged(modality: Modality) -> list[keras.layers.Layer]:
+def classifier_input(modality: Modality) -> list[keras.layers.Layer]:
     """What brings values into the networks' unit before a classifier reads them.
 
     No indicator of missing cells: it could tell the class of real values, and generated ones have none missing.

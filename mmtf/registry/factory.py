@@ -13,11 +13,11 @@ from mmtf.config.schema import UNIT_WEIGHTS
 from mmtf.distributed.runtime import derived_seed
 from mmtf.distributions.family import FAMILIES
 from mmtf.modality import Modality
-from mmtf.models.gan.base import GameWeights
+from mmtf.models.gan.base import AdversarialWeights
 from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.elbo import Betas
 from mmtf.networks import layers
-from mmtf.networks.discriminators import PairCritic, TowersCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, TowersDiscriminator, dense
 
 Networks = Mapping[str, ModuleType]
 
@@ -26,7 +26,7 @@ SAMPLES = 30
 
 
 @dataclasses.dataclass(frozen=True)
-class Together:
+class JointDiscriminatorSizes:
     """Sizes of a discriminator of all modalities together, by default as [C]'s release has them for MNIST-SVHN.
 
     Attributes:
@@ -41,62 +41,68 @@ class Together:
 
 
 # Of [C]'s release for MultiMNIST, where several modalities' towers go through a trunk.
-WITH_TRUNK = Together(tower=(256,), trunk=(1024, 1024))
+WITH_TRUNK = JointDiscriminatorSizes(tower=(256,), trunk=(1024, 1024))
 
 
-def of_vae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_vae(config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes) -> dict:
     """Arguments of a `MultimodalVAE`."""
     how = {"betas": _from_config(Betas, config.model), "contrast": _contrast(config), "microbatch": config.train.microbatch}
     return _coders(config, modalities, networks) | how
 
 
-def of_weighted_vae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_weighted_vae(
+    config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes
+) -> dict:
     """Arguments of a VAE whose bounds can be importance-weighted, as they are beside a contrast."""
     contrast = config.model.contrast != "none"
     samples = config.model.importance_samples or (SAMPLES if contrast else None)
-    return of_vae(config, modalities, networks, together) | {"samples": samples}
+    return of_vae(config, modalities, networks, joint_sizes) | {"samples": samples}
 
 
-def of_mvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_mvae(config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes) -> dict:
     """Arguments of `MVAE`."""
     unit_weights = UNIT_WEIGHTS in quirk_names(config.model)
-    return of_weighted_vae(config, modalities, networks, together) | {"unit_weights_of_single_bounds": unit_weights}
+    return of_weighted_vae(config, modalities, networks, joint_sizes) | {"unit_weights_of_single_bounds": unit_weights}
 
 
-def of_importance_mmvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_importance_mmvae(
+    config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes
+) -> dict:
     """Arguments of `ImportanceMMVAE`."""
     own = {"samples": config.model.importance_samples or SAMPLES, "family": FAMILIES[config.model.posterior_family]}
-    return of_vae(config, modalities, networks, together) | own
+    return of_vae(config, modalities, networks, joint_sizes) | own
 
 
-def of_jmvae(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_jmvae(config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes) -> dict:
     """Arguments of `JMVAE`."""
-    parts = of_weighted_vae(config, modalities, networks, together)
+    parts = of_weighted_vae(config, modalities, networks, joint_sizes)
     return parts | {"joint_encoders": _encoders(config, modalities, networks, "joint")}
 
 
-def of_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes) -> dict:
     """Arguments of `MMALI`."""
     classes = len(modalities) + 1 if config.model.alignment_form == "classes" else 1
-    return _game(config, modalities, networks) | {
-        "dependence": _towers_critic(config, modalities, networks, together, 1, 0, "dependence"),
-        "content": {m.name: _pair_critic(config, m, networks, 1, "content") for m in modalities},
-        "alignment": {m.name: _pair_critic(config, m, networks, classes, "alignment") for m in modalities},
+    return _adversarial_parts(config, modalities, networks) | {
+        "dependence": _towers_discriminator(config, modalities, networks, joint_sizes, 1, 0, "dependence"),
+        "content": {m.name: _pair_discriminator(config, m, networks, 1, "content") for m in modalities},
+        "alignment": {m.name: _pair_discriminator(config, m, networks, classes, "alignment") for m in modalities},
     }
 
 
-def of_joint_mmali(config: Config, modalities: Sequence[Modality], networks: Networks, together: Together) -> dict:
+def of_joint_mmali(
+    config: Config, modalities: Sequence[Modality], networks: Networks, joint_sizes: JointDiscriminatorSizes
+) -> dict:
     """Arguments of `JointMMALI`."""
     codes = config.model.shared_dim + sum(m.private_dim for m in modalities)
-    sizes = together if together.trunk else WITH_TRUNK
-    joint = _towers_critic(config, modalities, networks, sizes, len(modalities) + 1, codes, "joint")
-    parts = _game(config, modalities, networks)
+    sizes = joint_sizes if joint_sizes.trunk else WITH_TRUNK
+    joint = _towers_discriminator(config, modalities, networks, sizes, len(modalities) + 1, codes, "joint")
+    parts = _adversarial_parts(config, modalities, networks)
     return parts | {"joint": joint, "weights": dataclasses.replace(parts["weights"], unimodal=0.0)}
 
 
-def _game(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict:
+def _adversarial_parts(config: Config, modalities: Sequence[Modality], networks: Networks) -> dict:
     model = config.model
-    weights = GameWeights(
+    weights = AdversarialWeights(
         unimodal=model.unimodal_weight,
         reconstruction=model.reconstruction_weight,
         content=model.content_weight,
@@ -128,22 +134,24 @@ def _encoders(config: Config, modalities: Sequence[Modality], networks: Networks
     return {m.name: networks[m.name].encoder(m, seed=derived_seed(seed, m.name)) for m in modalities}
 
 
-def _pair_critic(config: Config, modality: Modality, networks: Networks, outputs: int, part: str) -> PairCritic:
+def _pair_discriminator(config: Config, modality: Modality, networks: Networks, outputs: int, part: str) -> PairDiscriminator:
     seed = derived_seed(derived_seed(config.train.seed, part), modality.name)
-    return networks[modality.name].critic(modality, modality.private_dim + config.model.shared_dim, outputs, seed=seed)
+    return networks[modality.name].discriminator(modality, modality.private_dim + config.model.shared_dim, outputs, seed=seed)
 
 
-def _towers_critic(config, modalities, networks, together: Together, outputs: int, code_dim: int, part: str) -> TowersCritic:
+def _towers_discriminator(
+    config, modalities, networks, joint_sizes: JointDiscriminatorSizes, outputs: int, code_dim: int, part: str
+) -> TowersDiscriminator:
     """Judges all modalities, and codes of that size beside them where it is not 0."""
     seeds = {name: derived_seed(derived_seed(config.train.seed, part), name) for name in (*networks, "/above")}
     init = layers.normal(seeds["/above"])
-    towers = {m.name: networks[m.name].tower(m, seed=seeds[m.name]) + dense(together.tower, init) for m in modalities}
-    trunk = None if together.trunk is None else dense((*together.trunk, outputs), init)
-    return TowersCritic(
+    towers = {m.name: networks[m.name].tower(m, seed=seeds[m.name]) + dense(joint_sizes.tower, init) for m in modalities}
+    trunk = None if joint_sizes.trunk is None else dense((*joint_sizes.trunk, outputs), init)
+    return TowersDiscriminator(
         towers,
         trunk,
         value_shapes={m.name: m.relaxed_shape for m in modalities},
-        code_tower=dense(together.code, init) if code_dim else (),
+        code_tower=dense(joint_sizes.code, init) if code_dim else (),
         code_dim=code_dim,
     )
 

@@ -38,7 +38,7 @@ class ModelEntry:
 
     Attributes:
       build: its class.
-      parts: what makes its networks and weights: `assembly.of_vae` or another.
+      parts: what makes its networks and weights: `factory.of_vae` or another.
       adversarial: whether it takes the networks of a game.
       options: the config fields that are its own, by the class's argument.
     """
@@ -54,7 +54,7 @@ class DatasetEntry:
     """A data set: how it is loaded, and per modality its networks and its coherence classifier.
 
     A modality without a row gets the networks of `networks.default` for its kind of values. `classifier_epochs` is for
-    classifiers that need more than `metrics.classifier.default_epochs`. `adversarial` are networks of games, `together` the
+    classifiers that need more than `metrics.classifier.default_epochs`. `adversarial` are networks of games, `joint_sizes` the
     sizes of discriminators that see all modalities. `fills` are characters behind shorter texts, where they are not spaces.
     """
 
@@ -63,7 +63,7 @@ class DatasetEntry:
     classifiers: Mapping[str, Callable[..., keras.Model]] = dataclasses.field(default_factory=dict)
     classifier_epochs: Mapping[str, int] = dataclasses.field(default_factory=dict)
     adversarial: Mapping[str, ModuleType] = dataclasses.field(default_factory=dict)
-    together: factory.Together = dataclasses.field(default_factory=factory.Together)
+    joint_sizes: factory.JointDiscriminatorSizes = dataclasses.field(default_factory=factory.JointDiscriminatorSizes)
     fills: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -113,7 +113,7 @@ DATASETS = {
         {multimnist.name(degrees): mnist for degrees in multimnist.ROTATIONS},
         {multimnist.name(degrees): classifiers.mnist for degrees in multimnist.ROTATIONS},
         adversarial={multimnist.name(degrees): adversarial.mnist for degrees in multimnist.ROTATIONS},
-        together=factory.WITH_TRUNK,
+        joint_sizes=factory.WITH_TRUNK,
     ),
     "celeba": DatasetEntry(
         celeba.load,
@@ -122,7 +122,8 @@ DATASETS = {
         fills={"text": celeba.FILL},
     ),
     "cub": DatasetEntry(
-        lambda config: cub.load(config, config.features_dir), together=factory.Together(tower=(), trunk=(512, 512))
+        lambda config: cub.load(config, config.features_dir),
+        joint_sizes=factory.JointDiscriminatorSizes(tower=(), trunk=(512, 512)),
     ),
     "arrays": DatasetEntry(builders.load),
 }
@@ -154,10 +155,10 @@ def model_class(name: str) -> type[LatentModel]:
     return _look_up(MODELS, name, "model").build
 
 
-def networks_of(dataset: str, modality: Modality, *, of_games: bool = False) -> ModuleType:
+def networks_of(dataset: str, modality: Modality, *, for_adversarial: bool = False) -> ModuleType:
     """The module with `encoder` and `decoder` for a modality of a data set; of games, with parts of discriminators too."""
     entry = _look_up(DATASETS, dataset, "dataset")
-    if of_games:
+    if for_adversarial:
         return entry.adversarial.get(modality.name) or adversarial.default_of(modality)
     return entry.networks.get(modality.name) or default.networks_of(modality)
 
@@ -214,12 +215,12 @@ def build_model(config: Config, modalities: Sequence[Modality], precision: str =
     """
     entry = _look_up(MODELS, config.model.model, "model")
     dataset = _look_up(DATASETS, config.data.dataset, "dataset")
-    networks = {m.name: networks_of(config.data.dataset, m, of_games=entry.adversarial) for m in modalities}
+    networks = {m.name: networks_of(config.data.dataset, m, for_adversarial=entry.adversarial) for m in modalities}
     try:
         with runtime.networks_compute_in(precision):
             return entry.build(
                 modalities,
-                **entry.parts(config, modalities, networks, dataset.together),
+                **entry.parts(config, modalities, networks, dataset.joint_sizes),
                 **{argument: getattr(config.model, field) for argument, field in entry.options.items()},
                 shared_dim=config.model.shared_dim,
                 seed=config.train.seed,

@@ -19,7 +19,7 @@ from mmtf.distributed import runtime
 from mmtf.report.runs import CONDUCT, PLACES
 
 FOLDER = "hparams"
-SESSION, JUDGED = ".session", ".judged"
+SESSION, EVALUATED = ".session", ".judged"
 # Of what changes no number, the dashboard, which shows few columns at first, has these alone.
 LEFT_OUT = {*CONDUCT, *PLACES} - {"seed", "data_seed", "max_seconds", "steps_per_epoch"}
 
@@ -68,8 +68,8 @@ def hyperparameters(config: Config) -> dict[str, bool | float | str]:
 
 def write_metrics(logs: Path, found: Mapping[str, float], step: int) -> None:
     """Puts what was measured at a step into the run's row, in place of what was measured before."""
-    before = list((logs / FOLDER).glob(f"*{JUDGED}"))
-    writer = _writer(logs / FOLDER, JUDGED)
+    before = list((logs / FOLDER).glob(f"*{EVALUATED}"))
+    writer = _writer(logs / FOLDER, EVALUATED)
     with writer.as_default(step=step):
         for name, value in found.items():
             tf.summary.scalar(name, value)

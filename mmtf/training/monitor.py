@@ -172,17 +172,17 @@ class Coherence(keras.callbacks.Callback):
         super().__init__()
         check_labels(data, every)
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".coherence")
-        self._every, self._data, self._judge = every, data, None
+        self._every, self._data, self._evaluate = every, data, None
 
     def on_train_begin(self, logs=None):
-        if self._every and self._judge is None:
+        if self._every and self._evaluate is None:
             how = EvaluateConfig()
             classifiers = evaluation.train_classifiers(self._data, how)
-            self._judge = evaluation.Coherence(self.model, self._data.test.first(COHERENCE_EXAMPLES), classifiers, how)
+            self._evaluate = evaluation.Coherence(self.model, self._data.test.first(COHERENCE_EXAMPLES), classifiers, how)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._every and (epoch + 1) % self._every == 0:
-            found = self._judge.measure()
+            found = self._evaluate.measure()
             with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
                 for kind, shares in found.items():
                     for name, share in shares.items():

@@ -114,8 +114,10 @@ def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count
 
     def shared(*share: int) -> tf.data.Dataset:
         how = (data.train, config.batch_size, config.seed, first, count)
-        if model.turns == 1:
+        if model.batches_per_step == 1:
             return pipeline.batches(*how, pipeline.Share(*share))
-        return pipeline.turns(*how, single=model.takes_single, count=model.turns, share=pipeline.Share(*share))
+        return pipeline.phase_batches(
+            *how, single=model.uses_unpaired, count=model.batches_per_step, share=pipeline.Share(*share)
+        )
 
     return strategies.per_replica(model.distribute_strategy, shared)

@@ -62,9 +62,9 @@ def evaluate(
     experiment = run.config()
     if data is None:
         data = registry.load_data(dataclasses.replace(experiment.data, data_dir=config.data_dir or experiment.data.data_dir))
-    judged = _Judged(run, model, record.restored(run, data), config, step)
-    evaluation.check_labels(judged.data, judged.test)
-    log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(judged.test))
+    context = _Context(run, model, record.restored(run, data), config, step)
+    evaluation.check_labels(context.data, context.test)
+    log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(context.test))
     about = {
         "model": experiment.model.model,
         "dataset": experiment.data.dataset,
@@ -72,23 +72,23 @@ def evaluate(
         "seed": experiment.train.seed,
         "step": step,
         "training": {k: trained[k] for k in ("steps", "seconds", "steps_per_second")},
-        "data": judged.about_data(),
-        "evaluation": dataclasses.asdict(config) | {"test_examples": len(judged.test)},
+        "data": context.about_data(),
+        "evaluation": dataclasses.asdict(config) | {"test_examples": len(context.test)},
     }
-    measured = Measured(run, about, judged.fingerprint(experiment.to_json()), again=chosen if again else ())
+    measured = Measured(run, about, context.fingerprint(experiment.to_json()), again=chosen if again else ())
     for name in chosen:
-        measured.part(name, functools.partial(PARTS[name], judged))
+        measured.part(name, functools.partial(PARTS[name], context))
     metrics = measured.content()
     run.write_json("metrics.json", metrics)
     hparams.write_metrics(run.logs, curves.summary(metrics), step)
-    projector.write(run.logs, model, dataclasses.replace(judged.data, test=judged.test))
-    codes = model_figures.of_codes(model, judged.test, judged.data.class_names, judged.data.show)
-    _write_figures(run, model_figures.of_model(model, judged.test, judged.data.show) | codes | _charts(metrics, model.names))
+    projector.write(run.logs, model, dataclasses.replace(context.data, test=context.test))
+    codes = model_figures.of_codes(model, context.test, context.data.class_names, context.data.show)
+    _write_figures(run, model_figures.of_model(model, context.test, context.data.show) | codes | _charts(metrics, model.names))
     page.write(run)
     return metrics
 
 
-class _Judged(evaluation.Judged):
+class _Context(evaluation.EvaluationContext):
     """What every part measures, and what several of them need."""
 
     def __init__(self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int):
@@ -111,47 +111,49 @@ class _Judged(evaluation.Judged):
         return fingerprint(experiment["model"], how, self.step, self.about_data(), *weights, *examples)
 
 
-def _probe(judged: _Judged) -> dict:
-    if not judged.labelled:
+def _probe(context: _Context) -> dict:
+    if not context.labelled:
         return {}
-    return evaluation.scale(judged.data, judged.test) | evaluation.latent_probes(
-        judged.model, judged.data, judged.test, judged.config
+    return evaluation.scale(context.data, context.test) | evaluation.latent_probes(
+        context.model, context.data, context.test, context.config
     )
 
 
-def _coherence(judged: _Judged) -> dict:
-    if not judged.labelled:
-        log.info("%s has no labels: probes and coherence are left out.", judged.data.name)
+def _coherence(context: _Context) -> dict:
+    if not context.labelled:
+        log.info("%s has no labels: probes and coherence are left out.", context.data.name)
         return {}
-    found = evaluation.Coherence(judged.model, judged.test, judged.classifiers, judged.config).report(judged.data.class_names)
-    return evaluation.in_context(found, judged.data, judged.test, judged.classifiers)
+    found = evaluation.Coherence(context.model, context.test, context.classifiers, context.config).report(
+        context.data.class_names
+    )
+    return evaluation.in_context(found, context.data, context.test, context.classifiers)
 
 
-def _terms(judged: _Judged) -> dict:
-    return {"test_terms": evaluation.objective_terms(judged.model, judged.test, judged.step, judged.config)}
+def _terms(context: _Context) -> dict:
+    return {"test_terms": evaluation.objective_terms(context.model, context.test, context.step, context.config)}
 
 
-def _quality(judged: _Judged) -> dict:
+def _quality(context: _Context) -> dict:
     found, shown = evaluation.sample_quality(
-        judged.model, judged.data, judged.test, judged.features, judged.config, judged.generated
+        context.model, context.data, context.test, context.features, context.config, context.generated
     )
     if shown:
         # At once: a judgement that goes on does not measure the curves again.
-        _save(judged.run, {"prd": curves.prd_figure(shown)})
+        _save(context.run, {"prd": curves.prd_figure(shown)})
     return found
 
 
 # The parts of metrics.json, in the order in which they are measured.
-PARTS: dict[str, Callable[[_Judged], dict]] = {
+PARTS: dict[str, Callable[[_Context], dict]] = {
     "terms": _terms,
     "probe": _probe,
     "coherence": _coherence,
-    "codes": lambda judged: evaluation.code_use(judged.model, judged.test),
-    "reconstruction": lambda judged: evaluation.reconstruction_errors(judged.model, judged.test, judged.config),
+    "codes": lambda context: evaluation.code_use(context.model, context.test),
+    "reconstruction": lambda context: evaluation.reconstruction_errors(context.model, context.test, context.config),
     "quality": _quality,
     "correlation": lambda j: evaluation.correlations(j.model, j.data, j.test, j.features, j.config, j.generated),
-    "likelihood": lambda judged: evaluation.log_likelihoods(judged.model, judged.test, judged.config),
-    "relatedness": lambda judged: evaluation.relatedness(judged.model, judged.data, judged.test, judged.config),
+    "likelihood": lambda context: evaluation.log_likelihoods(context.model, context.test, context.config),
+    "relatedness": lambda context: evaluation.retrieval_scores(context.model, context.data, context.test, context.config),
 }
 
 

@@ -69,19 +69,19 @@ def evaluate_samples(
     sample_files.check_folder(folder)
     _check_output(place)
     data = registry.load_data(which) if data is None else data
-    judged = _Judged(sample_files.load(folder, data), data, which, config)
-    evaluation.check_given_labels(judged.samples, data, judged.test)
-    judged.check_measurable()
-    log.info("Judging samples in %s by %d test examples of %s.", folder, len(judged.test), data.name)
-    measured = Measured(place, judged.about(), judged.fingerprint(), again=chosen if again else ())
+    context = _Context(sample_files.load(folder, data), data, which, config)
+    evaluation.check_external_labels(context.samples, data, context.test)
+    context.check_measurable()
+    log.info("Judging samples in %s by %d test examples of %s.", folder, len(context.test), data.name)
+    measured = Measured(place, context.about(), context.fingerprint(), again=chosen if again else ())
     for name in chosen:
-        measured.part(name, functools.partial(PARTS[name], judged))
+        measured.part(name, functools.partial(PARTS[name], context))
     metrics = measured.content()
     place.write_json("metrics.json", metrics)
     return metrics
 
 
-class _Judged(evaluation.Judged):
+class _Context(evaluation.EvaluationContext):
     """What every part measures, and what several of them need."""
 
     def __init__(self, samples: Samples, data: MultimodalData, which: DataConfig, config: EvaluateConfig):
@@ -131,19 +131,19 @@ class _Judged(evaluation.Judged):
         return fingerprint([list(self.samples.random), given], *arrays)
 
 
-def _coherence(judged: _Judged) -> dict:
-    if not judged.labelled:
-        log.info("%s has no labels: coherence is left out.", judged.data.name)
+def _coherence(context: _Context) -> dict:
+    if not context.labelled:
+        log.info("%s has no labels: coherence is left out.", context.data.name)
         return {}
-    found = evaluation.given_coherence(judged.samples, judged.data, judged.test, judged.classifiers, judged.config)
-    return evaluation.in_context(found, judged.data, judged.test, judged.classifiers)
+    found = evaluation.external_coherence(context.samples, context.data, context.test, context.classifiers, context.config)
+    return evaluation.in_context(found, context.data, context.test, context.classifiers)
 
 
 # The parts of metrics.json, as in `mmtf.verbs.evaluate.PARTS`, that can be measured without a model.
-PARTS: dict[str, Callable[[_Judged], dict]] = {
+PARTS: dict[str, Callable[[_Context], dict]] = {
     "coherence": _coherence,
-    "quality": lambda j: evaluation.given_quality(j.samples, j.data, j.test, j.features, j.config)[0],
-    "correlation": lambda j: evaluation.given_correlations(j.samples, j.data, j.test, j.features, j.config),
+    "quality": lambda j: evaluation.external_quality(j.samples, j.data, j.test, j.features, j.config)[0],
+    "correlation": lambda j: evaluation.external_correlations(j.samples, j.data, j.test, j.features, j.config),
 }
 
 

@@ -70,12 +70,12 @@ def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strateg
         data, validation = whole, None
         if config.train.validation_examples:
             data, validation = holdout.held_out(whole, config.train.validation_examples, config.data.data_seed)
-        turns = registry.model_class(config.model.model).turns
-        steps, per_epoch = plan(config.train, _usable(data, turns), turns)
+        batches_per_step = registry.model_class(config.model.model).batches_per_step
+        steps, per_epoch = plan(config.train, _usable(data, batches_per_step), batches_per_step)
         modalities = registry.configure(data.modalities, config.model)
         check_profile(config.train, steps)
         _check_values(data, modalities)
-        _check_batch(config, strategy, smallest=1 if turns == 1 else len(modalities))
+        _check_batch(config, strategy, smallest=1 if batches_per_step == 1 else len(modalities))
         if config.train.deterministic:
             runtime.be_deterministic()
         if config.train.microbatch:
@@ -109,7 +109,7 @@ def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strateg
     return run
 
 
-def plan(config: TrainConfig, examples: int, turns: int = 1) -> tuple[int, int]:
+def plan(config: TrainConfig, examples: int, batches_per_step: int = 1) -> tuple[int, int]:
     """How many steps the run has, and how many of them make an epoch: a multiple of the steps of one execution.
 
     A checkpoint ends each epoch; so where one pass is short, several make an epoch.
@@ -120,9 +120,9 @@ def plan(config: TrainConfig, examples: int, turns: int = 1) -> tuple[int, int]:
     Raises:
       UserError: a batch holds more examples than there are.
     """
-    taken = config.batch_size * turns
+    taken = config.batch_size * batches_per_step
     if taken > examples:
-        each = f", {turns} times in each step," if turns > 1 else ""
+        each = f", {batches_per_step} times in each step," if batches_per_step > 1 else ""
         raise UserError(f"--batch_size={config.batch_size}{each} is more than the {examples} training examples; lower it.")
     one_pass = examples // taken
     steps = config.steps or config.epochs * one_pass
@@ -183,9 +183,9 @@ def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> 
         strategies.check_same(strategy, "The digest of the data set", hashlib.sha256(values).hexdigest()[:16])
 
 
-def _usable(data: MultimodalData, turns: int) -> int:
+def _usable(data: MultimodalData, batches_per_step: int) -> int:
     """How many training examples a model takes as pairs: in a game complete ones."""
-    if turns == 1:
+    if batches_per_step == 1:
         return len(data.train)
     complete = int(data.train.has(data.names).sum())
     if not complete:

@@ -43,4 +43,4 @@ def test_at_the_same_weights_the_library_agrees_with_our_evaluator():
         multivae_peer.copy_to(peer, ours)
         ours_says = multivae_bounds.judge(ours, data.test)["loss"]
         # Under different noise, over 397 examples.
-        assert multivae_bounds.judge_itself(peer, data.test) == pytest.approx(ours_says, rel=2e-3)
+        assert multivae_bounds.evaluate_itself(peer, data.test) == pytest.approx(ours_says, rel=2e-3)

@@ -16,7 +16,7 @@ torch_mmali = pytest.importorskip("torch_mmali")
 pytestmark = pytest.mark.slow
 
 BATCH = 8
-TURNS = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
+PHASES = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
 
 
 def copy(weights, parameters):
@@ -31,14 +31,14 @@ def copy(weights, parameters):
             parameter.copy_(torch.tensor(array))
 
 
-def spectral_layers(critic):
+def spectral_layers(discriminator):
     """Our layers with normalised kernels in the order of the peer's modules."""
-    if hasattr(critic, "towers"):
-        return [layer for tower in critic.towers.values() for layer in tower]
-    return [*critic.value_tower, *critic.code_tower, *critic.trunk]
+    if hasattr(discriminator, "towers"):
+        return [layer for tower in discriminator.towers.values() for layer in tower]
+    return [*discriminator.value_tower, *discriminator.code_tower, *discriminator.trunk]
 
 
-def copy_critic(ours, peer):
+def copy_discriminator(ours, peer):
     """Weights, and the directions in which the largest singular values are."""
     theirs = [module for module in peer.modules() if hasattr(module, "parametrizations")]
     for layer, module in zip(spectral_layers(ours), theirs, strict=True):
@@ -61,18 +61,18 @@ def critics(ours, peer):
 
 def copy_weights(ours, peer):
     for name in torch_mmali.NAMES:
-        players = ours.players
-        copy([*players.encoders[name].weights, *players.heads[name].weights], peer.encoders[name].parameters())
-        copy(players.decoders[name].weights, peer.decoders[name].parameters())
+        generators = ours.generators
+        copy([*generators.encoders[name].weights, *generators.heads[name].weights], peer.encoders[name].parameters())
+        copy(generators.decoders[name].weights, peer.decoders[name].parameters())
     for ours_one, peer_one in critics(ours, peer).values():
-        copy_critic(ours_one, peer_one)
+        copy_discriminator(ours_one, peer_one)
 
 
-def peer_noise(noise, turn):
+def peer_noise(noise, phase):
     """The peer's noise, under the names that ours has for it."""
 
     def draw(stream):
-        return torch.from_numpy(noise.normal(f"{turn}/{stream}", 10))
+        return torch.from_numpy(noise.normal(f"{phase}/{stream}", 10))
 
     def batch(part):
         found = {n: torch.cat([draw(f"{part}/private/{n}"), draw(f"{part}/shared/{n}")], 1) for n in torch_mmali.NAMES}
@@ -89,7 +89,7 @@ def peer_noise(noise, turn):
 @pytest.fixture(scope="module")
 def both():
     """Both models with the same weights, large enough that no part of the losses is nothing."""
-    config = contenders.game()
+    config = contenders.loss_weights()
     ours = registry.build_model(config, registry.configure((mnist_svhn.MNIST, mnist_svhn.SVHN), config.model))
     for k, v in enumerate(ours.trainable_variables):  # zero biases would hide a mistake
         scale = 0.1 if v.shape.rank == 1 else 0.05
@@ -106,26 +106,26 @@ def batches():
     return [{n: rng.integers(0, 256, (BATCH, *shape), np.uint8) for n, shape in shapes.items()} for _ in range(2)]
 
 
-@pytest.fixture(scope="module", params=TURNS)
+@pytest.fixture(scope="module", params=PHASES)
 def losses(request, both, batches):
     """Of one turn: our loss and gradients by variable, and the peer's loss after its backward pass."""
-    turn, (ours, peer) = request.param, both
+    phase, (ours, peer) = request.param, both
     noise = FixedNoise(BATCH)
-    variables = dict(zip(TURNS, ours.learned().values(), strict=True))[turn]
+    variables = dict(zip(PHASES, ours.learned().values(), strict=True))[phase]
     with tf.GradientTape() as tape:
-        terms = ours._turn(turn, *batches, noise, advance=False)
-        loss = tf.reduce_mean(terms[TURNS[turn]])
+        terms = ours._phase_terms(phase, *batches, noise, advance=False)
+        loss = tf.reduce_mean(terms[PHASES[phase]])
     gradients = {v.path: g for v, g in zip(variables, tape.gradient(loss, variables), strict=True)}
     peer.zero_grad()
-    peer.discriminators.requires_grad_(turn == "discriminators")
-    peer.generators.requires_grad_(turn == "generators")
-    peer_loss = getattr(peer, f"{turn}_loss")(*map(torch_data.to_torch, batches), peer_noise(noise, turn))
+    peer.discriminators.requires_grad_(phase == "discriminators")
+    peer.generators.requires_grad_(phase == "generators")
+    peer_loss = getattr(peer, f"{phase}_loss")(*map(torch_data.to_torch, batches), peer_noise(noise, phase))
     peer_loss.backward()
-    return turn, float(loss), gradients, peer_loss.item()
+    return phase, float(loss), gradients, peer_loss.item()
 
 
 def test_the_game_is_that_of_the_paper():
-    config = contenders.game()
+    config = contenders.loss_weights()
     model, train = config.model, config.train
     assert (model.model, model.shared_dim, model.private_dim, model.unimodal_weight) == ("mmali", 10, 10, 0.1)
     assert model.reconstruction_weight == model.content_weight == model.style_weight == 0.05
@@ -139,7 +139,7 @@ def test_the_game_is_that_of_the_paper():
 def test_same_number_of_parameters(both):
     ours, peer = both
     for player, (variables, parameters) in zip(
-        TURNS, zip(ours.learned().values(), (peer.discriminators, peer.generators), strict=True), strict=True
+        PHASES, zip(ours.learned().values(), (peer.discriminators, peer.generators), strict=True), strict=True
     ):
         wanted = sum(int(np.prod(v.shape)) for v in variables)
         assert sum(p.numel() for p in parameters.parameters()) == wanted, player
@@ -152,21 +152,21 @@ def test_same_loss(losses):
 
 def test_same_gradients(both, losses):
     ours, peer = both
-    turn, _, gradients, _ = losses
+    phase, _, gradients, _ = losses
     pairs = []
-    if turn == "discriminators":
-        for critic, theirs in critics(ours, peer).values():
+    if phase == "discriminators":
+        for discriminator, theirs in critics(ours, peer).values():
             modules = [m for m in theirs.modules() if hasattr(m, "parametrizations")]
             pairs += [
                 pair
-                for layer, module in zip(spectral_layers(critic), modules, strict=True)
+                for layer, module in zip(spectral_layers(discriminator), modules, strict=True)
                 for pair in ((layer.kernel, module.parametrizations.weight.original), (layer.bias, module.bias))
             ]
     else:
         for name in torch_mmali.NAMES:
-            parts = [*ours.players.encoders[name].weights, *ours.players.heads[name].weights]
+            parts = [*ours.generators.encoders[name].weights, *ours.generators.heads[name].weights]
             pairs += zip(parts, peer.encoders[name].parameters(), strict=True)
-            pairs += zip(ours.players.decoders[name].weights, peer.decoders[name].parameters(), strict=True)
+            pairs += zip(ours.generators.decoders[name].weights, peer.decoders[name].parameters(), strict=True)
     assert len(pairs) == len(gradients)
     for variable, parameter in pairs:
         expected = torch.empty_like(parameter)
@@ -199,12 +199,12 @@ def test_both_are_fed_the_same_kind_of_batches():
     shapes = {"mnist": (40, 28, 28, 1), "svhn": (50, 32, 32, 3)}
     pools = {n: (rng.integers(0, 256, shape, np.uint8), np.arange(shape[0]) % 10) for n, shape in shapes.items()}
     split = pairing.paired_split(pools, 2, rng)
-    ours = next(iter(pipeline.turns(split, BATCH, seed=0, first_step=0, num_steps=1, single=True)))
-    peer = next(torch_data.turns(split, BATCH, seed=0))
-    for turn, (paired, single) in enumerate(peer):
+    ours = next(iter(pipeline.phase_batches(split, BATCH, seed=0, first_step=0, num_steps=1, single=True)))
+    peer = next(torch_data.phase_batches(split, BATCH, seed=0))
+    for phase, (paired, single) in enumerate(peer):
         for part, found in (("values", paired), ("single", single)):
             for name, x in found.items():
-                shape = ours[part][name][:, turn].shape
+                shape = ours[part][name][:, phase].shape
                 assert tuple(x.permute(0, 2, 3, 1).shape) == tuple(shape)
                 assert 0.9 < float(x.max()) <= 1.0
     # Pairs are of one class, single values are of any.

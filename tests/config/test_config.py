@@ -35,7 +35,7 @@ def test_defaults_are_the_papers():
     ],
 )  # fmt: skip
 def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
-    family, microbatch = "laplace" if model == "mmvae_iw" else "normal", 0 if model in config.GAMES else 16
+    family, microbatch = "laplace" if model == "mmvae_iw" else "normal", 0 if model in config.ADVERSARIAL else 16
     other = {
         "dataset": dataset, "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
         "image_features": "classes", "features_dir": "elsewhere", "skip_damaged": True, "modalities": "a,b",

@@ -117,7 +117,7 @@ def test_bad_arguments_are_errors_at_the_call():
         pipeline.in_order(split, 4, limit=0)
 
 
-def game_split():
+def phase_split():
     """Ten complete examples of few letters and many numbers, and three that have a number alone."""
     pools = {"letter": np.arange(4, dtype=np.int32)[:, None], "number": np.arange(13, dtype=np.int32)[:, None]}
     rows = {"letter": np.r_[np.arange(10) % 4, 0, 0, 0], "number": np.arange(13)}
@@ -126,7 +126,7 @@ def game_split():
 
 
 def test_a_game_gets_a_batch_for_each_turn_and_every_pair_stays_together():
-    found = list(pipeline.turns(game_split(), 2, 0, 0, 5, single=False))
+    found = list(pipeline.phase_batches(phase_split(), 2, 0, 0, 5, single=False))
     assert len(found) == 5
     assert set(found[0]) == {"values"}
     letters, numbers = (np.concatenate([np.asarray(b["values"][n]).reshape(4) for b in found]) for n in ("letter", "number"))
@@ -138,7 +138,7 @@ def test_a_game_gets_a_batch_for_each_turn_and_every_pair_stays_together():
 
 
 def test_single_values_are_all_that_the_split_has_each_equally_often():
-    found = list(pipeline.turns(game_split(), 2, 0, 0, 13, single=True))
+    found = list(pipeline.phase_batches(phase_split(), 2, 0, 0, 13, single=True))
     counts = {
         name: np.bincount(np.concatenate([np.asarray(b["single"][name]).reshape(4) for b in found]))
         for name in ("letter", "number")
@@ -149,13 +149,13 @@ def test_single_values_are_all_that_the_split_has_each_equally_often():
 
 
 def test_single_values_are_no_pairs():
-    found = list(pipeline.turns(game_split(), 2, 0, 0, 13, single=True))
+    found = list(pipeline.phase_batches(phase_split(), 2, 0, 0, 13, single=True))
     letters, numbers = (np.concatenate([np.asarray(b["single"][n]).reshape(4) for b in found]) for n in ("letter", "number"))
     assert np.mean(letters == numbers % 4) < 0.6
 
 
 def test_a_game_resumes_where_it_was():
-    whole = list(pipeline.turns(game_split(), 2, 0, 0, 6, single=True))
-    rest = list(pipeline.turns(game_split(), 2, 0, 4, 2, single=True))
+    whole = list(pipeline.phase_batches(phase_split(), 2, 0, 0, 6, single=True))
+    rest = list(pipeline.phase_batches(phase_split(), 2, 0, 4, 2, single=True))
     for one, other in zip(whole[4:], rest, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, one, other)

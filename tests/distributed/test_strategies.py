@@ -200,9 +200,12 @@ def test_no_worker_gathers_the_rows_of_another(monkeypatch):
 
 
 def test_a_game_s_turns_are_shared_out_too():
-    whole = [b["values"]["x"] for b in pipeline.turns(example_split(), 4, 0, 0, 3, single=False)]
+    whole = [b["values"]["x"] for b in pipeline.phase_batches(example_split(), 4, 0, 0, 3, single=False)]
     parts = [
-        [b["values"]["x"] for b in pipeline.turns(example_split(), 4, 0, 0, 3, single=False, share=pipeline.Share(i, 1, 2))]
+        [
+            b["values"]["x"]
+            for b in pipeline.phase_batches(example_split(), 4, 0, 0, 3, single=False, share=pipeline.Share(i, 1, 2))
+        ]
         for i in (0, 1)
     ]
     for batch, *both in zip(whole, *parts, strict=True):

@@ -1,7 +1,7 @@
 """No test here is about graphs, which an evaluation of a run (tests/verbs/test_evaluate.py) has."""
 
 import pytest
-from judging import eagerly
+from small_evaluations import eagerly
 
 
 @pytest.fixture(autouse=True, scope="module")

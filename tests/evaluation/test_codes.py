@@ -1,12 +1,12 @@
 """Active units, collapse and the agreement of modalities, of codes that are set by hand."""
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import toys
-from judging import split_of, with_holes
+from small_evaluations import split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.distributions.family import LAPLACE
@@ -123,7 +123,7 @@ MODELS = {
     "mixture of products, three modalities": lambda: toys.model("mopoe", 2),
     "joint encoder, without private codes": lambda: toys.model("jmvae", 0, 2),
     "mixture, laplace": lambda: toys.model("mmvae_plus", 2, 2, family=LAPLACE),
-    "game": lambda: games.model("joint", 2),
+    "game": lambda: adversarial_toys.model("joint", 2),
 }
 
 

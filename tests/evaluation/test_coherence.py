@@ -2,12 +2,12 @@
 
 import logging
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from judging import CLASSES, FirstNumber, OwnScores, eagerly, split_of, with_holes
+from small_evaluations import CLASSES, FirstNumber, OwnScores, eagerly, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -194,10 +194,10 @@ def test_the_error_of_agreement_is_that_of_a_mean_over_samples(scores, monkeypat
 
 def test_bootstrap_errors_are_those_of_the_scores_that_were_judged(scores):
     test = of_attributes(attributes(200))
-    judged = evaluation.Coherence(OfAttributes(), test, CLASSIFIERS, HOW)
-    logits = judged._conditional_logits()["coherence"]["a<-b"]
+    evaluated = evaluation.Coherence(OfAttributes(), test, CLASSIFIERS, HOW)
+    logits = evaluated._conditional_logits()["coherence"]["a<-b"]
     expected = precision.bootstrap_error(logits, test.label, HOW.evaluation_seed)
-    assert judged.report(ATTRIBUTES)["coherence_standard_error"]["a<-b"] == round(expected, 4)
+    assert evaluated.report(ATTRIBUTES)["coherence_standard_error"]["a<-b"] == round(expected, 4)
 
 
 def test_a_subset_that_no_example_has_whole_is_left_out(scores):
@@ -218,7 +218,9 @@ def test_few_examples_suffice(examples, scores):
     assert "coherence_by_label" not in found
 
 
-@pytest.mark.parametrize("make", [lambda: toys.model("mmvae", 2, 2), lambda: games.model(count=2)], ids=["mmvae", "game"])
+@pytest.mark.parametrize(
+    "make", [lambda: toys.model("mmvae", 2, 2), lambda: adversarial_toys.model(count=2)], ids=["mmvae", "game"]
+)
 def test_what_is_judged_of_an_example_is_its_own(make, monkeypatch):
     """Neither what fills its gaps nor which modalities other examples have, in its batch or in others, changes it."""
     monkeypatch.setattr(evaluation.batches, "BATCH", 4)

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from judging import data_of, split_of, with_holes
+from small_evaluations import data_of, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -131,7 +131,9 @@ def test_what_cannot_be_measured_is_left_out():
     assert "value" in measured(model, train.first(3), test.first(2))["cca"]["x,y"]["ground_truth"]
 
 
-@pytest.mark.parametrize("make", [lambda: toys.model("mmvae", 2, 2), lambda: games.model(count=2)], ids=["mmvae", "game"])
+@pytest.mark.parametrize(
+    "make", [lambda: toys.model("mmvae", 2, 2), lambda: adversarial_toys.model(count=2)], ids=["mmvae", "game"]
+)
 def test_pairs_are_those_that_are_whole_and_fillings_change_nothing(make):
     model, found = make(), []
     mask = {n: np.arange(48) % (4 + k) > 0 for k, n in enumerate(model.names)}

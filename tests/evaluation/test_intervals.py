@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from judging import FirstNumber
+from small_evaluations import FirstNumber
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from judging import data_of, split_of
+from small_evaluations import data_of, split_of
 
 from mmtf import evaluation, registry
 from mmtf.config import EvaluateConfig

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from judging import eagerly
 from linear_gaussian import DIM, NAMES, SCALE, SIZE, drawn, exact, model_of, slopes, split_of
 from scipy.special import logsumexp
+from small_evaluations import eagerly
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig

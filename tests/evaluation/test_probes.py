@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from judging import data_of, split_of, with_holes
+from small_evaluations import data_of, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig

@@ -2,13 +2,13 @@
 
 import logging
 
-import games
+import adversarial_toys
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from judging import data_of, split_of, with_holes
+from small_evaluations import data_of, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -269,7 +269,8 @@ def test_images_texts_and_bytes_are_compared_in_the_unit_that_is_generated(compa
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: toys.model("mmvae_plus", 2, 2), lambda: toys.model("jmvae", 0, 2), lambda: games.model("joint", 2)],
+    "make",
+    [lambda: toys.model("mmvae_plus", 2, 2), lambda: toys.model("jmvae", 0, 2), lambda: adversarial_toys.model("joint", 2)],
     ids=["mmvae_plus", "jmvae", "game"],
 )  # fmt: skip
 def test_models_go_through(compared, make):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from judging import split_of
+from small_evaluations import split_of
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig

@@ -2,15 +2,15 @@
 
 import dataclasses
 
-import games
+import adversarial_toys
 import linear_gaussian as linear
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import toys
-from judging import data_of, split_of
 from scipy.special import comb
+from small_evaluations import data_of, split_of
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -24,11 +24,11 @@ HOW = EvaluateConfig(retrieval_candidates=60, retrieval_likelihood_candidates=0)
 
 
 def related(model, test, how=HOW, name="arrays", classes=()):
-    return evaluation.relatedness(model, data_of((), test, test, classes, name), test, how)
+    return evaluation.retrieval_scores(model, data_of((), test, test, classes, name), test, how)
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: toys.model("mmjsd", 2, 2), lambda: toys.model("jmvae", 0, 3), lambda: games.model("joint", 2)],
+    "make", [lambda: toys.model("mmjsd", 2, 2), lambda: toys.model("jmvae", 0, 3), lambda: adversarial_toys.model("joint", 2)],
     ids=["mmjsd", "jmvae", "game"],
 )  # fmt: skip
 def test_latent_scores_are_divergences_of_all_pairs(make):
@@ -162,7 +162,7 @@ def test_kinds_of_scores_are_those_that_a_model_has():
     assert set(found["retrieval"]) == {"vector<-image", "image<-vector"}
     for kinds in found["retrieval"].values():
         assert {kind: part["candidates"] for kind, part in kinds.items()} == {"latent": 8, "likelihood": 4}
-    game = related(games.model("binary", 2), split_of(values), how)
+    game = related(adversarial_toys.model("binary", 2), split_of(values), how)
     assert all(set(kinds) == {"latent"} for part in game.values() for kinds in part.values())
     none = dataclasses.replace(how, retrieval_likelihood_candidates=0)
     assert set(related(model, split_of(values), none)["mismatch_auc"]["vector,image"]) == {"latent"}

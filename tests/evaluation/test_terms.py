@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from judging import split_of, with_holes
+from small_evaluations import split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -28,11 +28,11 @@ def test_terms_are_means_over_the_examples_that_have_what_they_are_about(kind, m
         there = mask and {n: m[rows] for n, m in mask.items()}
         size = len(part["text"])
         terms = model.terms(part, there, Noise(tf.constant([5, number]), size), 7)
-        for name, about in model.terms_about().items():
+        for name, about in model.term_modalities().items():
             weights = np.all([np.ones(size, bool), *(there[n] for n in about if there)], axis=0)
             totals[name] += float(np.sum(terms[name].numpy()[weights], dtype=np.float64))
             counts[name] += weights.sum()
-    assert list(found) == list(model.terms_about())
+    assert list(found) == list(model.term_modalities())
     assert found == pytest.approx({name: totals[name] / counts[name] for name in found}, rel=1e-5, abs=1e-4)
     assert found == {name: round(value, 4) for name, value in found.items()}
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from judging import eagerly
+from small_evaluations import eagerly
 
 from mmtf.data import digits
 from mmtf.metrics import classifier

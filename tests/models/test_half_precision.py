@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.config.schema import GAMES, VAES
+from mmtf.config.schema import ADVERSARIAL, VAES
 from mmtf.distributed.runtime import Noise
 from mmtf.errors import UserError
 from mmtf.modality import Modality
@@ -47,7 +47,7 @@ def terms_and_gradients(model, batch):
     return terms, [tf.convert_to_tensor(g) for g in tape.gradient(loss, weights)]
 
 
-@pytest.mark.parametrize("name", [*VAES, *GAMES])
+@pytest.mark.parametrize("name", [*VAES, *ADVERSARIAL])
 def test_gradients_are_those_of_float32_but_for_rounding(name):
     plain, half = (built(name, precision) for precision in ("float32", "bfloat16"))
     for one, other in zip(plain.weights, half.weights, strict=True):
@@ -71,7 +71,7 @@ def test_every_kernel_of_the_step_is_multiplied_in_bfloat16(name):
     modalities = MODALITIES[1:]
     model = built(name, "bfloat16", modalities)
     train.compile_model(model, config(name).train, 1, 1, tf.distribute.get_strategy())
-    batch = {part: values((BATCH,) if model.turns == 1 else (BATCH, 2)) for part in ("values", "single")}
+    batch = {part: values((BATCH,) if model.batches_per_step == 1 else (BATCH, 2)) for part in ("values", "single")}
     batch = {part: {m.name: found[m.name] for m in modalities} for part, found in batch.items()}
     graph = tf.function(model.train_step).get_concrete_function(batch).graph
     kinds = {"MatMul", "Conv2D", "Conv1D"}
@@ -91,8 +91,8 @@ def test_a_run_trains_in_bfloat16_and_is_used_in_float32(tmp_path):
     assert step == 4
     layers = [layer for network in model.coders.encoders.values() for layer in network.layers]
     assert {layer.compute_dtype for layer in layers if layer.weights} == {"float32"}
-    moved = [np.abs(x.numpy()).max() for x in model.coders.weights if x.name == "bias"]
-    assert min(moved) > 0.0  # biases start at 0
+    reparameterize = [np.abs(x.numpy()).max() for x in model.coders.weights if x.name == "bias"]
+    assert min(reparameterize) > 0.0  # biases start at 0
     assert model.posterior(data.test.take(np.arange(3))).mean().dtype == tf.float32
 
     with pytest.raises(UserError, match="--precision was 'bfloat16' and is 'float32'"):

@@ -69,13 +69,13 @@ def test_multimnist_s_joint_discriminator_has_the_towers_of_the_factorized_one_a
 def test_cub_s_networks_halve():
     modalities = (Modality("image", (2048,), "normal"), Modality("caption", (1024,), "normal"))
     model = built("cub", modalities, model="mmali")
-    widths = [layer.units for layer in model.players.encoders["image"].layers if hasattr(layer, "units")]
+    widths = [layer.units for layer in model.generators.encoders["image"].layers if hasattr(layer, "units")]
     assert widths == [1024, 512, 256]
-    widths = [layer.units for layer in model.players.decoders["caption"].layers if hasattr(layer, "units")]
+    widths = [layer.units for layer in model.generators.decoders["caption"].layers if hasattr(layer, "units")]
     assert widths == [128, 256, 512, 1024]
-    critic = model.discriminators["alignment.image"]
-    assert [layer.units for layer in critic.value_tower] == [1024, 512, 256, 256]
-    assert [layer.units for layer in critic.trunk] == [512, 3]
+    discriminator = model.discriminators["alignment.image"]
+    assert [layer.units for layer in discriminator.value_tower] == [1024, 512, 256, 256]
+    assert [layer.units for layer in discriminator.trunk] == [512, 3]
     assert [layer.units for layer in model.discriminators["dependence"].trunk] == [512, 512, 1]
 
 
@@ -100,7 +100,7 @@ def test_generators_and_critics_take_relaxed_values(kind):
     assert len(features.shape) == 2
     answer = module.decoder(modality, 4, seed=2)(z)
     assert answer.shape == x.shape
-    bound = module.critic(modality, 4, 3, seed=3).bind(advance=True)
+    bound = module.discriminator(modality, 4, 3, seed=3).bind(advance=True)
     logits = bound.score(bound.features(x), z)
     assert logits.shape == (5, 3)
     # Both the value and the code matter.

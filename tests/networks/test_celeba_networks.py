@@ -242,11 +242,11 @@ def test_a_classifier_learns_with_the_statistics_of_the_batch_and_judges_without
     model = narrow("judge", modality.name, seed=3)
     x = probabilities(modality, 3)
     before = model.get_layer("block1_inner_norm").moving_mean.numpy()
-    judged = model(x)
-    np.testing.assert_allclose(judged[:1], model(x[:1]), rtol=1e-4, atol=1e-4)
+    classifier_values = model(x)
+    np.testing.assert_allclose(classifier_values[:1], model(x[:1]), rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(model.get_layer("block1_inner_norm").moving_mean, before)
     kernel, bias = (w.numpy() for w in model.get_layer("logits").weights)
-    np.testing.assert_allclose(judged, classifiers.features(model)(x) @ kernel + bias, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(classifier_values, classifiers.features(model)(x) @ kernel + bias, rtol=1e-4, atol=1e-4)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(model(x, training=True) ** 2)
     gradients = tape.gradient(loss, model.trainable_variables)
@@ -293,9 +293,9 @@ def test_no_two_kernels_start_alike(encoders):
     ],
 )
 def test_a_modality_that_does_not_suit_is_refused_with_what_was_wanted_and_what_came(network, modality, wanted, came):
-    judge = celeba_classifiers.image if network is celeba_image else celeba_classifiers.text
-    for build in (network.encoder, lambda m: network.decoder(m, LATENT), lambda m: judge(m, 40)):
-        with pytest.raises(ValueError, match=r"photo: .*\[S\] Table .*mmtf/catalog\.py") as error:
+    classifier = celeba_classifiers.image if network is celeba_image else celeba_classifiers.text
+    for build in (network.encoder, lambda m: network.decoder(m, LATENT), lambda m: classifier(m, 40)):
+        with pytest.raises(ValueError, match=r"photo: .*\[S\] Table .*mmtf/registry") as error:
             build(modality)
         assert wanted in str(error.value)
         assert came in str(error.value)

@@ -138,7 +138,7 @@ def test_a_seed_fixes_weights_and_dropout_and_leaves_the_global_generator_alone(
 @pytest.mark.parametrize(("build", "modality"), ALL)
 def test_a_modality_that_does_not_suit_is_refused(build, modality):
     for stranger in (Modality("photo", (64, 64, 3)), Modality("caption", (256,), "categorical", num_classes=71)):
-        with pytest.raises(ValueError, match=rf"{stranger.name}: .*classifier.* not \({stranger.event_shape[0]}.*catalog"):
+        with pytest.raises(ValueError, match=rf"{stranger.name}: .*classifier.* not \({stranger.event_shape[0]}.*registry"):
             build(stranger, 10)
     with pytest.raises(ValueError, match="num_classes must be 1 or more, not 0"):
         build(modality, 0)

@@ -32,7 +32,7 @@ def values(modality, n=3, seed=0):
     return rng.normal(size=(n, *modality.event_shape)).astype(np.float32)
 
 
-def judged(modality, n=3, seed=0):
+def classifier_values(modality, n=3, seed=0):
     """Values as a classifier gets them."""
     x = values(modality, n, seed)
     return np.eye(modality.num_classes, dtype=np.float32)[x] if modality.num_classes else x
@@ -166,7 +166,7 @@ def test_sequences_of_any_length_fit(length):
     modality = Modality("x", (length,), "categorical", num_classes=3)
     assert tokens.decoder(modality, LATENT).output_shape == (None, length, 3)
     assert tokens.encoder(modality)(values(modality)).shape == (3, 128)
-    assert tokens.classifier(modality, 2)(judged(modality)).shape == (3, 2)
+    assert tokens.classifier(modality, 2)(classifier_values(modality)).shape == (3, 2)
 
 
 def test_a_missing_number_is_0_and_is_marked():
@@ -204,7 +204,7 @@ def test_a_missing_class_is_a_class_of_its_own(network, modality):
 
 @pytest.mark.parametrize(("network", "modality"), INCOMPLETE)
 def test_values_and_gradients_are_finite_where_cells_are_missing(network, modality):
-    x, seen = values(modality, n=4), judged(modality, n=4)
+    x, seen = values(modality, n=4), classifier_values(modality, n=4)
     x[:2] = -1 if modality.num_classes else np.nan
     seen[:2] = 0 if modality.num_classes else np.nan
     for model, given in ((network.encoder(modality), x), (network.classifier(modality, 3), seen)):
@@ -245,8 +245,8 @@ def test_features_are_what_the_last_layer_of_a_classifier_sees(network, modality
     model = network.classifier(modality, 10)
     randomised(model)
     last = [w.numpy() for w in model.get_layer("logits").weights]
-    features = classifiers.features(model)(judged(modality))
-    np.testing.assert_allclose(model(judged(modality)), oracle.dense(features, *last), rtol=1e-4, atol=1e-4)
+    features = classifiers.features(model)(classifier_values(modality))
+    np.testing.assert_allclose(model(classifier_values(modality)), oracle.dense(features, *last), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("network", "modality"), [*PAIRS, *INCOMPLETE])
@@ -257,7 +257,9 @@ def test_every_variable_learns(network, modality):
         gaussians = head(encoder(values(modality, n=8)))
         code = tf.concat([gaussians[2] + tf.exp(gaussians[3]), gaussians[0] + tf.exp(gaussians[1])], axis=-1)
         # Not the mean: batch normalisation takes away what is added to all of a channel.
-        loss = tf.reduce_sum(decoder(code) ** 2) + tf.reduce_sum(classifier(judged(modality, n=8), training=True) ** 3)
+        loss = tf.reduce_sum(decoder(code) ** 2) + tf.reduce_sum(
+            classifier(classifier_values(modality, n=8), training=True) ** 3
+        )
     variables = [v for part in (encoder, head, decoder, classifier) for v in part.trainable_variables]
     gradients = tape.gradient(loss, variables)
     silent = [v.path for v, g in zip(variables, gradients, strict=True) if np.abs(g).max() == 0]
@@ -288,7 +290,7 @@ def test_saved_weights_restore_the_outputs(network, modality, tmp_path):
     for build, inputs in (
         (lambda seed: network.encoder(modality, seed=seed), values(modality)),
         (lambda seed: network.decoder(modality, LATENT, seed=seed), codes()),
-        (lambda seed: network.classifier(modality, 3, seed=seed), judged(modality)),
+        (lambda seed: network.classifier(modality, 3, seed=seed), classifier_values(modality)),
     ):
         first, second = build(1), build(2)
         randomised(first)
@@ -304,7 +306,7 @@ def test_saved_weights_restore_the_outputs(network, modality, tmp_path):
 def test_values_of_another_kind_are_refused(network, modality):
     builders = (network.encoder, lambda m: network.decoder(m, LATENT), lambda m: network.classifier(m, 3))
     for build in builders:
-        with pytest.raises(ValueError, match=rf"{modality.name}: .* takes .*not {modality.likelihood} .*catalog\.py"):
+        with pytest.raises(ValueError, match=rf"{modality.name}: .* takes .*not {modality.likelihood} .*registry"):
             build(modality)
 
 

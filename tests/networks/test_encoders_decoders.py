@@ -218,7 +218,7 @@ def test_no_two_kernels_start_alike(network):
 )
 def test_a_modality_that_does_not_suit_is_refused_with_what_was_wanted_and_what_came(network, modality, wanted, came):
     for build in (network.encoder, lambda m: network.decoder(m, LATENT)):
-        with pytest.raises(ValueError, match=r"photo: .*mmtf/catalog\.py") as error:
+        with pytest.raises(ValueError, match=r"photo: .*mmtf/registry") as error:
             build(modality)
         assert wanted in str(error.value)
         assert came in str(error.value)

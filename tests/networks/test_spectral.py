@@ -6,7 +6,7 @@ import tensorflow as tf
 from oracles import finite_difference
 
 from mmtf.distributed import runtime
-from mmtf.networks.discriminators import TowersCritic, dense
+from mmtf.networks.discriminators import TowersDiscriminator, dense
 from mmtf.networks.layers import normal
 from mmtf.networks.spectral import SpectralDense, SpectralHalving, bind_all, built
 
@@ -116,26 +116,26 @@ def test_a_chain_has_leaky_relus_between_its_layers():
 
 def test_an_inner_product_critic_multiplies_the_towers_last_layers():
     towers = {"a": dense((4, 3), normal(0, 1.0)), "b": dense((3,), normal(1, 1.0))}
-    critic = TowersCritic(towers, None, value_shapes={"a": (2,), "b": (5,)}).bind(False)
+    discriminator = TowersDiscriminator(towers, None, value_shapes={"a": (2,), "b": (5,)}).bind(False)
     rng = np.random.default_rng(5)
     x = {"a": rng.normal(size=(6, 2)).astype(np.float32), "b": rng.normal(size=(6, 5)).astype(np.float32)}
-    h = {name: critic.features(name, value) for name, value in x.items()}
-    np.testing.assert_allclose(critic.score(h)[:, 0], np.sum(np.asarray(h["a"]) * h["b"], -1), rtol=1e-5)
+    h = {name: discriminator.features(name, value) for name, value in x.items()}
+    np.testing.assert_allclose(discriminator.score(h)[:, 0], np.sum(np.asarray(h["a"]) * h["b"], -1), rtol=1e-5)
     np.testing.assert_allclose(h["b"], towers["b"][0](x["b"]), rtol=1e-5)
 
 
 def test_of_more_than_two_modalities_it_sums_the_products_of_all_pairs():
     rng = np.random.default_rng(6)
-    critic = TowersCritic(
+    discriminator = TowersDiscriminator(
         {n: dense((3,), normal(k, 1.0)) for k, n in enumerate("abc")}, None, value_shapes=dict.fromkeys("abc", (4,))
     ).bind(False)
-    h = {n: np.asarray(critic.features(n, rng.normal(size=(6, 4)).astype(np.float32))) for n in "abc"}
+    h = {n: np.asarray(discriminator.features(n, rng.normal(size=(6, 4)).astype(np.float32))) for n in "abc"}
     wanted = sum((h[a] * h[b]).sum(-1) for a, b in ("ab", "ac", "bc"))
-    np.testing.assert_allclose(critic.score(h)[:, 0], wanted, rtol=1e-5)
+    np.testing.assert_allclose(discriminator.score(h)[:, 0], wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("widths", "codes", "problem"), [((2, 2), 2, "codes need a trunk"), ((2, 3), 0, r"\[2, 3\]")])
 def test_inner_products_that_cannot_be_are_refused(widths, codes, problem):
     towers = {n: dense((width,), normal(0, 1.0)) for n, width in zip("ab", widths, strict=True)}
     with pytest.raises(ValueError, match=problem):
-        TowersCritic(towers, None, value_shapes=dict.fromkeys("ab", (2,)), code_dim=codes)
+        TowersDiscriminator(towers, None, value_shapes=dict.fromkeys("ab", (2,)), code_dim=codes)

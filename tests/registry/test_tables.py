@@ -12,22 +12,22 @@ from checkout import CONFIGS
 from mmtf import config as declared
 from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.config.schema import GAMES, VAES
+from mmtf.config.schema import ADVERSARIAL, VAES
 from mmtf.data import celeba, digits, mnist_svhn, multimnist
 from mmtf.distributions.family import FAMILIES
 from mmtf.errors import UserError
 from mmtf.modality import Modality
-from mmtf.models.gan.base import GameWeights
+from mmtf.models.gan.base import AdversarialWeights
 from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.elbo import Betas
 from mmtf.networks import adversarial, celeba_image, celeba_text, classifiers, mnist, svhn, text, vector
-from mmtf.registry import factory
+from mmtf.registry import factory, tables
 from mmtf.verbs import evaluate, train
 
 
 def test_every_vae_of_the_catalog_is_tested():
     assert {n: e.build for n, e in registry.MODELS.items() if not e.adversarial} == toys.MODELS
-    assert sorted(registry.MODELS) == sorted(VAES + GAMES)
+    assert sorted(registry.MODELS) == sorted(VAES + ADVERSARIAL)
 
 
 @pytest.mark.slow
@@ -57,12 +57,12 @@ def test_modalities_get_the_networks_that_the_papers_give_them():
         ("arrays", [column], (vector,)),
     ):
         assert tuple(registry.networks_of(dataset, m) for m in modalities) == wanted, dataset
-    found = {m.name: registry.networks_of("digits", m, of_games=True) for m in digits.MODALITIES}
+    found = {m.name: registry.networks_of("digits", m, for_adversarial=True) for m in digits.MODALITIES}
     assert found == {"digit": adversarial.mnist, "scene": adversarial.svhn, "word": adversarial.tokens}
     found = {m.name: registry.classifier_of("digits", m) for m in digits.MODALITIES}
     assert found == {"digit": classifiers.mnist, "scene": classifiers.svhn, "word": classifiers.text}
     assert registry.classifier_of("arrays", column) is vector.classifier
-    assert registry.networks_of("arrays", column, of_games=True) is adversarial.default_of(column)
+    assert registry.networks_of("arrays", column, for_adversarial=True) is adversarial.default_of(column)
     assert (registry.classifier_epochs("mnist_svhn", "svhn"), registry.classifier_epochs("digits", "scene")) == (40, None)
     assert dict(registry.fills_of("celeba")) == {"text": celeba.FILL}
     assert dict(registry.fills_of("digits")) == {}
@@ -93,8 +93,8 @@ def test_a_release_s_departures_are_in_the_modalities_and_the_model(monkeypatch)
     found = registry.configure(toys.modalities(), options)
     assert [m.log_softmax_as_probabilities for m in found] == [False, False, True]
     model = registry.build_model(Config(DataConfig("arrays"), options), found)
-    assert model.weighed("only_text")["text"].likelihood_weight == 1.0
-    assert model.weighed("joint")["text"].likelihood_weight == 2.0
+    assert model.modality_weights("only_text")["text"].likelihood_weight == 1.0
+    assert model.modality_weights("joint")["text"].likelihood_weight == 2.0
     with pytest.raises(UserError, match="does nothing here: none of vector, image is categorical"):
         registry.configure(toys.modalities(count=2), ModelConfig(quirks="log_softmax_as_probabilities"))
 
@@ -107,11 +107,11 @@ def given(monkeypatch, model, train=None, **options):
     stub = SimpleNamespace(
         encoder=lambda m, seed: ("encoder", m.name, seed),
         decoder=lambda m, codes, seed: ("decoder", m.name, codes),
-        critic=lambda m, codes, outputs, seed: (m.name, codes, outputs),
+        discriminator=lambda m, codes, outputs, seed: (m.name, codes, outputs),
         tower=lambda m, seed: [],
     )
-    monkeypatch.setattr(registry.default, "networks_of", lambda modality: stub)
-    monkeypatch.setattr(registry.adversarial, "default_of", lambda modality: stub)
+    monkeypatch.setattr(tables.default, "networks_of", lambda modality: stub)
+    monkeypatch.setattr(tables.adversarial, "default_of", lambda modality: stub)
     monkeypatch.setattr(factory, "TowersCritic", lambda towers, trunk, **how: how | {"names": tuple(towers)})
     entry = dataclasses.replace(registry.MODELS[model], build=lambda modalities, **how: how)
     monkeypatch.setitem(registry.MODELS, model, entry)
@@ -158,7 +158,7 @@ def test_the_options_of_a_vae_reach_it(monkeypatch, model, options, wanted):
 
 
 PLAYED = {"unimodal_weight": 0.2, "reconstruction_weight": 3.0, "content_weight": 4.0, "style_weight": 5.0}
-WEIGHTS = GameWeights(0.2, 3.0, 4.0, 5.0, joint_reconstruction=True)
+WEIGHTS = AdversarialWeights(0.2, 3.0, 4.0, 5.0, joint_reconstruction=True)
 AVERAGED = {"average_decay": 0.25, "average_start": 7, "subset_posterior": "arithmetic"}
 
 

@@ -5,7 +5,7 @@ import io
 import re
 
 import pytest
-from judged import CONFIGS, judged
+from evaluated import CONFIGS, evaluated
 
 from mmtf.report import formats, published
 from mmtf.report.reproduce import compare
@@ -20,9 +20,9 @@ def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs_of_50%")
     for seed, value in enumerate(VALUES):
         coherence = {"svhn<-mnist,text": value, "random": 0.6}
-        judged(folder / f"seed_{seed}", "mnist_svhn_text/mmjsd.cfg", f"--seed={seed}", coherence=coherence)
+        evaluated(folder / f"seed_{seed}", "mnist_svhn_text/mmjsd.cfg", f"--seed={seed}", coherence=coherence)
     flags = ["--steps=20", "--epochs=50"]
-    judged(folder / "ms", "mnist_svhn_text/mmjsd_ms.cfg", *flags, coherence={"random": 0.1})
+    evaluated(folder / "ms", "mnist_svhn_text/mmjsd_ms.cfg", *flags, coherence={"random": 0.1})
     runs, problems = find_runs([str(folder)])
     return compare(published.table("mmjsd/10"), runs, "corrected", CONFIGS, problems)
 
@@ -50,8 +50,8 @@ def test_every_footnote_is_there_and_is_referred_to(comparison):
         (formats.latex(comparison), r"\\textsuperscript\{([\d,]+)\} +(?:&|\\\\)", r"^\\par \\textsuperscript\{(\d+)\} \S"),
     ):
         referred = {number for marks in re.findall(mark, text) for number in marks.split(",")}
-        explained = re.findall(note, text, re.M)
-        assert sorted(referred) == sorted(explained) == ["1", "2", "3"]
+        bound_modalities = re.findall(note, text, re.M)
+        assert sorted(referred) == sorted(bound_modalities) == ["1", "2", "3"]
     assert "three different digits are coherent" in formats.markdown(comparison)
     assert "mmvae_ms, mmjsd_ms: with modality-specific subspaces." in formats.markdown(comparison)
 
@@ -128,7 +128,7 @@ def test_csv_reads_back(comparison):
 
 def test_times_are_clocks_and_seconds(tmp_path):
     training = {"steps": 1, "seconds": 2 * 3600 + 59.6, "steps_per_second": 1.0}
-    judged(tmp_path, "mnist_svhn_text/mmjsd.cfg", training=training)
+    evaluated(tmp_path, "mnist_svhn_text/mmjsd.cfg", training=training)
     found = compare(published.table("mmjsd/8"), find_runs([str(tmp_path)])[0], "corrected", CONFIGS)
     table = rows(formats.markdown(found))
     start = [row[0] for row in table].index("mmjsd")
@@ -140,8 +140,8 @@ def test_times_are_clocks_and_seconds(tmp_path):
 
 def test_different_counts_of_seeds_and_a_standard_error_are_told(tmp_path):
     for seed in (0, 1):
-        judged(tmp_path / f"2_{seed}", "multimnist/mmali_2.cfg", f"--seed={seed}", probe={"mnist_0": 0.97})
-    judged(tmp_path / "3", "multimnist/mmali_3.cfg", probe={"mnist_0": {"value": 0.9, "standard_error": 0.0123}})
+        evaluated(tmp_path / f"2_{seed}", "multimnist/mmali_2.cfg", f"--seed={seed}", probe={"mnist_0": 0.97})
+    evaluated(tmp_path / "3", "multimnist/mmali_3.cfg", probe={"mnist_0": {"value": 0.9, "standard_error": 0.0123}})
     found = compare(published.table("mmali/1"), find_runs([str(tmp_path)])[0], "corrected", CONFIGS)
     text = formats.markdown(found)
     assert "ours (n = 1 to 2)" in text

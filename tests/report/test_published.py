@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from judged import CONFIGS
+from evaluated import CONFIGS
 
 from mmtf.errors import UserError
 from mmtf.modality import subsets

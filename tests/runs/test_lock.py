@@ -29,7 +29,7 @@ def test_a_holder_that_was_killed_holds_no_more(tmp_path):
     program = f"""
 import os, signal
 from pathlib import Path
-from mmtf.rundir.lock import locked
+from mmtf.runs.lock import locked
 with locked(Path({str(tmp_path)!r})):
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -174,7 +174,7 @@ def run(tmp_path, data, monkeypatch):
     run.write_json("training.json", {"steps": 1, "seconds": 1.0, "steps_per_second": 1.0, "platform": "x"})
     saved(run, 0, 1)
     for name in ("of_model", "of_codes"):
-        monkeypatch.setattr(evaluate.pictures, name, lambda *given: {})
+        monkeypatch.setattr(evaluate.model_figures, name, lambda *given: {})
     monkeypatch.setattr(evaluate, "_save", lambda run, drawn: [figure.clear() for figure in drawn.values()])
     monkeypatch.setattr(evaluate.page, "write", lambda run: None)
     monkeypatch.setattr(evaluate.projector, "write", lambda *given: None)

@@ -11,7 +11,7 @@ def report(*arguments):
     return call("scripts/report.py", *arguments)
 
 
-def judged(path, beta, seed=0):
+def evaluated(path, beta, seed=0):
     run = RunDirectory(path)
     run.write_json("config.json", Config(model=ModelConfig(beta=beta), train=TrainConfig(seed=seed)).to_json())
     run.write_json("training.json", {"steps": 1, "seconds": 2.0, "steps_per_second": 0.5})
@@ -22,14 +22,14 @@ def judged(path, beta, seed=0):
 
 
 def test_the_page_is_made_from_what_is_there(tmp_path):
-    path = judged(tmp_path / "run", 5.0)
+    path = evaluated(tmp_path / "run", 5.0)
     done = report(f"--run_dir={path}")
     assert (done.returncode, done.stdout) == (0, f"Page: {path / 'report.html'}\n"), done.stderr
     assert "mmjsd on digits" in (path / "report.html").read_text()
 
 
 def test_curves_are_drawn_over_runs(tmp_path):
-    paths = [judged(tmp_path / f"{beta}_{seed}", beta, seed) for beta in (1.0, 5.0) for seed in (0, 1)]
+    paths = [evaluated(tmp_path / f"{beta}_{seed}", beta, seed) for beta in (1.0, 5.0) for seed in (0, 1)]
     output = tmp_path / "sweep.png"
     done = report(f"--runs={','.join(map(str, paths))}", "--over=beta", f"--output={output}")
     assert done.returncode == 0, done.stderr
@@ -53,8 +53,8 @@ def test_curves_are_drawn_over_runs(tmp_path):
     ],
 )
 def test_mistakes_get_a_sentence(tmp_path, arguments, message):
-    judged(tmp_path / "a", 1.0)
-    (judged(tmp_path / "b", 2.0) / "figures").rmdir()
+    evaluated(tmp_path / "a", 1.0)
+    (evaluated(tmp_path / "b", 2.0) / "figures").rmdir()
     done = report(*(a.format(*[tmp_path] * 2) for a in arguments))
     assert (done.returncode, done.stdout) == (2, "")
     assert message.format(tmp_path) in done.stderr

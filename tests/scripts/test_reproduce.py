@@ -11,7 +11,7 @@ import time
 import absl.flags
 import pytest
 from checkout import CONFIGS, ROOT, call, environment
-from judged import judged, trained
+from evaluated import evaluated, trained
 
 from mmtf import config
 from mmtf.cli.sweeps import processes, rerun
@@ -28,7 +28,7 @@ def reproduce(*arguments, cwd=ROOT):
 def test_it_lists_and_prints_and_writes(tmp_path):
     assert "configs/multimnist/mmali_joint_4.cfg; 250,000 steps" in reproduce("--list").stdout
     joint = {"mnist,svhn,text": {"value": -1900.5, "standard_error": 2.0}}
-    judged(tmp_path / "runs/a", MVAE, likelihood={"joint": joint})
+    evaluated(tmp_path / "runs/a", MVAE, likelihood={"joint": joint})
     tables = "--table=mmjsd/11,mmali/2/20%"
     done = reproduce(tables, f"--runs={tmp_path}/runs/*", f"--output={tmp_path}/out", "--protocol=both")
     assert done.returncode == 0, done.stderr
@@ -65,7 +65,7 @@ def test_what_a_table_lacks_is_trained_and_judged_before_it_is_shown(tmp_path, m
             trained(path, MVAE, *arguments[1:-1])
         else:
             joint = {"mnist,svhn,text": {"value": -1900.5, "standard_error": 2.0}}
-            judged(tmp_path / "other", MVAE, *calls[0][1][1:-1], likelihood={"joint": joint})
+            evaluated(tmp_path / "other", MVAE, *calls[0][1][1:-1], likelihood={"joint": joint})
             shutil.copy(tmp_path / "other/metrics.json", path)
         return 0
 
@@ -123,7 +123,7 @@ def documented():
 
 def test_the_documentation_s_commands_run(tmp_path):
     """Those that train are read as far as the jobs that they describe."""
-    judged(tmp_path / "runs/a", "mnist_svhn_text/mmjsd.cfg", coherence={"random": 0.25})
+    evaluated(tmp_path / "runs/a", "mnist_svhn_text/mmjsd.cfg", coherence={"random": 0.25})
     assert len(documented()) == 5
     for arguments in documented():
         if "--run" not in arguments:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +18,7 @@ VALUES = toys.values(3)
 
 @pytest.fixture(scope="module", params=["vae", "game"])
 def served(request):
-    model = toys.model("mvae") if request.param == "vae" else games.model("joint")
+    model = toys.model("mvae") if request.param == "vae" else adversarial_toys.model("joint")
     verbs = signatures.verbs_of(model)
     wanted = ("encode_any", "encode", "generate", "compare", "decode", "score_text")
     return {name: verbs[name].traced() for name in wanted if name in verbs}

@@ -1,6 +1,6 @@
 """Served log-likelihoods against those of a linear-Gaussian model, which are known; served embeddings against retrieval's."""
 
-import games
+import adversarial_toys
 import linear_gaussian as linear
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_scores_follow_their_seed_and_number_of_samples():
     np.testing.assert_allclose(found(4001, 1), found(4001, 2), atol=0.5)
 
 
-@pytest.mark.parametrize("make", [lambda: toys.model("mmvae"), lambda: games.model("joint")], ids=["mmvae", "game"])
+@pytest.mark.parametrize("make", [lambda: toys.model("mmvae"), lambda: adversarial_toys.model("joint")], ids=["mmvae", "game"])
 def test_compared_embeddings_are_the_scores_of_retrieval(make):
     model, x = make(), toys.values(6)
     verbs = signatures.verbs_of(model)

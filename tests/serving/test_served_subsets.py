@@ -1,6 +1,6 @@
 """Every example has modalities of its own: one call answers what the verbs say of each set, whatever fills the gaps."""
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,7 +23,7 @@ SEED = tf.constant([3, 4])
 MODELS = {
     **{kind: (toys.model, kind, {}) for kind in toys.MODELS},
     "without private codes": (toys.model, "mvae", {"private": 0}),
-    **{f"game, {mean}": (games.model, "joint", {"subset_posterior": mean}) for mean in ("geometric", "arithmetic")},
+    **{f"game, {mean}": (adversarial_toys.model, "joint", {"subset_posterior": mean}) for mean in ("geometric", "arithmetic")},
 }
 # One of each kind of posterior: a mixture, a network of its own, a product, and a game's. What the verbs say of sets is tested
 # with the models, of all of them.
@@ -96,7 +96,7 @@ def test_codes_that_were_encoded_are_decoded_to_what_is_translated():
 def test_models_of_one_modality_or_without_likelihood_have_fewer_signatures():
     common = {"encode", "reconstruct", "generate", "decode", "compare"}
     assert set(signatures.verbs_of(toys.model(count=1))) == common | {"encode_vector", "embed_vector", "score_vector"}
-    found = signatures.verbs_of(games.model())
+    found = signatures.verbs_of(adversarial_toys.model())
     assert {"encode_any", "embed_any", "translate_image", "sample_from_text"} < set(found)
     assert not [name for name in found if name.startswith("score")]
 

@@ -76,7 +76,7 @@ class TracedVAE(Traced):
 class Made:
     """How a model is made. Attributes:
 
-    kind: its name in the catalog. options: of its class, beside those of every model.
+    kind: its name in the registry. options: of its class, beside those of every model.
     private: sizes of the private codes; by default a modality without one stands beside two with codes of different sizes.
     """
 
@@ -192,8 +192,8 @@ class LossContract(Made):
         """So that its mean is over those. (Of one modality alone the experts are the posterior, at no distance from it.)"""
         batch = of_sets()
         terms, several = traced.terms(batch, traced.noise())[0], sum(m.astype(int) for m in batch.mask.values()) > 1
-        assert list(terms) == list(traced.model.terms_about())
-        for name, about in traced.model.terms_about().items():
+        assert list(terms) == list(traced.model.term_modalities())
+        for name, about in traced.model.term_modalities().items():
             has = np.all([several, *(batch.mask[n] for n in about)], axis=0)
             np.testing.assert_array_equal((np.abs(terms[name]) > NOTHING)[several], has[several], err_msg=name)
 
@@ -261,7 +261,7 @@ class ReplicaContract(Made):
 
 
 class ModelContract(ObjectiveContract, LossContract, VerbsContract, ReplicaContract, ExportContract):
-    """All that a VAE of the catalog keeps to."""
+    """All that a VAE of the registry keeps to."""
 
 
 def weights_of(model):

@@ -21,7 +21,7 @@ from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainCo
 from mmtf.data import from_arrays
 from mmtf.networks import vector
 from mmtf.networks.adversarial import vector as adversarial
-from mmtf.registry.factory import Together
+from mmtf.registry.factory import JointDiscriminatorSizes
 from mmtf.verbs.evaluate import evaluate, load_model
 from mmtf.verbs.export import export
 from mmtf.verbs.train import train
@@ -50,7 +50,7 @@ def data():
 @contextlib.contextmanager
 def narrow():
     """Make the networks of these models so small that a run takes some kilobytes; enter it to build one of them."""
-    arrays = dataclasses.replace(registry.DATASETS["arrays"], together=Together((4,), None, (4,)))
+    arrays = dataclasses.replace(registry.DATASETS["arrays"], together=JointDiscriminatorSizes((4,), None, (4,)))
     with (
         mock.patch.multiple(adversarial, NARROWEST=4, CODE=4, TRUNK=4),
         mock.patch.object(vector, "NARROWEST", 4),

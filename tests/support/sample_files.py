@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from judging import FirstNumber, data_of
+from small_evaluations import FirstNumber, data_of
 
 from mmtf import evaluation
 from mmtf.data.dataset import Split

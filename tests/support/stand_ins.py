@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from checkout import ROOT
-from judged import with_checkpoint
+from evaluated import with_checkpoint
 
 from mmtf.cli.sweeps import processes, sweep
 from mmtf.modality import Modality
@@ -36,7 +36,7 @@ class Scripts(processes.Scripts):
             self.configs[path.name] = flagfile.config_of(flags, "here")
             leave(path, self.configs[path.name], self._spent)
         else:
-            judge(path)
+            evaluate_run(path)
         return 0
 
 
@@ -52,7 +52,7 @@ def leave(path, config, steps=None):
     with_checkpoint(path, steps)
 
 
-def judge(path):
+def evaluate_run(path):
     """What evaluate.py leaves: numbers that tell beta and seed."""
     run = RunDirectory.open(path)
     config, training = run.config(), run.read_json("training.json")

@@ -11,7 +11,7 @@ from unittest import mock
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import games
+import adversarial_toys
 import keras
 import numpy as np
 import tensorflow as tf
@@ -72,7 +72,7 @@ def vae(strategy, name):
 
 def game(strategy, per_execution=2):
     with strategy.scope():
-        model = games.model("classes", count=2, weights=games.GameWeights(unimodal=0.3))
+        model = adversarial_toys.model("classes", count=2, weights=adversarial_toys.AdversarialWeights(unimodal=0.3))
         optimizers = {name: keras.optimizers.SGD(0.02) for name in model.learned()}
     examples = split(True)
     return fitted(

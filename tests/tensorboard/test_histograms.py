@@ -36,7 +36,7 @@ def test_histograms_are_of_the_weights_and_posteriors_that_the_run_has(watched, 
 def test_scalars_of_the_objective_stay_what_they_were(watched, model):
     """Histograms and hyper-parameters are not among what the report draws."""
     scalars = events.read_scalars(watched.logs)
-    assert set(model.terms_about()) <= set(scalars)
+    assert set(model.term_modalities()) <= set(scalars)
     assert not [name for name in scalars if "/" in name and name.split("/")[0] in ("weights", "kl", "training")]
     assert "weights/encoder.picture" not in events.read_scalars(watched.logs / histograms.FOLDER)
 

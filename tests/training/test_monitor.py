@@ -30,7 +30,7 @@ def at(callback, step, **model):
 def test_tensorboard_has_every_term_under_its_own_name(watched):
     scalars = events.read_scalars(watched.logs)
     model, _ = evaluate.load_model(watched)
-    assert set(model.terms_about()) <= set(scalars)
+    assert set(model.term_modalities()) <= set(scalars)
     assert {"schedule/private_weight", "schedule/learning_rate"} <= set(scalars)
     assert scalars["loss"][0] == [2, 4]
     assert scalars["schedule/shared_weight"][1] == pytest.approx([5.0, 5.0])

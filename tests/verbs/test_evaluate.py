@@ -10,7 +10,7 @@ import sample_files
 import shared
 import three_kinds
 import untrained
-from judging import eagerly, fresh_classifiers
+from small_evaluations import eagerly, fresh_classifiers
 
 from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
@@ -46,7 +46,7 @@ def run(tmp_path_factory, data):
 
 
 @pytest.fixture(scope="module")
-def judged(run, data, tmp_path_factory):
+def evaluated(run, data, tmp_path_factory):
     """The run after its evaluation, and what that returned."""
     copy = shared.copied(run, tmp_path_factory.mktemp("judged") / "run")
     with mock.patch.object(evaluation.context, "train_classifiers", fresh_classifiers):
@@ -97,8 +97,8 @@ def check_shown(run, metrics, names):
     assert (run.logs / projector.FOLDER / "shared.png").exists()
 
 
-def test_metrics_have_every_subset_and_target(judged):
-    run, metrics = judged
+def test_metrics_have_every_subset_and_target(evaluated):
+    run, metrics = evaluated
     assert json.loads((run.path / "metrics.json").read_text()) == metrics
     check_numbers(metrics, NAMES, "words", 50)
     assert metrics["dataset"] == "arrays"
@@ -109,15 +109,15 @@ def test_metrics_have_every_subset_and_target(judged):
     assert "words" in tables.metrics_table(metrics)
 
 
-def test_what_was_measured_is_shown(judged):
-    run, metrics = judged
+def test_what_was_measured_is_shown(evaluated):
+    run, metrics = evaluated
     check_shown(run, metrics, NAMES)
 
 
-def test_a_second_evaluation_measures_nothing(judged, data, monkeypatch):
-    run, metrics = judged
+def test_a_second_evaluation_measures_nothing(evaluated, data, monkeypatch):
+    run, metrics = evaluated
     for name in ("of_model", "of_codes"):
-        monkeypatch.setattr(evaluate.pictures, name, lambda *given: {})
+        monkeypatch.setattr(evaluate.model_figures, name, lambda *given: {})
     monkeypatch.setattr(evaluation.context, "train_classifiers", None)
     assert evaluate.evaluate(run.path, HOW, data=data) == metrics
     assert not (run.path / "metrics.1.json").exists()
@@ -156,7 +156,7 @@ def trained_on(monkeypatch):
 def few_pictures(monkeypatch):
     """Those of the model are left out; charts of the numbers are drawn."""
     for name in ("of_model", "of_codes"):
-        monkeypatch.setattr(evaluate.pictures, name, lambda *given: {})
+        monkeypatch.setattr(evaluate.model_figures, name, lambda *given: {})
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def incomplete():
 
 def test_examples_are_judged_by_the_modalities_that_they_have(tmp_path, trained_on, eager, monkeypatch):
     """With classifiers that are trained for it; of classes and of attributes."""
-    monkeypatch.setattr(evaluation.labels.catalog, "classifier_epochs", lambda dataset, name: 3)
+    monkeypatch.setattr(evaluation.labels.registry, "classifier_epochs", lambda dataset, name: 3)
     sample_files.of_one_run(monkeypatch)
     data = incomplete()
     run = untrained.run(tmp_path / "run", CONFIG, data)

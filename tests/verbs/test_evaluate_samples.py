@@ -10,8 +10,8 @@ import sample_files
 import tensorflow as tf
 import three_kinds
 from checkout import call, run
-from judging import OwnScores, eagerly, fresh_classifiers
 from sample_files import NAMES, WIDTH, split, write
+from small_evaluations import OwnScores, eagerly, fresh_classifiers
 
 from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig

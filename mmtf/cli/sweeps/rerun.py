@@ -17,7 +17,7 @@ from mmtf.report.runs import settings
 from mmtf.runs import RunDirectory
 from mmtf.runs.checksums import check_sums
 
-TRAIN, RESUME, JUDGE, TAKEN, DAMAGED, OTHER = "train", "resume", "judge", "taken", "damaged", "other"
+TRAIN, RESUME, EVALUATE, TAKEN, DAMAGED, OTHER = "train", "resume", "judge", "taken", "damaged", "other"
 # A budget of time does not leave behind whether it was spent.
 NOT_HERE = ("seed", "max_seconds", "clock", "flagfile")
 
@@ -76,8 +76,8 @@ def state(job: Job) -> tuple[str, str]:
         done = 0 if training is None else training["steps"]
         # A training.json from before it was written there does not say it.
         planned = (training or {}).get("planned_steps") or flagfile.planned_steps(job.config, examples)
-        judged = bool(training and metrics) and is_of(metrics, training)
-        at_end = judged and metrics["step"] == done
+        evaluated = bool(training and metrics) and is_of(metrics, training)
+        at_end = evaluated and metrics["step"] == done
     except (UserError, OSError, KeyError, TypeError) as error:
         return DAMAGED, str(error) if isinstance(error, UserError) else f"its records lack something ({error!r})"
     changed = differences(with_length(config), with_length(job.config))
@@ -87,12 +87,12 @@ def state(job: Job) -> tuple[str, str]:
         return RESUME, "no step is saved"
     if planned and done < planned:
         return RESUME, f"{done} of {planned} steps"
-    if not planned and not judged:
+    if not planned and not evaluated:
         return RESUME, f"{done} steps; only train.py can tell of how many"
     if not at_end and not kept(job.path, done):
         # An older one would be judged in its place.
         return RESUME, f"the checkpoint of step {done} is missing or damaged"
-    return (TAKEN, "") if judged else (JUDGE, "")
+    return (TAKEN, "") if evaluated else (EVALUATE, "")
 
 
 def is_of(metrics: Mapping, training: Mapping) -> bool:
@@ -102,8 +102,8 @@ def is_of(metrics: Mapping, training: Mapping) -> bool:
 
     Args: metrics, training: content of its metrics.json and training.json.
     """
-    judged = metrics["training"]
-    return judged["steps"] == training["steps"] and judged.get("seconds") in (None, training["seconds"])
+    evaluated = metrics["training"]
+    return evaluated["steps"] == training["steps"] and evaluated.get("seconds") in (None, training["seconds"])
 
 
 def kept(path: Path, step: int) -> bool:
@@ -177,7 +177,7 @@ def _failed(job: Job, needs: str, call: Call, evaluate_flags: Sequence[str]) -> 
 _SAYINGS = {
     TRAIN: "to be trained and judged",
     RESUME: "to be resumed and judged",
-    JUDGE: "trained, to be judged",
+    EVALUATE: "trained, to be judged",
     TAKEN: "judged before",
     DAMAGED: "damaged",
     OTHER: "made with other settings",

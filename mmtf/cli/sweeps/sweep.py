@@ -26,7 +26,7 @@ from mmtf.runs.lock import NAME as LOCK
 from mmtf.runs.lock import locked
 
 FILE, OUTPUT = "sweep.json", "output"
-TRAINED, JUDGED, FAILED = "trained", "judged", "failed"
+TRAINED, EVALUATED, FAILED = "trained", "judged", "failed"
 # Of all problems with the combinations; they are mostly one.
 MOST_PROBLEMS = 5
 LONGEST_NAME = 200
@@ -38,7 +38,7 @@ PLAIN = "+-._ "
 SAYINGS = {
     rerun.TRAIN: "training",
     rerun.RESUME: "going on",
-    rerun.JUDGE: "trained before, judging",
+    rerun.EVALUATE: "trained before, judging",
     rerun.TAKEN: "as it is",
     rerun.DAMAGED: "damaged",
     rerun.OTHER: "made with other settings",
@@ -207,13 +207,13 @@ def needs(point: Point, record: Mapping, evaluation: Sequence[str] | None) -> tu
     found, why = rerun.state(point.job)
     steps = _steps(point.job.path)
     if found == rerun.RESUME and steps is not None and _ended(point, record, steps):
-        found, why = rerun.JUDGE, ""
-    if found not in (rerun.JUDGE, rerun.TAKEN):
+        found, why = rerun.EVALUATE, ""
+    if found not in (rerun.EVALUATE, rerun.TAKEN):
         return found, why
     if evaluation is None:
         return rerun.TAKEN, ""
     as_asked = record.get("judged") == {"steps": steps, "flags": list(evaluation)}
-    return (rerun.TAKEN if as_asked and (point.job.path / "metrics.json").is_file() else rerun.JUDGE), ""
+    return (rerun.TAKEN if as_asked and (point.job.path / "metrics.json").is_file() else rerun.EVALUATE), ""
 
 
 def carry_out(
@@ -271,7 +271,7 @@ def _brought_on(sweep: Sweep, point: Point, state: str, scripts: Scripts, evalua
     if status:
         return _failure(sweep, point, scripts, "evaluate.py", status)
     steps = _steps(point.job.path)
-    sweep.note(point, status=JUDGED, steps=steps, judged={"steps": steps, "flags": list(evaluation)})
+    sweep.note(point, status=EVALUATED, steps=steps, judged={"steps": steps, "flags": list(evaluation)})
     return ""
 
 

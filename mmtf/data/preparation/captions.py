@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mmtf.data import preparation
+from mmtf.data.preparation import training
 from mmtf.data.cub import END, MAX_WORDS, UNKNOWN, Sentences
 from mmtf.networks import layers
 
@@ -81,7 +81,7 @@ class Autoencoder:
         signature = tf.TensorSpec([batch, None], tf.int32)
         batches = tf.data.Dataset.from_generator(lambda: shuffled(sentences, batch, epochs, seed), output_signature=signature)
         batches = batches.map(lambda each: (each, each)).prefetch(4)
-        preparation.train(self.model, batches, epochs, len(sentences) // batch, LEARNING_RATE, nats, "captions")
+        training.train(self.model, batches, epochs, len(sentences) // batch, LEARNING_RATE, nats, "captions")
 
     def features(self, sentences: np.ndarray) -> np.ndarray:
         """Features of words `[n, T]`: float32 `[n, 1024]`."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mmtf import progress
-from mmtf.data import preparation
+from mmtf.data.preparation import training
 from mmtf.data.preparation.imagenet import RESNET101
 from mmtf.metrics import classifier
 from mmtf.networks import classifiers, layers
@@ -125,7 +125,7 @@ def train_classes(network: keras.Model, images: np.ndarray, labels: np.ndarray, 
     rows = tf.data.Dataset.from_tensor_slices(order.reshape(-1, batch))
     batches = rows.enumerate().map(gathered, tf.data.AUTOTUNE).prefetch(2)
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=SMOOTHING, reduction=None)
-    preparation.train(network, batches, epochs, per_epoch, LEARNING_RATE, loss, "class network")
+    training.train(network, batches, epochs, per_epoch, LEARNING_RATE, loss, "class network")
 
 
 def class_features(network: keras.Model, images: np.ndarray) -> np.ndarray:

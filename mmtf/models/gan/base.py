@@ -19,7 +19,7 @@ from mmtf.models import fusion
 from mmtf.models.base import LatentModel
 from mmtf.models.encoders import Coders, Codes, check_shape
 from mmtf.models.gan.losses import mean_squared_error
-from mmtf.models.gan.relaxation import meant, relax
+from mmtf.models.gan.relaxation import output_distribution, relax
 from mmtf.models.gan.tuples import Tuples
 from mmtf.models.inputs import observe
 from mmtf.networks.layers import ADVERSARIAL_STDDEV
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 POSTERIORS = ("geometric", "arithmetic", "product")
 # The two turns of a step, in order, and what is minimised in each.
 LOSSES = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
-TURNS = tuple(LOSSES)
+PHASES = tuple(LOSSES)
 # Nothing in a game keeps encoders from becoming deterministic: below this, which discriminators cannot see any more, variances
 # fell until their logarithms were infinite, and the experts' precisions with them.
 SMALLEST_VARIANCE = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
-class GameWeights:
+class AdversarialWeights:
     """Weights in the generators' loss, as in [C]'s release.
 
     Attributes:
@@ -58,10 +58,10 @@ class AdversarialModel(LatentModel):
     """Unimodal encoders and deterministic decoders, trained against discriminators of tuples (X, S, c) [C].
 
     A subclass says what its discriminators are and what both sides' losses are. The encoders and decoders that learn are
-    `players`; `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
+    `generators`; `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
     """
 
-    turns = len(TURNS)
+    batches_per_step = len(PHASES)
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class AdversarialModel(LatentModel):
         *,
         shared_dim: int,
         discriminators: Mapping[str, keras.Layer],
-        weights: GameWeights | None = None,
+        weights: AdversarialWeights | None = None,
         average_decay: float = 0.9999,
         average_start: int = 50_000,
         subset_posterior: str = "geometric",
@@ -93,14 +93,14 @@ class AdversarialModel(LatentModel):
         if subset_posterior not in POSTERIORS:
             raise ValueError(f"subset_posterior must be one of {', '.join(POSTERIORS)}, not {subset_posterior!r}.")
         # Before Keras' own initialisation, which asks for the names of the terms.
-        self.game = weights or GameWeights()
+        self.loss_weights = weights or AdversarialWeights()
         head = {"stddev": ADVERSARIAL_STDDEV, "floor": math.log(SMALLEST_VARIANCE)}
-        players = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, head=head, name="players")
+        generators = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, head=head, name="players")
         for m in modalities:
             check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.relaxed_shape)
             check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.relaxed_shape)
-        super().__init__(modalities, players.copied("average"), shared_dim=shared_dim, seed=seed, name=name)
-        self.players = players
+        super().__init__(modalities, generators.copied("average"), shared_dim=shared_dim, seed=seed, name=name)
+        self.generators = generators
         self.coders.trainable = False
         self.discriminators = dict(discriminators)
         self.average_decay, self.average_start = average_decay, average_start
@@ -113,7 +113,7 @@ class AdversarialModel(LatentModel):
 
     # ---- what a subclass says --------------------------------------------------------------------------------------
 
-    def terms_of(self, turn: str) -> list[str]:
+    def terms_of(self, phase: str) -> list[str]:
         """Names of a turn's terms, in order, the loss first."""
         raise NotImplementedError
 
@@ -139,7 +139,7 @@ class AdversarialModel(LatentModel):
         return relax(modality, values)
 
     def decoded(self, modality, answer):
-        return meant(modality, answer)
+        return output_distribution(modality, answer)
 
     def fuse(self, experts, present):
         if self.subset_posterior == "geometric":
@@ -166,23 +166,23 @@ class AdversarialModel(LatentModel):
         step = tf.cast(self.optimizer.iterations, tf.int32)
         noise = runtime.Noise(tf.stack([self.seed, step]), runtime.batch_size(data["values"]))
         terms = {}
-        for place, (turn, (optimizer, variables)) in enumerate(zip(TURNS, self.learned().items(), strict=True)):
+        for place, (phase, (optimizer, variables)) in enumerate(zip(PHASES, self.learned().items(), strict=True)):
             batch, single = (_batch_of(data.get(part), place) for part in ("values", "single"))
-            find = functools.partial(self._differentiated, turn, batch, single, noise, variables)
+            find = functools.partial(self._differentiated, phase, batch, single, noise, variables)
             found, gradients = runtime.compiled(find) if self.compiles_inside else find()
             getattr(self, optimizer).apply(gradients, variables)
             norm = tf.linalg.global_norm(runtime.replica_sum(gradients))
-            terms |= found | {f"gradient_norm/{turn}": norm * tf.ones_like(found[LOSSES[turn]])}
+            terms |= found | {f"gradient_norm/{phase}": norm * tf.ones_like(found[LOSSES[phase]])}
         self._update_average(step)
         self.term_means.update_state(terms | {"loss": terms["generator/loss"]}, None, step)
         return self.get_metrics_result()
 
-    def _differentiated(self, turn: str, batch, single, noise, variables):
+    def _differentiated(self, phase: str, batch, single, noise, variables):
         """The terms of one side, and the gradients of its mean loss."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
-            found = self._turn(turn, batch, single, noise, advance=turn == "discriminators")
-            loss = runtime.replica_mean(found[LOSSES[turn]])
+            found = self._phase_terms(phase, batch, single, noise, advance=phase == "discriminators")
+            loss = runtime.replica_mean(found[LOSSES[phase]])
         return found, tape.gradient(loss, variables)
 
     def terms(self, values, mask, noise, step):
@@ -198,15 +198,15 @@ class AdversarialModel(LatentModel):
             zeros = tf.zeros_like(whole, tf.float32)
             return {name: tf.tensor_scatter_nd_update(zeros, tf.where(whole), term) for name, term in found.items()}
         found = {}
-        for turn in TURNS:
-            found |= self._turn(turn, values, values if self.game.unimodal else None, noise, advance=False)
+        for phase in PHASES:
+            found |= self._phase_terms(phase, values, values if self.loss_weights.unimodal else None, noise, advance=False)
         return {"loss": found["generator/loss"]} | found
 
-    def terms_about(self):
+    def term_modalities(self):
         return dict.fromkeys(["loss", *self.terms_of("discriminators"), *self.terms_of("generators")], self.names)
 
     def reported(self):
-        return super().reported() | {f"gradient_norm/{turn}": () for turn in TURNS}
+        return super().reported() | {f"gradient_norm/{phase}": () for phase in PHASES}
 
     def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
         """Args: optimizer: of the generators; its iterations count the steps. discriminator_optimizer: of the others."""
@@ -214,22 +214,22 @@ class AdversarialModel(LatentModel):
         self.discriminator_optimizer = discriminator_optimizer
 
     @property
-    def takes_single(self) -> bool:
+    def uses_unpaired(self) -> bool:
         """Whether a step also takes values that are no pairs."""
-        return bool(self.game.unimodal)
+        return bool(self.loss_weights.unimodal)
 
     def learned(self):
         against = [v for discriminator in self.discriminators.values() for v in discriminator.trainable_variables]
-        return {"discriminator_optimizer": against, "optimizer": self.players.trainable_variables}
+        return {"discriminator_optimizer": against, "optimizer": self.generators.trainable_variables}
 
     def named_weights(self):
-        players = {f"player.{key}": v for key, v in self.players.named_weights().items()}
+        generators = {f"player.{key}": v for key, v in self.generators.named_weights().items()}
         against = {
             f"discriminator.{key}.{i}.{v.name}": v
             for key, network in self.discriminators.items()
             for i, v in enumerate(network.weights)
         }
-        return self.coders.named_weights() | players | against
+        return self.coders.named_weights() | generators | against
 
     def served_weights(self):
         return self.coders.named_weights()
@@ -239,27 +239,27 @@ class AdversarialModel(LatentModel):
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
-    def _turn(self, turn: str, values, single, noise, *, advance: bool) -> dict[str, tf.Tensor]:
+    def _phase_terms(self, phase: str, values, single, noise, *, advance: bool) -> dict[str, tf.Tensor]:
         """All terms of one side."""
-        real, posteriors = self._encoded(values, noise, f"{turn}/paired")
-        fake = self._generated(real, noise, f"{turn}/paired")
+        real, posteriors = self._encoded(values, noise, f"{phase}/paired")
+        fake = self._generated(real, noise, f"{phase}/paired")
         alone = alone_fake = None
         if single is not None:
-            alone, _ = self._encoded(single, noise, f"{turn}/single")
-            alone_fake = self._generated(alone, noise, f"{turn}/single")
-        if turn == "discriminators":
+            alone, _ = self._encoded(single, noise, f"{phase}/single")
+            alone_fake = self._generated(alone, noise, f"{phase}/single")
+        if phase == "discriminators":
             found = self.discriminator_terms(real, fake, alone, alone_fake, advance)
         else:
             found = self.generator_terms(real, fake, alone, alone_fake)
             found |= self._regularisers(real, fake, alone or real, posteriors, noise) | _entropies(posteriors)
-        side = LOSSES[turn].split("/")[0]
-        found[LOSSES[turn]] = tf.add_n([term for name, term in found.items() if name.startswith(side)])
-        return {name: found[name] for name in self.terms_of(turn)}
+        side = LOSSES[phase].split("/")[0]
+        found[LOSSES[phase]] = tf.add_n([term for name, term in found.items() if name.startswith(side)])
+        return {name: found[name] for name in self.terms_of(phase)}
 
     def _encoded(self, values: Mapping, noise, stream: str) -> tuple[Tuples, Codes]:
         """Real values with codes that the players sample for them, and the Gaussians that these come from."""
         x = {n: relax(self.modalities[n], v) for n, v in observe(values, None, self.modalities).values.items()}
-        posteriors = self.players.encode(x)
+        posteriors = self.generators.encode(x)
         return Tuples(x, *(self._sampled(q, noise, f"{stream}/{kind}") for kind, q in _kinds(posteriors))), posteriors
 
     def _sampled(self, gaussians: Mapping, noise, stream: str) -> dict[str, tf.Tensor]:
@@ -269,7 +269,7 @@ class AdversarialModel(LatentModel):
         """As many tuples from the priors: one c for all modalities, [C] eq. 9."""
         c = noise.normal(f"{stream}/prior/shared", self.shared_dim)
         private = {n: noise.normal(f"{stream}/prior/private/{n}", self.modalities[n].private_dim) for n in like.x}
-        x = {n: self.players.decode(n, c, private[n]) for n in like.x}
+        x = {n: self.generators.decode(n, c, private[n]) for n in like.x}
         return Tuples(x, private, dict.fromkeys(like.x, c))
 
     def _regularisers(self, real: Tuples, fake: Tuples, alone: Tuples, posteriors: Codes, noise) -> dict[str, tf.Tensor]:
@@ -279,23 +279,27 @@ class AdversarialModel(LatentModel):
           alone: what each modality rebuilds by itself: single values, where there are any.
           posteriors: of the paired values, which rebuild one another.
         """
-        game, found = self.game, {}
-        if game.reconstruction:
+        loss_weights, found = self.loss_weights, {}
+        if loss_weights.reconstruction:
             source, shared = alone, alone.shared
-            if game.joint_reconstruction:
+            if loss_weights.joint_reconstruction:
                 source, shared = real, self._joint(posteriors, noise, "rebuilt")
             for n in self.names:
-                rebuilt = self.players.decode(n, shared[n], source.private[n])
-                found[f"generator/reconstruction/{n}"] = game.reconstruction * mean_squared_error(rebuilt, source.x[n])
-        if game.content or game.style:
-            again = self.players.encode(fake.x)
+                rebuilt = self.generators.decode(n, shared[n], source.private[n])
+                found[f"generator/reconstruction/{n}"] = loss_weights.reconstruction * mean_squared_error(rebuilt, source.x[n])
+        if loss_weights.content or loss_weights.style:
+            again = self.generators.encode(fake.x)
             private = self._sampled(again.private, noise, "again/private")
-            joint = game.joint_reconstruction
+            joint = loss_weights.joint_reconstruction
             shared = self._joint(again, noise, "again") if joint else self._sampled(again.shared, noise, "again/shared")
-            pairs = {f"generator/style/{n}": (game.style, private[n], fake.private[n]) for n in self.names}
+            pairs = {f"generator/style/{n}": (loss_weights.style, private[n], fake.private[n]) for n in self.names}
             # Of all modalities together there is one shared code, and one error.
             for n in self.names[:1] if joint else self.names:
-                pairs["generator/content" if joint else f"generator/content/{n}"] = game.content, shared[n], fake.shared[n]
+                pairs["generator/content" if joint else f"generator/content/{n}"] = (
+                    loss_weights.content,
+                    shared[n],
+                    fake.shared[n],
+                )
             found |= {name: weight * mean_squared_error(*both) for name, (weight, *both) in pairs.items() if weight}
         return found
 
@@ -306,17 +310,21 @@ class AdversarialModel(LatentModel):
         return dict.fromkeys(posteriors.shared, self._sampled({"all": q}, noise, f"{stream}/joint")["all"])
 
     def _names_of_regularisers(self) -> list[str]:
-        kinds = {"reconstruction": self.game.reconstruction, "content": self.game.content, "style": self.game.style}
+        kinds = {
+            "reconstruction": self.loss_weights.reconstruction,
+            "content": self.loss_weights.content,
+            "style": self.loss_weights.style,
+        }
         found = [f"generator/{kind}/{n}" for kind, weight in kinds.items() if weight for n in self.modalities]
-        if self.game.joint_reconstruction and self.game.content:
+        if self.loss_weights.joint_reconstruction and self.loss_weights.content:
             found = ["generator/content"] + [name for name in found if not name.startswith("generator/content/")]
         return found + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
 
     def _update_average(self, step: tf.Tensor) -> None:
         """average <- average + (1 - decay) (player - average); before the start decay is 0."""
         decay = tf.where(step < self.average_start, 0.0, self.average_decay)
-        players, averages = self.players.named_weights(), self.coders.named_weights()
-        moved = [average + (1.0 - decay) * (players[key] - average) for key, average in averages.items()]
+        generators, averages = self.generators.named_weights(), self.coders.named_weights()
+        moved = [average + (1.0 - decay) * (generators[key] - average) for key, average in averages.items()]
         runtime.assign_equal(list(averages.values()), moved)
 
 

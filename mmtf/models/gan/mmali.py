@@ -9,7 +9,7 @@ import tensorflow as tf
 from mmtf.models.gan import losses
 from mmtf.models.gan.base import AdversarialModel
 from mmtf.models.gan.tuples import Tuples, block_size, exchanged
-from mmtf.networks.discriminators import BoundPair, PairCritic, TowersCritic
+from mmtf.networks.discriminators import BoundPair, PairDiscriminator, TowersDiscriminator
 
 ALIGNMENTS = ("classes", "binary")
 
@@ -31,9 +31,9 @@ class MMALI(AdversarialModel):
         encoders,
         decoders,
         *,
-        dependence: TowersCritic,
-        content: Mapping[str, PairCritic],
-        alignment: Mapping[str, PairCritic],
+        dependence: TowersDiscriminator,
+        content: Mapping[str, PairDiscriminator],
+        alignment: Mapping[str, PairDiscriminator],
         alignment_form: str = "classes",
         **options,
     ):
@@ -46,15 +46,15 @@ class MMALI(AdversarialModel):
         super().__init__(modalities, encoders, decoders, discriminators=discriminators, **options)
         self.with_classes = alignment_form == "classes"
 
-    def terms_of(self, turn):
-        names, single = tuple(self.modalities), bool(self.game.unimodal)
+    def terms_of(self, phase):
+        names, single = tuple(self.modalities), bool(self.loss_weights.unimodal)
         kinds = [f"{kind}/{n}" for n in names for kind in ("content", "alignment")]
         alone = [f"single_{kind}" for kind in kinds if single]
-        if turn == "discriminators":
+        if phase == "discriminators":
             losses = ["loss", "dependence", *kinds, *alone]
             return [f"discriminator/{name}" for name in losses] + [f"accuracy/{name}" for name in ("dependence", *kinds)]
-        game = ["loss", "joint", *(f"single/{n}" for n in names if single)]
-        return [f"generator/{name}" for name in game] + ["accuracy/joint"] + self._names_of_regularisers()
+        loss_weights = ["loss", "joint", *(f"single/{n}" for n in names if single)]
+        return [f"generator/{name}" for name in loss_weights] + ["accuracy/joint"] + self._names_of_regularisers()
 
     def discriminator_terms(self, real, fake, single, single_fake, advance):
         found = self._dependence_terms(real, advance)
@@ -69,7 +69,7 @@ class MMALI(AdversarialModel):
         for name, (encoded, generated) in alone.items():
             # Of two kinds with the logits (d, 0), the form of the joint loss is the logistic loss with the kinds exchanged.
             loss = 2.0 * losses.ratio_logistic_losses(generated, encoded)
-            found[f"generator/single/{name}"] = self.game.unimodal * loss
+            found[f"generator/single/{name}"] = self.loss_weights.unimodal * loss
         return found
 
     def joint_logits(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None):
@@ -83,8 +83,10 @@ class MMALI(AdversarialModel):
         content = {n: self._ratios("content", n, [real], [fake])[0] for n in self.names}
         found = {n: self._ratios("alignment", n, reals, fakes) for n in self.names}
         alignment, alone = ({n: part[k] for n, part in found.items()} for k in (0, 1))
-        critic, count = self._bound("dependence", advance=False), len(self.names)
-        a_real, a_fake = (critic.score({n: critic.features(n, x.x[n]) for n in self.names})[:, 0] for x in (real, fake))
+        discriminator, count = self._bound("dependence", advance=False), len(self.names)
+        a_real, a_fake = (
+            discriminator.score({n: discriminator.features(n, x.x[n]) for n in self.names})[:, 0] for x in (real, fake)
+        )
         logits = [
             losses.factorized_logits(a, [content[n][k] for n in self.names], [alignment[n][k] for n in self.names])
             for k, a in enumerate([a_real] * count + [a_fake])
@@ -100,23 +102,23 @@ class MMALI(AdversarialModel):
         Returns:
           Of the M+1 kinds of paired tuples, c from each encoder and then generated; of single tuples, encoded and generated.
         """
-        critic = self._bound(f"{part}.{name}", advance=False)
+        discriminator = self._bound(f"{part}.{name}", advance=False)
         # Real values apart from generated ones: no gradient goes through their features.
-        of_real, of_fake = (_features(critic, [tuples.x[name] for tuples in kind]) for kind in (real, fake))
+        of_real, of_fake = (_features(discriminator, [tuples.x[name] for tuples in kind]) for kind in (real, fake))
         features = [of_real[0]] * len(self.names) + of_fake[:1] + of_real[1:] + of_fake[1:]
         codes = [real[0].codes(name, of) for of in self.names]
         codes += [tuples.codes(name) for tuples in (*fake[:1], *real[1:], *fake[1:])]
-        ratios = [self._log_ratio(part, x) for x in _scored(critic, features, codes)]
+        ratios = [self._log_ratio(part, x) for x in _scored(discriminator, features, codes)]
         return ratios[: len(self.names) + 1], ratios[len(self.names) + 1 :]
 
     # ---- the discriminators' own losses ----------------------------------------------------------------------------
 
     def _dependence_terms(self, real: Tuples, advance: bool) -> dict[str, tf.Tensor]:
         """a: modalities as they came, against modalities of different examples."""
-        critic, block = self._bound("dependence", advance), block_size(len(self.names))
-        features = {n: critic.features(n, real.x[n]) for n in self.names}
+        discriminator, block = self._bound("dependence", advance), block_size(len(self.names))
+        features = {n: discriminator.features(n, real.x[n]) for n in self.names}
         torn = {n: exchanged(h, shift, block) for shift, (n, h) in enumerate(features.items())}
-        together, apart = tf.split(critic.score({n: tf.concat([features[n], torn[n]], 0) for n in self.names})[:, 0], 2)
+        together, apart = tf.split(discriminator.score({n: tf.concat([features[n], torn[n]], 0) for n in self.names})[:, 0], 2)
         return {
             "discriminator/dependence": losses.ratio_logistic_losses(together, apart),
             "accuracy/dependence": losses.ratio_accuracy(together, apart),
@@ -124,15 +126,17 @@ class MMALI(AdversarialModel):
 
     def _content_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
         """b_i: codes of this value, against its private code beside a shared one from the prior."""
-        critic = self._bound(f"content.{name}", advance)
+        discriminator = self._bound(f"content.{name}", advance)
         games = [("", real, fake)] + ([] if single is None else [("single_", single, single_fake)])
         features, codes = [], []
-        for of_value, (_, encoded, generated) in zip(_features(critic, [t.x[name] for _, t, _ in games]), games, strict=True):
+        for of_value, (_, encoded, generated) in zip(
+            _features(discriminator, [t.x[name] for _, t, _ in games]), games, strict=True
+        ):
             # Other rows than those of the first batch, so that the two are independent.
             other, private = (exchanged(rows, 1, block_size(2)) for rows in (of_value, encoded.private[name]))
             features += [of_value, other]
             codes += [encoded.codes(name), tf.concat([private, generated.shared[name]], axis=-1)]
-        logits = [x[:, 0] for x in _scored(critic, features, codes)]
+        logits = [x[:, 0] for x in _scored(discriminator, features, codes)]
         found = {
             f"discriminator/{prefix}content/{name}": losses.ratio_logistic_losses(*logits[2 * k : 2 * k + 2])
             for k, (prefix, _, _) in enumerate(games)
@@ -141,15 +145,15 @@ class MMALI(AdversarialModel):
 
     def _alignment_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
         """d_i: what the encoder makes of real values, against what the decoder makes of prior codes."""
-        critic = self._bound(f"alignment.{name}", advance)
+        discriminator = self._bound(f"alignment.{name}", advance)
         others = [of for of in self.names if of != name] if self.with_classes else []
         values = [real, fake] if single is None else [real, fake, single, single_fake]
-        of_real, of_fake, *alone = _features(critic, [tuples.x[name] for tuples in values])
+        of_real, of_fake, *alone = _features(discriminator, [tuples.x[name] for tuples in values])
         features = [of_real, of_fake, *[of_real] * len(others), *alone]
         codes = [real.codes(name), fake.codes(name), *(real.codes(name, of) for of in others)]
         if single is not None:
             codes += [single.codes(name), single_fake.codes(name)]
-        logits = _scored(critic, features, codes)
+        logits = _scored(discriminator, features, codes)
         kinds, alone = logits[: 2 + len(others)], [self._log_ratio("alignment", x) for x in logits[2 + len(others) :]]
         found = self._alignment_loss(name, kinds)
         if alone:
@@ -176,11 +180,11 @@ class MMALI(AdversarialModel):
         return logits[:, 0]
 
 
-def _scored(critic: BoundPair, features: list[tf.Tensor], codes: list[tf.Tensor]) -> list[tf.Tensor]:
+def _scored(discriminator: BoundPair, features: list[tf.Tensor], codes: list[tf.Tensor]) -> list[tf.Tensor]:
     """Logits of each batch of features beside each batch of codes, in one pass."""
-    return tf.split(critic.score(tf.concat(features, 0), tf.concat(codes, 0)), len(codes))
+    return tf.split(discriminator.score(tf.concat(features, 0), tf.concat(codes, 0)), len(codes))
 
 
-def _features(critic: BoundPair, values: list[tf.Tensor]) -> list[tf.Tensor]:
+def _features(discriminator: BoundPair, values: list[tf.Tensor]) -> list[tf.Tensor]:
     """Features of each batch of values, in one pass."""
-    return tf.split(critic.features(tf.concat(values, 0)), len(values))
+    return tf.split(discriminator.features(tf.concat(values, 0)), len(values))

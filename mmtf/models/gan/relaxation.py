@@ -23,7 +23,7 @@ def relax(modality: Modality, values: tf.Tensor) -> tf.Tensor:
     return to_network(modality, values)
 
 
-def meant(modality: Modality, relaxed: tf.Tensor) -> tfd.Distribution:
+def output_distribution(modality: Modality, relaxed: tf.Tensor) -> tfd.Distribution:
     """What a decoder's relaxed answer means: one value for certain; of classes and bits their probabilities.
 
     The decoders of [C] are deterministic, so this is no likelihood: of real numbers the density is 0 almost everywhere.

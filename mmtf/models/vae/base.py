@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 
 from mmtf.distributed import runtime
 from mmtf.distributions.divergence import kl
-from mmtf.distributions.family import NORMAL, Family, family_of, moved, parameters
+from mmtf.distributions.family import NORMAL, Family, family_of, parameters, reparameterize
 from mmtf.distributions.family import log_density as code_density
 from mmtf.distributions.likelihood import likelihood, log_density
 from mmtf.distributions.units import to_network
@@ -20,9 +20,9 @@ from mmtf.modality import Modality
 from mmtf.models.base import LatentModel
 from mmtf.models.encoders import Coders, Codes, check_shape
 from mmtf.models.inputs import Observed, observe
-from mmtf.models.vae.contrastive import Contrast, Pick
+from mmtf.models.vae.contrastive import Contrast, RowGather
 from mmtf.models.vae.elbo import Betas, Elbo, Weights, lower_bound
-from mmtf.models.vae.importance_sampling import Draws
+from mmtf.models.vae.importance_sampling import ExpertSamples
 
 tfd = tfp.distributions
 
@@ -40,7 +40,7 @@ class Objective(NamedTuple):
 
     loss: tf.Tensor
     parts: dict[str, tf.Tensor]
-    drawn: Draws | None = None
+    drawn: ExpertSamples | None = None
 
 
 class MultimodalVAE(LatentModel):
@@ -52,9 +52,9 @@ class MultimodalVAE(LatentModel):
 
     has_likelihood = True
     # Whether its lower bounds have `Elbo.kl_experts`.
-    draws_experts = False
+    aligns_experts = False
     # Whether the posterior of all modalities is the mixture of the single ones' experts.
-    mixes_experts = False
+    has_mixture_posterior = False
     # Of posteriors and priors of codes.
     families = ("normal",)
 
@@ -121,31 +121,31 @@ class MultimodalVAE(LatentModel):
     def objective(self, observed: Observed, codes: Codes, noise: runtime.Noise, weights: Weights) -> Objective:
         """Minus the sum of the lower bounds."""
         elbos = self.elbos(observed, codes, noise)
-        loss = -sum(lower_bound(elbo, self.weighed(bound), weights) for bound, elbo in elbos.items())
+        loss = -sum(lower_bound(elbo, self.modality_weights(bound), weights) for bound, elbo in elbos.items())
         return Objective(loss, {name: x for bound, elbo in elbos.items() for name, x in named_parts(elbo, bound).items()})
 
-    def codes_picked(self, codes: Codes, picks: Mapping[str, Pick]) -> Codes:
-        """As `Observed.picked`: what the encoders would have said of those values."""
-        return Codes(*({n: _picked(q, picks[n]) for n, q in part.items()} for part in (codes.shared, codes.private)))
+    def gather_codes(self, codes: Codes, gathers: Mapping[str, RowGather]) -> Codes:
+        """As `Observed.gathered`: what the encoders would have said of those values."""
+        return Codes(*({n: _gathered(q, gathers[n]) for n, q in part.items()} for part in (codes.shared, codes.private)))
 
-    def weighed(self, bound: str) -> Mapping[str, Modality]:
+    def modality_weights(self, bound: str) -> Mapping[str, Modality]:
         """The modalities with the weights that they have in a lower bound."""
         return self.modalities
 
-    def explained(self) -> dict[str, tuple[str, ...]]:
+    def bound_modalities(self) -> dict[str, tuple[str, ...]]:
         """The modalities that each lower bound explains, by the name of the bound."""
         return {"": self.names}
 
     def sample_private(self, codes: Codes, noise: runtime.Noise) -> dict[str, tf.Tensor]:
         """s_j ~ q(s_j|x_j), reparameterised, `[B, private_dim]`."""
         return {
-            name: moved(q, noise.normal(f"private/{name}", self.modalities[name].private_dim))
+            name: reparameterize(q, noise.normal(f"private/{name}", self.modalities[name].private_dim))
             for name, q in codes.private.items()
         }
 
     def gaussian_elbo(self, observed: Observed, codes: Codes, posterior, private, noise, stream: str = "shared") -> Elbo:
         """E[log p(x_j|s_j,c)] by one sample of a Gaussian posterior q(c|X), and closed divergences from the priors."""
-        shared = moved(posterior, noise.normal(stream, self.shared_dim))
+        shared = reparameterize(posterior, noise.normal(stream, self.shared_dim))
         return Elbo(self.log_likelihood(observed, shared, private), kl(posterior, self.prior), self.kl_private(observed, codes))
 
     def log_ratio(self, q: tfd.Distribution, code: tf.Tensor) -> tf.Tensor:
@@ -187,14 +187,14 @@ class MultimodalVAE(LatentModel):
         loss = self.contrast.gamma * plain.loss + contrast
         return {"loss": loss, PLAIN_LOSS: plain.loss, CONTRAST: contrast} | plain.parts
 
-    def terms_about(self):
+    def term_modalities(self):
         about = {"loss": ()} | (dict.fromkeys((PLAIN_LOSS, CONTRAST), ()) if self.contrast else {})
-        for bound, names in self.explained().items():
+        for bound, names in self.bound_modalities().items():
             about |= {_term(bound, "log_likelihood", n): (n,) for n in names}
             # Of several modalities any is enough for a posterior.
             about[_term(bound, "divergence")] = names if len(names) == 1 else ()
             about |= {_term(bound, "kl_private", n): (n,) for n in names if self.modalities[n].private_dim}
-            about |= {_term(bound, "kl_experts", n): (n,) for n in names if self.draws_experts}
+            about |= {_term(bound, "kl_experts", n): (n,) for n in names if self.aligns_experts}
         return about
 
     def train_step(self, data):
@@ -204,7 +204,7 @@ class MultimodalVAE(LatentModel):
         size = runtime.batch_size(values)
         noise = runtime.Noise(tf.stack([self.seed, step]), size)
         if self.microbatch:
-            find = functools.partial(self._in_parts, values, mask, noise, step, size)
+            find = functools.partial(self._accumulate_gradients, values, mask, noise, step, size)
         else:
             find = functools.partial(self._differentiated, values, mask, noise, step)
         terms, gradients = runtime.compiled(find) if self.compiles_inside else find()
@@ -219,9 +219,9 @@ class MultimodalVAE(LatentModel):
             loss = self.optimizer.scale_loss(runtime.replica_mean(terms["loss"]))
         return terms, tape.gradient(loss, self.trainable_variables)
 
-    def _in_parts(self, values, mask, noise, step, size: int | tf.Tensor):
+    def _accumulate_gradients(self, values, mask, noise, step, size: int | tf.Tensor):
         """As `_differentiated`, of one microbatch after the other, so that memory is that of one."""
-        count, names = size // self.microbatch, tuple(self.terms_about())
+        count, names = size // self.microbatch, tuple(self.term_modalities())
 
         def one(number, found, gradients):
             first = number * self.microbatch
@@ -245,7 +245,7 @@ class MultimodalVAE(LatentModel):
         """See `Contrast.warning`."""
         if not self.contrast:
             return None
-        first = next(iter(self.explained()))
+        first = next(iter(self.bound_modalities()))
         names = {_term(first, "log_likelihood", n): m.likelihood_weight for n, m in self.modalities.items()}
         return self.contrast.warning(
             [sum(w * terms[name] for name, w in names.items()) for terms in history], [terms[CONTRAST] for terms in history]
@@ -272,8 +272,8 @@ def _rows(x: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:
     return tf.slice(x, [first] + [0] * rest, [size] + [-1] * rest)
 
 
-def _picked(q: tfd.Distribution, pick: Pick) -> tfd.Distribution:
-    return family_of(q).make(*(pick(x) for x in parameters(q)))
+def _gathered(q: tfd.Distribution, gather: RowGather) -> tfd.Distribution:
+    return family_of(q).make(*(gather(x) for x in parameters(q)))
 
 
 def _term(*parts: str) -> str:

@@ -10,7 +10,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributions.family import constant
+from mmtf.distributions.family import stop_gradient
 
 tfd = tfp.distributions
 
@@ -68,7 +68,7 @@ class Gradient:
 
     def density(self, q: tfd.Distribution) -> tfd.Distribution:
         """q as it takes part in the weights: its parameters are constants, except for `iwae`."""
-        return q if self._estimator == "iwae" else constant(q)
+        return q if self._estimator == "iwae" else stop_gradient(q)
 
     def bound(self, log_weights: tf.Tensor, axis: Axes = 0) -> tf.Tensor:
         """`importance_bound` of the samples' log-weights `[K, ...]`, to be differentiated: -> `[...]`."""

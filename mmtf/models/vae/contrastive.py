@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from mmtf.distributed import runtime
-from mmtf.distributions.family import LOWEST, constant, log_share
+from mmtf.distributions.family import LOWEST, log_share, stop_gradient
 from mmtf.distributions.family import log_density as code_density
 from mmtf.distributions.likelihood import log_density
 from mmtf.models.encoders import Codes
@@ -18,9 +18,9 @@ from mmtf.models.fusion import mixture_log_density, mixture_weights
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.bounds import chi_bound, importance_bound
 from mmtf.models.vae.elbo import Elbo, Weights, weighted_elbo
-from mmtf.models.vae.importance_sampling import Draws, draw_experts, log_likelihoods, sampled_elbo
+from mmtf.models.vae.importance_sampling import ExpertSamples, log_likelihoods, sample_experts, sampled_elbo
 
-Pick = Callable[[tf.Tensor], tf.Tensor]
+RowGather = Callable[[tf.Tensor], tf.Tensor]
 
 # How the likelihood of what does not belong together is estimated: the bound, and the power of the weights that it averages.
 ESTIMATES = {"iwae": (importance_bound, 1), "cubo": (chi_bound, 2)}
@@ -54,11 +54,11 @@ class Exchange(NamedTuple):
         """What each example has itself, N times: `[B, ...]` -> `[N, B, ...]`."""
         return tf.repeat(x[None], self.distances.shape[0], axis=0)
 
-    def picks(self, name: str) -> Pick:
+    def gathers(self, name: str) -> RowGather:
         """From all examples' values of a modality to those of the exchanged examples, `[N, B, ...]`."""
         return self.of_others if name == self.modality else self.of_each
 
-    def picks_seen_from(self, expert: str, name: str) -> Pick:
+    def gathers_seen_from(self, expert: str, name: str) -> RowGather:
         """The same, of the exchanged examples that have each example's value of the expert's modality."""
         if (expert == self.modality) == (name == self.modality):
             return self.of_each
@@ -126,7 +126,13 @@ class Contrast:
         )
 
     def term(
-        self, model, observed: Observed, codes: Codes, noise, weights: Callable[[Observed], Weights], drawn: Draws | None
+        self,
+        model,
+        observed: Observed,
+        codes: Codes,
+        noise,
+        weights: Callable[[Observed], Weights],
+        drawn: ExpertSamples | None,
     ) -> tf.Tensor:
         """The second term, `[B]`; 0 for an example of which nothing can be exchanged.
 
@@ -148,9 +154,9 @@ class Contrast:
         if self.trained == "decoders":
             # Samples that the model drew itself bring gradients to the encoders.
             codes, drawn = _constant(codes), None
-        if model.mixes_experts and not codes.private:
+        if model.has_mixture_posterior and not codes.private:
             same = drawn is not None and drawn.shared.shape[0] == self.samples
-            drawn = drawn if same else draw_experts(model, codes, noise, self.samples)
+            drawn = drawn if same else sample_experts(model, codes, noise, self.samples)
             own = log_likelihoods(model, observed, drawn)
             log_px = functools.partial(self._from_experts, model, observed, codes, weights, drawn, own)
         else:
@@ -172,17 +178,17 @@ class Contrast:
 
     def _from_posterior(self, model, observed, codes, noise, weights, exchange: Exchange) -> tf.Tensor:
         """By samples of the exchanged examples' own posteriors, all of which are decoded; the encoders are not asked again."""
-        picks = {name: exchange.picks(name) for name in observed.values}
-        observed, codes = observed.picked(picks), model.codes_picked(codes, picks)
+        gathers = {name: exchange.gathers(name) for name in observed.values}
+        observed, codes = observed.gathered(gathers), model.gather_codes(codes, gathers)
         if self.trained == "decoders":
             # A joint encoder has answered just now.
             codes = _constant(codes)
-        posterior = model.posterior_of(codes, observed.present, tuple(picks))
+        posterior = model.posterior_of(codes, observed.present, tuple(gathers))
         parts = sampled_elbo(model, observed, codes, posterior, noise, self.samples, f"contrast/{exchange.modality}")
         bound, _ = ESTIMATES[self.estimate]
         return bound(weighted_elbo(parts, model.modalities, weights(observed)))
 
-    def _from_experts(self, model, observed, codes, weights, drawn: Draws, own, exchange: Exchange) -> tf.Tensor:
+    def _from_experts(self, model, observed, codes, weights, drawn: ExpertSamples, own, exchange: Exchange) -> tf.Tensor:
         """By the samples of the experts, each of which is the expert of an exchanged example too: only densities are new.
 
         What is exchanged is one example's x_m for another's. A sample of its expert r is the first one's, or where r is m the
@@ -192,13 +198,13 @@ class Contrast:
         """
         names, log_weights = tuple(observed.values), []
         for r, expert in enumerate(names):
-            picks = {name: exchange.picks_seen_from(expert, name) for name in names}
-            seen, experts = observed.picked(picks), model.codes_picked(codes, picks).shared
+            gathers = {name: exchange.gathers_seen_from(expert, name) for name in names}
+            seen, experts = observed.gathered(gathers), model.gather_codes(codes, gathers).shared
             # Everything is repeated to one shape, [K, N, B]: TensorFlow's optimizer of graphs rearranges sums inside of loops
             # as if terms that are broadcast had the shape of the others.
             shared, log_px = _n_times(drawn.shared[:, r], exchange), {}
             for name, value in seen.values.items():
-                if picks[name] == exchange.of_each:
+                if gathers[name] == exchange.of_each:
                     log_px[name] = _n_times(own[name][:, r], exchange)
                     continue
                 # One decoding `[K, B]`, and N values to weigh under it.
@@ -209,15 +215,15 @@ class Contrast:
             log_weights.append(exchange.at_others(found) if expert == exchange.modality else found)
         bound, power = ESTIMATES[self.estimate]
         # What an exchanged example has, which its first one may have lacked.
-        there = {name: exchange.picks(name)(observed.present[name]) for name in names}
+        there = {name: exchange.gathers(name)(observed.present[name]) for name in names}
         shares = tf.stack(mixture_weights(codes.shared, there))
         return bound(tf.stack(log_weights, axis=1) + log_share(len(names) * shares) / power, (0, 1))
 
 
 def _constant(codes: Codes) -> Codes:
     """Codes through which no gradient reaches the encoders."""
-    shared, private = ({name: constant(q) for name, q in part.items()} for part in (codes.shared, codes.private))
-    return codes._replace(shared=shared, private=private, joint=None if codes.joint is None else constant(codes.joint))
+    shared, private = ({name: stop_gradient(q) for name, q in part.items()} for part in (codes.shared, codes.private))
+    return codes._replace(shared=shared, private=private, joint=None if codes.joint is None else stop_gradient(codes.joint))
 
 
 def _n_times(x: tf.Tensor, exchange: Exchange) -> tf.Tensor:

@@ -13,7 +13,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from mmtf.distributed.runtime import LARGEST_STRATUM
-from mmtf.distributions.family import moved
+from mmtf.distributions.family import reparameterize
 from mmtf.distributions.likelihood import log_density
 from mmtf.distributions.mixture import component_at, sample_components
 from mmtf.models.encoders import Codes
@@ -26,7 +26,7 @@ tfd = tfp.distributions
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 
 
-class Draws(NamedTuple):
+class ExpertSamples(NamedTuple):
     """K samples from each of M experts, and what all decoders say to them.
 
     Attributes:
@@ -39,17 +39,17 @@ class Draws(NamedTuple):
     answers: dict[str, tf.Tensor]
 
 
-def draw_experts(model, codes: Codes, noise, samples: int, gradient: Gradient | None = None) -> Draws:
+def sample_experts(model, codes: Codes, noise, samples: int, gradient: Gradient | None = None) -> ExpertSamples:
     """Draws of a model's experts and of its private codes' posteriors."""
     gradient = gradient or Gradient("iwae")
-    shared = gradient.samples(draws_of_each(model, codes.shared, "shared", noise, samples))
+    shared = gradient.samples(samples_of_each(model, codes.shared, "shared", noise, samples))
     private = {
-        n: gradient.samples(draws_beside(model, codes, q, f"private/{n}", noise, samples)) for n, q in codes.private.items()
+        n: gradient.samples(samples_beside(model, codes, q, f"private/{n}", noise, samples)) for n, q in codes.private.items()
     }
-    return Draws(shared, private, answers(model, codes, shared, private))
+    return ExpertSamples(shared, private, answers(model, codes, shared, private))
 
 
-def log_likelihoods(model, observed: Observed, drawn: Draws) -> dict[str, tf.Tensor]:
+def log_likelihoods(model, observed: Observed, drawn: ExpertSamples) -> dict[str, tf.Tensor]:
     """log p(x_j|s_j,c) of every sample, `[K, M, B]` per modality, 0 where it is missing."""
     found = {}
     for name, value in observed.values.items():
@@ -58,15 +58,18 @@ def log_likelihoods(model, observed: Observed, drawn: Draws) -> dict[str, tf.Ten
     return found
 
 
-def draws_of_each(model, experts: Mapping[str, tfd.Distribution], stream: str, noise, samples: int) -> tf.Tensor:
+def samples_of_each(model, experts: Mapping[str, tfd.Distribution], stream: str, noise, samples: int) -> tf.Tensor:
     """K samples of each expert under noise of its own, `[K, M, B, D]`."""
-    drawn = [moved(q, _standard(model, noise, f"{stream}/{name}", q.event_shape[0], [samples])) for name, q in experts.items()]
+    drawn = [
+        reparameterize(q, _standard(model, noise, f"{stream}/{name}", q.event_shape[0], [samples]))
+        for name, q in experts.items()
+    ]
     return tf.stack(drawn, axis=1)
 
 
-def draws_beside(model, codes: Codes, q: tfd.Distribution, stream: str, noise, samples: int) -> tf.Tensor:
+def samples_beside(model, codes: Codes, q: tfd.Distribution, stream: str, noise, samples: int) -> tf.Tensor:
     """Samples of one distribution beside each sample of each expert, `[K, M, B, D]`."""
-    return draws_of_each(model, dict.fromkeys(codes.shared, q), stream, noise, samples)
+    return samples_of_each(model, dict.fromkeys(codes.shared, q), stream, noise, samples)
 
 
 def answers(model, codes: Codes, shared: tf.Tensor, private: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -98,7 +101,7 @@ def of_posterior(
     """
     standard = _standard(model, noise, stream, posterior.event_shape[0], before)
     if not isinstance(posterior, tfd.MixtureSameFamily):
-        return moved(posterior, standard), None
+        return reparameterize(posterior, standard), None
     strata = tf.convert_to_tensor(noise.strata(f"{stream}/component"))
     for size in reversed(before[1:]):
         # Places of a batch axis get strata of their own, apart by the golden ratio: no two of them agree.
@@ -119,7 +122,7 @@ def check_samples(samples: int | None) -> int | None:
 
 def _standard(model, noise, stream: str, dim: int, before: Sequence[int]) -> tf.Tensor:
     """Draws `[*before, B, dim]` of location 0 and scale 1."""
-    rows = model.coders.family.standard(noise, stream, math.prod(before) * dim)
+    rows = model.coders.family.sample_standard(noise, stream, math.prod(before) * dim)
     rank = len(before)
     return tf.transpose(tf.reshape(rows, [-1, *before, dim]), [*range(1, rank + 1), 0, rank + 1])
 

@@ -31,7 +31,7 @@ class JMVAE(MultimodalVAE):
     alpha stands beside beta: it is not multiplied by it.
     """
 
-    draws_experts = True
+    aligns_experts = True
 
     def __init__(
         self,
@@ -83,9 +83,11 @@ class JMVAE(MultimodalVAE):
     def schedule(self, step):
         return super().schedule(step) | {"alpha": float(self.betas.between(self.alpha_start, self.alpha, step))}
 
-    def terms_about(self):
+    def term_modalities(self):
         # Only a whole example has the joint encoder's posterior, to which experts are drawn.
-        return {name: self.names if name.startswith("kl_experts/") else about for name, about in super().terms_about().items()}
+        return {
+            name: self.names if name.startswith("kl_experts/") else about for name, about in super().term_modalities().items()
+        }
 
     def elbos(self, observed: Observed, codes: Codes, noise):
         posterior = self.posterior_of(codes, observed.present, tuple(observed.values))
@@ -107,11 +109,11 @@ class JMVAE(MultimodalVAE):
         inputs = {n: self.network_input(self.modalities[n], x) for n, x in observed.values.items()}
         return self._with_joint(codes, self.joint_encoder.features(inputs))
 
-    def codes_picked(self, codes, picks):
-        found = super().codes_picked(codes, picks)
+    def gather_codes(self, codes, gathers):
+        found = super().gather_codes(codes, gathers)
         if codes.joint is None:
             return found
-        features = {n: picks[n](x) for n, x in codes.joint_features.items()}
+        features = {n: gathers[n](x) for n, x in codes.joint_features.items()}
         return self._with_joint(found, features)
 
     def _with_joint(self, codes: Codes, features: Mapping[str, tf.Tensor]) -> Codes:

@@ -17,7 +17,7 @@ class MMJSD(MultimodalVAE):
     c is drawn from the mixture of the q(c|x_j), without the prior; pi weighs the M experts equally beside the prior.
     """
 
-    mixes_experts = True
+    has_mixture_posterior = True
 
     def __init__(self, *args, prior_weight: float | None = None, **kwargs):
         """Args: prior_weight: pi_{M+1}, the prior's share in the divergence, in (0, 1); 1/(M+1) by default ([S] C.3.2)."""

@@ -17,7 +17,7 @@ class MMVAE(MultimodalVAE):
     c is drawn from the mixture (1/M) sum_j q(c|x_j), whose KL the mean of the experts' KLs bounds from above ([S] eq. 6).
     """
 
-    mixes_experts = True
+    has_mixture_posterior = True
 
     def fuse(self, experts, present):
         return mixture_posterior(experts, present)

@@ -11,7 +11,7 @@ from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE, Objective, named_parts
 from mmtf.models.vae.bounds import ESTIMATORS, Gradient
 from mmtf.models.vae.elbo import Elbo, weighted_elbo
-from mmtf.models.vae.importance_sampling import Draws, check_samples, draw_experts, log_likelihoods
+from mmtf.models.vae.importance_sampling import ExpertSamples, check_samples, log_likelihoods, sample_experts
 
 BOUNDS = ("looser", "tight")
 
@@ -28,7 +28,7 @@ class ImportanceMMVAE(MultimodalVAE):
     both are lower bounds on log p(X).
     """
 
-    mixes_experts = True
+    has_mixture_posterior = True
     families = ("normal", "laplace")
 
     def __init__(self, *args, samples: int = 30, bound: str = "looser", estimator: str | None = None, **kwargs):
@@ -65,9 +65,9 @@ class ImportanceMMVAE(MultimodalVAE):
         means = {name: tf.reduce_sum(shares * tf.reduce_mean(x, axis=0), axis=0) for name, x in named_parts(parts).items()}
         return Objective(loss, means, drawn)
 
-    def draw(self, codes: Codes, noise, gradient: Gradient) -> Draws:
+    def draw(self, codes: Codes, noise, gradient: Gradient) -> ExpertSamples:
         """The samples of the codes, K of each expert."""
-        return draw_experts(self, codes, noise, self._samples, gradient)
+        return sample_experts(self, codes, noise, self._samples, gradient)
 
     # ---- inside: everything is `[K, M, B]` --------------------------------------------------------------------------
 
@@ -78,7 +78,7 @@ class ImportanceMMVAE(MultimodalVAE):
         bound = gradient.bound(log_weights + log_share(len(shares) * shares), axis=(0, 1))
         return tf.reduce_max(tf.sign(shares), axis=0) * bound
 
-    def _parts(self, observed: Observed, codes: Codes, drawn: Draws, gradient: Gradient) -> Elbo:
+    def _parts(self, observed: Observed, codes: Codes, drawn: ExpertSamples, gradient: Gradient) -> Elbo:
         """Of every sample log p(x_j|s_j,c), log q(c|X) - log p(c) and log q(s_j|x_j) - log p(s_j): a bound of one sample."""
         experts = {n: gradient.density(q) for n, q in codes.shared.items()}
         log_q = mixture_log_density(experts, observed.present, drawn.shared)
@@ -87,5 +87,7 @@ class ImportanceMMVAE(MultimodalVAE):
             log_px, log_q - log_density(self.prior, drawn.shared), self._private_ratios(observed, codes, drawn, gradient)
         )
 
-    def _private_ratios(self, observed: Observed, codes: Codes, drawn: Draws, gradient: Gradient) -> dict[str, tf.Tensor]:
+    def _private_ratios(
+        self, observed: Observed, codes: Codes, drawn: ExpertSamples, gradient: Gradient
+    ) -> dict[str, tf.Tensor]:
         return {n: observed.masked(n, self.log_ratio(gradient.density(q), drawn.private[n])) for n, q in codes.private.items()}

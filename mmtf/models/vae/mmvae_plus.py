@@ -8,7 +8,7 @@ import tensorflow as tf
 from mmtf.models.encoders import Codes
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.bounds import Gradient
-from mmtf.models.vae.importance_sampling import Draws, answers, draws_beside, draws_of_each
+from mmtf.models.vae.importance_sampling import ExpertSamples, answers, samples_beside, samples_of_each
 from mmtf.models.vae.mmvae_iw import ImportanceMMVAE
 
 
@@ -38,22 +38,24 @@ class MMVAEPlus(ImportanceMMVAE):
             m.name: keras.Variable(tf.zeros([m.private_dim]), name=f"{m.name}_auxiliary_scale") for m in modalities
         }
 
-    def draw(self, codes: Codes, noise, gradient: Gradient) -> Draws:
-        shared = gradient.samples(draws_of_each(self, codes.shared, "shared", noise, self._samples))
+    def draw(self, codes: Codes, noise, gradient: Gradient) -> ExpertSamples:
+        shared = gradient.samples(samples_of_each(self, codes.shared, "shared", noise, self._samples))
         private = {}
         for place, (name, q) in enumerate(codes.private.items()):
-            own = gradient.samples(draws_beside(self, codes, q, f"private/{name}", noise, self._samples))
+            own = gradient.samples(samples_beside(self, codes, q, f"private/{name}", noise, self._samples))
             raw = tf.convert_to_tensor(self.auxiliary[name])
             prior = self.coders.family.expert(tf.zeros_like(raw), raw)
-            other = draws_beside(self, codes, prior, f"auxiliary/{name}", noise, self._samples)
+            other = samples_beside(self, codes, prior, f"auxiliary/{name}", noise, self._samples)
             is_own = tf.one_hot(place, len(codes.shared), on_value=True, off_value=False)[:, None, None]
             private[name] = tf.where(is_own, own, other)
-        return Draws(shared, private, answers(self, codes, shared, private))
+        return ExpertSamples(shared, private, answers(self, codes, shared, private))
 
     def named_weights(self):
         return super().named_weights() | {f"auxiliary.{name}.0.scale": v for name, v in self.auxiliary.items()}
 
-    def _private_ratios(self, observed: Observed, codes: Codes, drawn: Draws, gradient: Gradient) -> dict[str, tf.Tensor]:
+    def _private_ratios(
+        self, observed: Observed, codes: Codes, drawn: ExpertSamples, gradient: Gradient
+    ) -> dict[str, tf.Tensor]:
         """Of a modality's own private code, where it was drawn."""
         ratios = super()._private_ratios(observed, codes, drawn, gradient)
         own = tf.eye(len(ratios))[:, :, None] > 0.0

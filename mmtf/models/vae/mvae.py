@@ -53,11 +53,11 @@ class MVAE(MultimodalVAE):
         # [number of sets, M]: 1 where the set holds the modality.
         self._indicators = [[float(name in s) for name in self.names] for s in proper]
 
-    def explained(self):
+    def bound_modalities(self):
         singles = {f"only_{name}": (name,) for name in self.names} if len(self.names) > 1 else {}
         return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self._drawn)}
 
-    def weighed(self, bound):
+    def modality_weights(self, bound):
         if not (self._unit_weights and bound.startswith("only_")):
             return self.modalities
         return {name: dataclasses.replace(m, likelihood_weight=1.0) for name, m in self.modalities.items()}

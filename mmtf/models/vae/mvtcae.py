@@ -19,7 +19,7 @@ class MVTCAE(MultimodalVAE):
     M counts the modalities that an example has. The private divergences have the weights of [S] C.3.2.
     """
 
-    draws_experts = True
+    aligns_experts = True
 
     def __init__(self, *args, alpha: float | None = None, **kwargs):
         """Args: alpha: from 0 (no experts are drawn) to 1 (the prior has no part); 0.1 by default.

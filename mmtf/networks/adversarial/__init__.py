@@ -2,8 +2,8 @@
 
 Every module has the same four functions. `encoder` and `decoder` are generators in the game: they start at N(0, 0.02^2), and
 read and answer *relaxed* values: real numbers in the unit of the networks, and of classes their one-hot codes or probabilities
-(`mmtf.models.gan.relaxation`). `critic` judges a value beside codes; `tower` is the part of a critic of several modalities that
-reads the value.
+(`mmtf.models.gan.relaxation`). `discriminator` scores a value beside codes; `tower` is the part of a discriminator of several
+modalities that reads the value.
 """
 
 from __future__ import annotations

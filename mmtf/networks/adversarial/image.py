@@ -8,7 +8,7 @@ import keras
 
 from mmtf.modality import Modality
 from mmtf.networks import layers
-from mmtf.networks.discriminators import PairCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, dense
 from mmtf.networks.image import cut, filters_of, halvings
 from mmtf.networks.spectral import Spectral, SpectralHalving
 
@@ -43,12 +43,12 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     return keras.Sequential(parts, name=f"{modality.name}_decoder")
 
 
-def critic(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairCritic:
+def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairDiscriminator:
     """Image: convolutions and 256; code: 256-256; both: 1024-1024-outputs."""
     init = layers.normal(seed)
     value = [*_convolutions(modality, init), *dense((256,), init)]
     trunk = dense((1024, 1024, outputs), init)
-    return PairCritic(value, dense((256, 256), init), trunk, value_shape=modality.event_shape, code_dim=code_dim)
+    return PairDiscriminator(value, dense((256, 256), init), trunk, value_shape=modality.event_shape, code_dim=code_dim)
 
 
 def tower(modality: Modality, *, seed: int | None = None) -> list[Spectral]:

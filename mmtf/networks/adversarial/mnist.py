@@ -8,7 +8,7 @@ import keras
 
 from mmtf.modality import Modality
 from mmtf.networks import layers
-from mmtf.networks.discriminators import PairCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, dense
 from mmtf.networks.spectral import Spectral
 
 EVENT_SHAPE = (28, 28, 1)
@@ -37,10 +37,10 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     )
 
 
-def critic(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairCritic:
+def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairDiscriminator:
     """[784 pixels, code]-400-outputs."""
     trunk = dense((HIDDEN, outputs), layers.normal(seed))
-    return PairCritic((), (), trunk, value_shape=EVENT_SHAPE, code_dim=code_dim)
+    return PairDiscriminator((), (), trunk, value_shape=EVENT_SHAPE, code_dim=code_dim)
 
 
 def tower(modality: Modality, *, seed: int | None = None) -> list[Spectral]:

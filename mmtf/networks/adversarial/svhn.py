@@ -6,7 +6,7 @@ import keras
 
 from mmtf.modality import Modality
 from mmtf.networks import layers
-from mmtf.networks.discriminators import PairCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, dense
 from mmtf.networks.spectral import Spectral, SpectralHalving
 
 EVENT_SHAPE = (32, 32, 3)
@@ -42,11 +42,11 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     )
 
 
-def critic(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairCritic:
+def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairDiscriminator:
     """Image: convolutions and 256 (4, 1, 0); code: 256-256; both: 1024-1024-outputs."""
     init = layers.normal(seed)
     value = [*_convolutions(init), *dense((256,), init)]
-    return PairCritic(
+    return PairDiscriminator(
         value, dense((256, 256), init), dense((1024, 1024, outputs), init), value_shape=EVENT_SHAPE, code_dim=code_dim
     )
 

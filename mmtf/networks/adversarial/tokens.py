@@ -12,7 +12,7 @@ import keras
 
 from mmtf.modality import Modality
 from mmtf.networks import layers
-from mmtf.networks.discriminators import PairCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, dense
 from mmtf.networks.spectral import Spectral, SpectralHalving
 from mmtf.networks.tokens import FILTERS, halvings
 
@@ -47,10 +47,10 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     return keras.Sequential([*parts, classes], name=f"{modality.name}_decoder")
 
 
-def critic(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairCritic:
+def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairDiscriminator:
     """Value: convolutions and 256; code: 256-256; both: 512-outputs."""
     init = layers.normal(seed)
-    return PairCritic(
+    return PairDiscriminator(
         [*_convolutions(modality, init), *dense((FEATURES,), init)],
         dense((FEATURES, FEATURES), init),
         dense((TRUNK, outputs), init),

@@ -12,7 +12,7 @@ import keras
 
 from mmtf.modality import Modality
 from mmtf.networks import layers
-from mmtf.networks.discriminators import PairCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, dense
 from mmtf.networks.spectral import Spectral
 
 NARROWEST = 128
@@ -43,11 +43,11 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
     )
 
 
-def critic(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairCritic:
+def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int | None = None) -> PairDiscriminator:
     """Value: down to D/8, and once more; code: 256-256; both: 512-outputs."""
     shape, init = modality.relaxed_shape, layers.normal(seed)
     value = widths(math.prod(shape))
-    return PairCritic(
+    return PairDiscriminator(
         dense((*value, value[-1]), init),
         dense((CODE, CODE), init),
         dense((TRUNK, outputs), init),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from checkout import CONFIGS, call
-from judged import config_of, judged, started, trained, with_checkpoint
+from evaluated import config_of, evaluated, started, trained, with_checkpoint
 
 from mmtf.cli.sweeps import rerun
 from mmtf.errors import UserError
@@ -60,7 +60,7 @@ def test_all_runs_are_trained_and_judged_and_taken_the_next_time(tmp_path):
 
 def test_it_goes_on_where_it_was_stopped(tmp_path):
     folder = tmp_path / "mnist_svhn_text/mvae"
-    judged(folder / "seed_0", MVAE)
+    evaluated(folder / "seed_0", MVAE)
     trained(folder / "seed_1", MVAE, "--seed=1")
     trained(folder / "seed_2", MVAE, "--seed=2", steps=100)
     started(folder / "seed_3", MVAE, "--seed=3")
@@ -81,7 +81,7 @@ def test_it_goes_on_where_it_was_stopped(tmp_path):
 
 
 def test_a_run_that_was_trained_on_after_it_was_judged_is_judged_again(tmp_path):
-    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100, "training": {"steps": 100}})
     scripts = Scripts()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
@@ -89,7 +89,7 @@ def test_a_run_that_was_trained_on_after_it_was_judged_is_judged_again(tmp_path)
 
 
 def test_a_run_that_was_judged_at_an_earlier_checkpoint_is_taken(tmp_path):
-    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100})
     scripts = Scripts()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
@@ -100,7 +100,7 @@ def test_a_run_that_was_judged_at_an_earlier_checkpoint_is_taken(tmp_path):
 @pytest.mark.parametrize("earlier", [False, True], ids=["unjudged", "judged before it"])
 def test_a_run_without_its_last_checkpoint_is_trained_to_its_end(tmp_path, lost, earlier):
     """A kill can come between training.json and the checkpoint that it tells of."""
-    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     steps = run.read_json("training.json")["steps"]
     run.write_json("metrics.json", run.read_json("metrics.json") | {"step": steps - 1})
     if not earlier:
@@ -124,7 +124,7 @@ def test_a_run_without_its_last_checkpoint_is_trained_to_its_end(tmp_path, lost,
 
 
 def test_a_run_that_was_judged_at_its_end_needs_no_checkpoint(tmp_path):
-    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     shutil.rmtree(run.checkpoints)
     (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
     assert rerun.state(job) == (rerun.TAKEN, "")
@@ -132,24 +132,24 @@ def test_a_run_that_was_judged_at_its_end_needs_no_checkpoint(tmp_path):
 
 def test_what_was_judged_before_the_end_was_trained_again_is_judged_again(tmp_path):
     """Its steps are the same; its seconds are not."""
-    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("training.json", run.read_json("training.json") | {"seconds": 3601.5})
     (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
-    assert rerun.state(job) == (rerun.JUDGE, "")
+    assert rerun.state(job) == (rerun.EVALUATE, "")
 
 
 @pytest.mark.parametrize(
     ("flags", "steps", "has_metrics", "expected"),
     [
         ((), None, True, (rerun.TAKEN, "")),
-        ((), None, False, (rerun.JUDGE, "")),
+        ((), None, False, (rerun.EVALUATE, "")),
         ((), 100, False, (rerun.RESUME, "100 of 234350 steps")),
         (("--validation_examples=10",), 100, True, (rerun.TAKEN, "")),
         (("--validation_examples=10",), 100, False, (rerun.RESUME, "100 steps; only train.py can tell of how many")),
     ],
 )
 def test_a_run_from_before_its_length_was_written_down(tmp_path, flags, steps, has_metrics, expected):
-    run = judged(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE, "--seed=0", *flags, steps=steps or 234_350)
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE, "--seed=0", *flags, steps=steps or 234_350)
     run.write_json("training.json", {k: v for k, v in run.read_json("training.json").items() if k != "planned_steps"})
     if not has_metrics:
         (run.path / "metrics.json").unlink()
@@ -177,15 +177,15 @@ def test_a_run_that_was_killed_before_it_began_is_trained(tmp_path):
 
 def test_what_is_damaged_or_of_other_settings_is_named_and_left_alone(tmp_path):
     folder = tmp_path / "mnist_svhn_text/mvae"
-    (judged(folder / "seed_0", MVAE).path / "config.json").write_text("{")
-    judged(folder / "seed_1", MVAE, "--seed=1").write_json("training.json", {})
+    (evaluated(folder / "seed_0", MVAE).path / "config.json").write_text("{")
+    evaluated(folder / "seed_1", MVAE, "--seed=1").write_json("training.json", {})
     (folder / "seed_2").mkdir()
     (folder / "seed_2/notes.txt").write_text("mine")
-    judged(folder / "seed_3", MVAE, "--seed=3", "--beta=1")
+    evaluated(folder / "seed_3", MVAE, "--seed=3", "--beta=1")
     trained(folder / "seed_4", MVAE, "--seed=4", "--steps=20")
-    judged(folder / "seed_5", MVAE, "--seed=6")
+    evaluated(folder / "seed_5", MVAE, "--seed=6")
     (folder / "seed_6").write_text("a file")
-    (judged(folder / "seed_7", MVAE, "--seed=7").path / "data.json").unlink()
+    (evaluated(folder / "seed_7", MVAE, "--seed=7").path / "data.json").unlink()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     scripts = Scripts()
     lost, _ = carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=range(8))

@@ -79,7 +79,7 @@ def test_all_are_trained_and_judged_and_left_alone_the_next_time(tmp_path, jobs)
     assert lost == []
     names = [f"beta={b},seed={s}" for b in (1, 2) for s in (0, 1)]
     assert sorted(scripts.calls) == sorted((script, name, False) for name in names for script in ("train.py", "evaluate.py"))
-    assert {name: run["status"] for name, run in found.runs.items()} == dict.fromkeys(names, sweep.JUDGED)
+    assert {name: run["status"] for name, run in found.runs.items()} == dict.fromkeys(names, sweep.EVALUATED)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json") if path.name != sweep.FILE}
     again = Scripts()
     _, lost, said = carried_out(tmp_path, again, "beta=1,2", "seed=0,1", jobs=jobs)
@@ -131,7 +131,7 @@ def test_a_run_that_ended_by_its_time_goes_on_with_another_budget(tmp_path, flag
     found, _, said = carried_out(tmp_path, scripts, "beta=1,2", base=(*SHORT, *flags))
     assert scripts.calls == [("train.py", "beta=1", True), ("evaluate.py", "beta=1", False), ("train.py", "beta=2", True)]
     assert said[0].endswith("going on (7 of 20 steps)")
-    assert (found.runs["beta=1"]["status"], found.runs["beta=1"]["steps"]) == (sweep.JUDGED, 20)
+    assert (found.runs["beta=1"]["status"], found.runs["beta=1"]["steps"]) == (sweep.EVALUATED, 20)
     # The one that failed was not judged as it may be now, and goes on the next time.
     assert found.runs["beta=2"]["status"] == sweep.FAILED
     next_time = Scripts()
@@ -161,12 +161,12 @@ def test_a_run_that_fails_is_reported_with_what_it_said_and_tried_again(tmp_path
         "beta=2: evaluate.py ended with 1",
     ]
     assert all(sentence.endswith("    reading\n    error: the disk is full") for sentence in lost)
-    assert [run["status"] for run in found.runs.values()] == [sweep.FAILED, sweep.FAILED, sweep.JUDGED]
+    assert [run["status"] for run in found.runs.values()] == [sweep.FAILED, sweep.FAILED, sweep.EVALUATED]
     again = Scripts()
     found, lost, _ = carried_out(tmp_path, again, "beta=1,2,3")
     assert lost == []
     assert [call[:2] for call in again.calls] == [("train.py", "beta=1"), ("evaluate.py", "beta=1"), ("evaluate.py", "beta=2")]
-    assert {run["status"] for run in found.runs.values()} == {sweep.JUDGED}
+    assert {run["status"] for run in found.runs.values()} == {sweep.EVALUATED}
     assert not any({"reason", "last_lines"} & run.keys() for run in found.runs.values())
     assert json.loads((tmp_path / sweep.FILE).read_text())["runs"] == found.runs
 

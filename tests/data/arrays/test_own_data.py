@@ -39,15 +39,15 @@ def wine(tmp_path_factory):
     return registry.load_data(run.config().data), evaluate.load_model(run)[0], run
 
 
-def judged(run, cache, **how):
+def evaluated(run, cache, **how):
     few = {"random_samples": 100, "likelihood_samples_many": 50, "likelihood_examples_many": 5}
     return evaluate.evaluate(run.path, EvaluateConfig(cache_dir=str(cache), **few | how))
 
 
 def test_the_wine_s_cultivar_is_found_in_the_codes(wine, tmp_path, monkeypatch):
     for name in ("of_model", "of_codes"):
-        monkeypatch.setattr(evaluate.pictures, name, lambda *given: {})
-    metrics = judged(copied(wine[2], tmp_path / "run"), tmp_path / "cache", parts="probe,coherence")
+        monkeypatch.setattr(evaluate.model_figures, name, lambda *given: {})
+    metrics = evaluated(copied(wine[2], tmp_path / "run"), tmp_path / "cache", parts="probe,coherence")
     losses = events.read_scalars(wine[2].logs)["loss"][1]
     assert losses[-1] < 0.95 * losses[0]
     assert metrics["probe"]["acids,rest"] > 0.9
@@ -58,7 +58,7 @@ def test_the_wine_s_cultivar_is_found_in_the_codes(wine, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_whole_judgement_of_columns_has_every_part_and_figure(wine, tmp_path):
-    metrics = judged(copied(wine[2], tmp_path / "run"), tmp_path / "cache")
+    metrics = evaluated(copied(wine[2], tmp_path / "run"), tmp_path / "cache")
     assert set(metrics["parts"]) == set(evaluate.PARTS)
     drawn = {path.stem for path in (tmp_path / "run/figures").iterdir()}
     assert {"random_acids", "from_rest", "latent_map", "coherence", "probe", "training"} <= drawn

@@ -1,37 +1,37 @@
 """What all games have in common: the average that the verbs use, the regularisers, the means of experts, what is refused."""
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
 import toys
 from toys import ROUNDING, FixedNoise
 
-from mmtf.config.schema import GAMES
+from mmtf.config.schema import ADVERSARIAL
 from mmtf.errors import UserError
-from mmtf.models.gan.base import GameWeights
+from mmtf.models.gan.base import AdversarialWeights
 
 N = 8
 
 
 def test_the_average_follows_at_first_and_then_lags():
     """Start 1, decay 0.75: after the first step it is the player, after the second a quarter of the way on."""
-    model = games.compiled(games.model("joint"))
+    model = adversarial_toys.compiled(adversarial_toys.model("joint"))
     key, average = "player.encoder.vector.0.kernel", "encoder.vector.0.kernel"
-    model.train_step(games.data(model, seed=0))
-    first = games.state(model)
+    model.train_step(adversarial_toys.data(model, seed=0))
+    first = adversarial_toys.state(model)
     np.testing.assert_array_equal(first[average], first[key])
-    model.train_step(games.data(model, seed=1))
-    second = games.state(model)
+    model.train_step(adversarial_toys.data(model, seed=1))
+    second = adversarial_toys.state(model)
     np.testing.assert_allclose(second[average], 0.75 * first[key] + 0.25 * second[key], rtol=1e-5)
     assert not np.array_equal(second[average], second[key])
     assert [model.schedule(step)["average_decay"] for step in (1, 2)] == [0.0, 0.75]
 
 
 def test_verbs_use_the_average():
-    model, values = games.model("joint"), toys.values(5)
+    model, values = adversarial_toys.model("joint"), toys.values(5)
     before = model.encode(values).shared["vector"].loc.numpy(), model.generate(4)["image"]
-    for variable in model.players.trainable_variables:
+    for variable in model.generators.trainable_variables:
         variable.assign_add(tf.ones_like(variable))
     np.testing.assert_allclose(model.encode(values).shared["vector"].loc, before[0], **ROUNDING)
     np.testing.assert_allclose(model.generate(4)["image"], before[1], **ROUNDING)
@@ -40,32 +40,32 @@ def test_verbs_use_the_average():
 
 
 def test_generated_tuples_share_one_content_code():
-    model = games.model("joint")
+    model = adversarial_toys.model("joint")
     real, _ = model._encoded(toys.values(N), FixedNoise(N), "a")
     fake = model._generated(real, FixedNoise(N), "a")
     assert fake.shared["vector"] is fake.shared["image"]
     assert not np.array_equal(real.shared["vector"], real.shared["image"])
     assert not np.array_equal(fake.private["vector"], fake.private["image"])
-    decoded = model.players.decode("image", fake.shared["image"], fake.private["image"])
+    decoded = model.generators.decode("image", fake.shared["image"], fake.private["image"])
     np.testing.assert_allclose(decoded, fake.x["image"], **ROUNDING)
 
 
 @pytest.mark.parametrize("joint", [False, True])
 def test_regularisers_are_squared_errors_of_there_and_back(joint):
-    weights = GameWeights(unimodal=0.0, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=joint)
-    model, noise, values = games.model("joint", weights=weights), FixedNoise(N), toys.values(N)
+    weights = AdversarialWeights(unimodal=0.0, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=joint)
+    model, noise, values = adversarial_toys.model("joint", weights=weights), FixedNoise(N), toys.values(N)
     terms = model.terms(values, None, noise, 0)
     real, posteriors = model._encoded(values, noise, "generators/paired")
     fake = model._generated(real, noise, "generators/paired")
     for name in model.names:
         shared = model._joint(posteriors, noise, "rebuilt")[name] if joint else real.shared[name]
-        rebuilt = model.players.decode(name, shared, real.private[name])
+        rebuilt = model.generators.decode(name, shared, real.private[name])
         expected = 0.5 * np.mean(np.asarray(rebuilt - real.x[name]).reshape(N, -1) ** 2, -1)
         np.testing.assert_allclose(terms[f"generator/reconstruction/{name}"], expected, rtol=1e-4)
         for kind, q in (("shared", posteriors.shared[name]), ("private", posteriors.private[name])):
             entropy = np.sum(np.log(np.asarray(q.stddev())) + 0.5 * np.log(2 * np.pi * np.e), -1)
             np.testing.assert_allclose(terms[f"entropy/{kind}/{name}"], entropy, rtol=1e-4, atol=1e-5)
-    again = model.players.encode(fake.x)
+    again = model.generators.encode(fake.x)
     if joint:
         precision = np.mean([1 / np.asarray(q.stddev()) ** 2 for q in again.shared.values()], axis=0)
         mean = np.mean([np.asarray(q.loc / q.stddev() ** 2) for q in again.shared.values()], axis=0) / precision
@@ -85,9 +85,9 @@ def test_regularisers_are_squared_errors_of_there_and_back(joint):
 
 def test_a_product_of_experts_is_allowed_with_a_warning(caplog):
     values = toys.values(4)
-    sharp = games.model("joint", subset_posterior="product")
+    sharp = adversarial_toys.model("joint", subset_posterior="product")
     assert [r.message for r in caplog.records if "product of experts" in r.message]
-    wide, mixed = games.model("joint"), games.model("joint", subset_posterior="arithmetic")
+    wide, mixed = adversarial_toys.model("joint"), adversarial_toys.model("joint", subset_posterior="arithmetic")
     assert np.all(sharp.posterior(values).stddev() < wide.posterior(values).stddev())
     experts = wide.encode(values).shared
     np.testing.assert_allclose(mixed.posterior(values).mean(), sum(q.loc for q in experts.values()) / 3, rtol=1e-5)
@@ -96,7 +96,7 @@ def test_a_product_of_experts_is_allowed_with_a_warning(caplog):
 
 
 def test_encoders_stay_gaussians_however_certain_they_become():
-    model, values = games.model("joint"), toys.values(4)
+    model, values = adversarial_toys.model("joint"), toys.values(4)
     for head in model.coders.heads.values():
         loc, log_variance = model.shared_dim, 2 * model.shared_dim
         head.bias.assign(tf.tensor_scatter_nd_update(head.bias, [[k] for k in range(loc, log_variance)], [-1e4] * loc))
@@ -110,7 +110,7 @@ def test_encoders_stay_gaussians_however_certain_they_become():
 
 def test_a_likelihood_is_refused_with_the_reason():
     with pytest.raises(UserError, match="no likelihood: its decoders are deterministic"):
-        games.model("joint", count=2).log_likelihood(None, None, None)
+        adversarial_toys.model("joint", count=2).log_likelihood(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ def test_a_likelihood_is_refused_with_the_reason():
 )
 def test_what_a_game_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        games.model(**options)
+        adversarial_toys.model(**options)
 
 
 def test_every_game_of_the_catalog_has_its_contract():
-    """`GameContract`, in tests/models/gan/test_mmali.py and tests/models/gan/test_mmali_joint.py."""
-    assert set(GAMES) == {"mmali", "mmali_joint"}
-    assert set(games.KINDS) == {"classes", "binary", "joint"}
+    """`AdversarialContract`, in tests/models/gan/test_mmali.py and tests/models/gan/test_mmali_joint.py."""
+    assert set(ADVERSARIAL) == {"mmali", "mmali_joint"}
+    assert set(adversarial_toys.KINDS) == {"classes", "binary", "joint"}

@@ -1,6 +1,6 @@
 """Verbs of a game on batches in which each example has modalities of its own. (Its terms are about whole examples alone.)"""
 
-import games
+import adversarial_toys
 import pytest
 from drawn import FEW, MANY, SIZE, Traced, batches, fillers, of_sets
 from hypothesis import given
@@ -12,7 +12,7 @@ from mmtf.models.gan.base import POSTERIORS
 @pytest.fixture(scope="module", params=POSTERIORS)
 def traced(request):
     # The discriminators have no part in the verbs, so one kind stands for all.
-    return Traced(games.model("joint", subset_posterior=request.param))
+    return Traced(adversarial_toys.model("joint", subset_posterior=request.param))
 
 
 def test_an_example_has_the_posterior_of_the_modalities_that_it_has(traced):

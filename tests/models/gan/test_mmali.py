@@ -1,11 +1,11 @@
 """MMALI: what every game keeps to, with both forms of its alignment; its tuples, and that sharing work changes nothing."""
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from game_contract import GameContract, TrainedGameContract
+from adversarial_contract import AdversarialContract, TrainedAdversarialContract
 from toys import ROUNDING, FixedNoise
 
 from mmtf import registry
@@ -13,7 +13,7 @@ from mmtf.config import Config, DataConfig, ModelConfig
 from mmtf.distributed import runtime, strategies
 from mmtf.modality import Modality
 from mmtf.models.gan import losses
-from mmtf.models.gan.base import GameWeights
+from mmtf.models.gan.base import AdversarialWeights
 from mmtf.networks.spectral import leaky
 
 N = 8
@@ -28,12 +28,12 @@ OPTIONS = {
 }
 
 
-class TestClasses(TrainedGameContract):
+class TestClasses(TrainedAdversarialContract):
     kind = "classes"
     options = OPTIONS
 
 
-class TestBinary(GameContract):
+class TestBinary(AdversarialContract):
     kind = "binary"
 
 
@@ -41,63 +41,66 @@ def test_the_config_says_the_form_of_the_alignment():
     config = Config(DataConfig("arrays"), ModelConfig("mmali", 2, 2, alignment_form="binary"))
     model = registry.build_model(config, registry.configure([Modality(n, (3,), "normal") for n in "ab"], config.model))
     assert not model.with_classes
-    assert model.game.unimodal == ModelConfig.unimodal_weight
+    assert model.loss_weights.unimodal == ModelConfig.unimodal_weight
 
 
 def test_the_unimodal_game_needs_no_pairs():
     """What is beside a single value in another modality changes none of its terms, and no pairing exists in them."""
-    model = games.model(weights=GameWeights(unimodal=0.5))
+    model = adversarial_toys.model(weights=AdversarialWeights(unimodal=0.5))
     paired, single = toys.values(N), toys.values(N, seed=7)
     other = single | {"image": toys.values(N, seed=9)["image"][::-1].copy()}
     found = [
-        {turn: model._turn(turn, paired, alone, FixedNoise(N), advance=False) for turn in ("discriminators", "generators")}
+        {
+            phase: model._phase_terms(phase, paired, alone, FixedNoise(N), advance=False)
+            for phase in ("discriminators", "generators")
+        }
         for alone in (single, other)
     ]
-    for turn, terms in found[0].items():
+    for phase, terms in found[0].items():
         for name, term in terms.items():
-            same = np.allclose(term, found[1][turn][name], **ROUNDING)
+            same = np.allclose(term, found[1][phase][name], **ROUNDING)
             assert same == (not ("single" in name and "image" in name) and not name.endswith("/loss")), name
 
 
 def test_a_modality_by_itself_is_rebuilt_without_pairs():
-    model = games.model(weights=GameWeights(unimodal=0.5, reconstruction=0.5))
+    model = adversarial_toys.model(weights=AdversarialWeights(unimodal=0.5, reconstruction=0.5))
     paired, noise = toys.values(N), FixedNoise(N)
     found = [
-        model._turn("generators", batch, toys.values(N, seed=7), noise, advance=False)["generator/reconstruction/image"]
+        model._phase_terms("generators", batch, toys.values(N, seed=7), noise, advance=False)["generator/reconstruction/image"]
         for batch in (paired, {n: x[::-1].copy() for n, x in paired.items()})
     ]
     np.testing.assert_allclose(*found, **ROUNDING)
 
 
-def naive_score(critic, x, z):
+def naive_score(discriminator, x, z):
     """A pair critic without any sharing: concatenated features, normalised kernels, layer after layer."""
-    for layer in critic.value_tower:
+    for layer in discriminator.value_tower:
         x = leaky(layer(x))
-    for layer in critic.code_tower:
+    for layer in discriminator.code_tower:
         z = leaky(layer(z))
     both = tf.concat([tf.reshape(x, [len(x), -1]), z], -1)
-    for layer in critic.trunk[:-1]:
+    for layer in discriminator.trunk[:-1]:
         both = leaky(layer(both))
-    return critic.trunk[-1](both)
+    return discriminator.trunk[-1](both)
 
 
-def naive_dependence(critic, x):
+def naive_dependence(discriminator, x):
     parts = []
-    for name, tower in critic.towers.items():
+    for name, tower in discriminator.towers.items():
         h = x[name]
         for layer in tower:
             h = leaky(layer(h))
         parts.append(h)
     both = tf.concat(parts, -1)
-    for layer in critic.trunk[:-1]:
+    for layer in discriminator.trunk[:-1]:
         both = leaky(layer(both))
-    return critic.trunk[-1](both)[:, 0]
+    return discriminator.trunk[-1](both)[:, 0]
 
 
 @pytest.mark.parametrize("form", ["classes", "binary"])
 def test_shared_work_changes_no_logit(form):
     """Against one plain pass through each network per kind of tuples."""
-    model, noise = games.model(form), FixedNoise(N)
+    model, noise = adversarial_toys.model(form), FixedNoise(N)
     real, _ = model._encoded(toys.values(N), noise, "a")
     fake = model._generated(real, noise, "a")
     logits, _ = model.joint_logits(real, fake, None, None)
@@ -118,17 +121,17 @@ class Played:
     """The discriminators' turn on paired values and on single ones: its terms, and the tuples that they are about."""
 
     def __init__(self, form):
-        self.model = games.model(form, weights=GameWeights(unimodal=0.5))
+        self.model = adversarial_toys.model(form, weights=AdversarialWeights(unimodal=0.5))
         noise, values = FixedNoise(N), {"paired": toys.values(N), "single": toys.values(N, seed=7)}
-        self.terms = self.model._turn("discriminators", *values.values(), noise, advance=False)
+        self.terms = self.model._phase_terms("discriminators", *values.values(), noise, advance=False)
         self.real, self.fake = {}, {}
         for which, x in values.items():
             self.real[which], _ = self.model._encoded(x, noise, f"discriminators/{which}")
             self.fake[which] = self.model._generated(self.real[which], noise, f"discriminators/{which}")
 
     def scored(self, part, tuples, of=None):
-        critic = self.model.discriminators[f"{part}.image"]
-        return naive_score(critic, tuples.x["image"], tuples.codes("image", of))
+        discriminator = self.model.discriminators[f"{part}.image"]
+        return naive_score(discriminator, tuples.x["image"], tuples.codes("image", of))
 
     def check(self, term, expected):
         np.testing.assert_allclose(self.terms[f"discriminator/{term}"], expected, rtol=1e-4, atol=1e-5)
@@ -146,34 +149,34 @@ def shifted(rows, places):
 
 
 def test_content_is_told_from_values_beside_a_code_of_the_prior(played):
-    _, turn = played
+    _, phase = played
     for which, prefix in (("paired", ""), ("single", "single_")):
-        real, fake = turn.real[which], turn.fake[which]
+        real, fake = phase.real[which], phase.fake[which]
         torn = tf.concat([shifted(real.private["image"], 1), fake.shared["image"]], -1)
-        below = naive_score(turn.model.discriminators["content.image"], shifted(real.x["image"], 1), torn)
-        above = turn.scored("content", real)
-        turn.check(f"{prefix}content/image", losses.ratio_logistic_losses(above[:, 0], below[:, 0]))
+        below = naive_score(phase.model.discriminators["content.image"], shifted(real.x["image"], 1), torn)
+        above = phase.scored("content", real)
+        phase.check(f"{prefix}content/image", losses.ratio_logistic_losses(above[:, 0], below[:, 0]))
 
 
 def test_alignment_tells_encoded_from_generated_tuples_and_in_classes_from_others_codes(played):
-    form, turn = played
-    kinds = [turn.scored("alignment", tuples) for tuples in (turn.real["paired"], turn.fake["paired"])]
-    alone = [turn.scored("alignment", tuples["single"]) for tuples in (turn.real, turn.fake)]
+    form, phase = played
+    kinds = [phase.scored("alignment", tuples) for tuples in (phase.real["paired"], phase.fake["paired"])]
+    alone = [phase.scored("alignment", tuples["single"]) for tuples in (phase.real, phase.fake)]
     if form == "classes":
-        others = [turn.scored("alignment", turn.real["paired"], of) for of in ("vector", "text")]
-        turn.check("alignment/image", losses.class_losses(kinds + others))
+        others = [phase.scored("alignment", phase.real["paired"], of) for of in ("vector", "text")]
+        phase.check("alignment/image", losses.class_losses(kinds + others))
         ratios = [x[:, 0] - x[:, 1] for x in alone]
     else:
-        turn.check("alignment/image", losses.ratio_logistic_losses(*(x[:, 0] for x in kinds)))
+        phase.check("alignment/image", losses.ratio_logistic_losses(*(x[:, 0] for x in kinds)))
         ratios = [x[:, 0] for x in alone]
-    turn.check("single_alignment/image", losses.ratio_logistic_losses(*ratios))
+    phase.check("single_alignment/image", losses.ratio_logistic_losses(*ratios))
 
 
 def test_dependence_is_told_from_values_of_different_examples(played):
-    _, turn = played
-    critic, x = turn.model.discriminators["dependence"], turn.real["paired"].x
-    apart = naive_dependence(critic, {name: shifted(rows, place) for place, (name, rows) in enumerate(x.items())})
-    turn.check("dependence", losses.ratio_logistic_losses(naive_dependence(critic, x), apart))
+    _, phase = played
+    discriminator, x = phase.model.discriminators["dependence"], phase.real["paired"].x
+    apart = naive_dependence(discriminator, {name: shifted(rows, place) for place, (name, rows) in enumerate(x.items())})
+    phase.check("dependence", losses.ratio_logistic_losses(naive_dependence(discriminator, x), apart))
 
 
 @pytest.mark.slow
@@ -189,9 +192,9 @@ def stepped(kind, inside, strategy_name="mirrored"):
     """Weights after two steps on two replicas, each with half of the examples."""
     strategy = strategies.make_strategy(strategy_name)
     with strategy.scope():
-        model = games.compiled(games.model(kind, count=2))
+        model = adversarial_toys.compiled(adversarial_toys.model(kind, count=2))
         model.compiles_inside = inside
-    data = [games.data(model, N, seed=seed) for seed in range(2)]
+    data = [adversarial_toys.data(model, N, seed=seed) for seed in range(2)]
     batches = tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(lambda *x: np.stack(x), *data))
     model.fit(batches, steps_per_epoch=2, epochs=1, shuffle=False, verbose=0)
-    return games.state(model)
+    return adversarial_toys.state(model)

@@ -123,7 +123,7 @@ def test_posteriors_of_exchanged_examples_are_those_of_the_model(kind, private, 
     # The one place of each draw: sample k of exchange n, at the row of the example that is seen to be exchanged.
     places = [(b, m, n) if count > 2 or m == names[-1] else (other, names[-1], n) for b, m, n, other in cases]
 
-    def standard(k, dim, part=""):
+    def sample_standard(k, dim, part=""):
         return np.stack(
             [
                 noise.normal(f"contrast/{m}{part}", K * OTHERS * dim).reshape(N, K, OTHERS, dim)[row, k, n]
@@ -133,10 +133,10 @@ def test_posteriors_of_exchanged_examples_are_those_of_the_model(kind, private, 
 
     found = []
     for k in range(K):
-        c, s, kl = mean + deviation * standard(k, SHARED), {}, {}
+        c, s, kl = mean + deviation * sample_standard(k, SHARED), {}, {}
         for j, q in codes.private.items():
             loc, scale = np.float64(q.loc), np.float64(q.stddev())
-            s[j] = loc + scale * standard(k, 2, f"/private/{j}")
+            s[j] = loc + scale * sample_standard(k, 2, f"/private/{j}")
             kl[j] = oracles.log_normal(s[j], loc, scale) - oracles.log_normal(s[j], 0.0, 1.0)
         divergence = oracles.log_normal(c, mean, deviation) - oracles.log_normal(c, 0.0, np.ones(SHARED))
         found.append(weighted_as(model, decoded_log_px(model, x, c, s, names), divergence, kl))

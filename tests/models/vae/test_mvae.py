@@ -23,7 +23,7 @@ class TestRandomSubsets(ObjectiveContract):
 
 def test_one_modality_mvae_has_one_bound():
     """With one modality the joint and the single bound are the same, and it is counted once."""
-    assert set(toys.model("mvae", 0, 1).explained()) == {"joint"}
+    assert set(toys.model("mvae", 0, 1).bound_modalities()) == {"joint"}
 
 
 def test_random_subsets_add_bounds_of_two_modalities():

@@ -53,7 +53,7 @@ def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind, graph):
     data, noise = tf.nest.map_structure(tf.convert_to_tensor, toys.values(N)), runtime.Noise(tf.constant([0, 1]), N)
 
     def in_parts(values):
-        return model._in_parts(values, None, noise, 0, N)
+        return model._accumulate_gradients(values, None, noise, 0, N)
 
     found, _ = (tf.function(in_parts) if graph else in_parts)(data)
     for first in (0, 6):

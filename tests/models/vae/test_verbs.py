@@ -114,7 +114,7 @@ def test_evaluate_reports_the_terms_and_changes_nothing():
     before = [v.numpy().copy() for v in model.named_weights().values()]
     values = tf.nest.map_structure(tf.convert_to_tensor, toys.values(8))
     found = model.evaluate(tf.data.Dataset.from_tensors({"values": values}), verbose=0, return_dict=True)
-    assert set(found) == set(model.terms_about())
+    assert set(found) == set(model.term_modalities())
     assert np.all(np.isfinite(list(found.values())))
     for old, new in zip(before, model.named_weights().values(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -1,6 +1,6 @@
-"""What every adversarial model keeps to: a model's test module has a subclass of `GameContract` that says how it is made."""
+"""What every adversarial model keeps to: its test module has a subclass of `AdversarialContract` that says how it is made."""
 
-import games
+import adversarial_toys
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,7 +14,7 @@ from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
 from mmtf.distributed import runtime, strategies
-from mmtf.models.gan.base import TURNS
+from mmtf.models.gan.base import PHASES
 from mmtf.runs import RunDirectory
 from mmtf.runs.checkpoint import STATE
 from mmtf.serving import signatures
@@ -38,9 +38,9 @@ class Once(FixedNoise):
         return super().normal(stream, dim)
 
 
-class GameContract:
+class AdversarialContract:
     """Attributes:
-    kind: of `games.KINDS`: the model on the toys' modalities.
+    kind: of `adversarial_toys.KINDS`: the model on the toys' modalities.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class GameContract:
     @classmethod
     def model(cls):
         """Only read."""
-        return games.model(cls.kind)
+        return adversarial_toys.model(cls.kind)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -70,7 +70,7 @@ class GameContract:
         assert len({id(v) for v in learned}) == len(learned)
         directions = [name for name in model.named_weights() if name.endswith("direction")]
         assert len(model.named_weights()) == len(learned) + len(model.coders.weights) + len(directions)
-        assert len(model.coders.weights) == len(model.players.trainable_variables) == 3 * (2 + 2 + 2)
+        assert len(model.coders.weights) == len(model.generators.trainable_variables) == 3 * (2 + 2 + 2)
         assert {id(v) for v in model.named_weights().values()} == {id(v) for v in model.weights if v is not None} - {
             id(v) for v in model.term_means.variables
         }
@@ -79,7 +79,7 @@ class GameContract:
         for side in ("discriminator", "generator"):
             parts = [x for name, x in terms.items() if name.startswith(side) and not name.endswith("/loss")]
             np.testing.assert_allclose(terms[f"{side}/loss"], sum(parts), rtol=1e-5)
-        assert list(terms) == list(model.terms_about())
+        assert list(terms) == list(model.term_modalities())
         assert all(x.shape == (N,) and np.isfinite(x).all() for x in terms.values())
         np.testing.assert_array_equal(terms["loss"], terms["generator/loss"])
 
@@ -114,8 +114,8 @@ class GameContract:
     @classmethod
     def player(cls):
         """A smaller model that every test begins with anew, and its weights at the beginning."""
-        model = games.compiled(games.model(cls.kind, count=2, average_start=100))
-        return model, games.state(model)
+        model = adversarial_toys.compiled(adversarial_toys.model(cls.kind, count=2, average_start=100))
+        return model, adversarial_toys.state(model)
 
     @staticmethod
     def _played(player, generators=0.1, discriminators=0.1, other_values=None):
@@ -127,17 +127,17 @@ class GameContract:
             optimizer.learning_rate.assign(rate)
             # Noise is that of the step.
             optimizer.iterations.assign(0)
-        data, other = (games.data(model, N, seed=seed) for seed in (0, 7))
+        data, other = (adversarial_toys.data(model, N, seed=seed) for seed in (0, 7))
         if other_values:
             for part, values in data.items():
                 for name, x in values.items():
-                    x[:, TURNS.index(other_values)] = other[part][name][:, TURNS.index(other_values)]
+                    x[:, PHASES.index(other_values)] = other[part][name][:, PHASES.index(other_values)]
         model.train_step(data)
-        return games.state(model)
+        return adversarial_toys.state(model)
 
     def test_in_their_turn_discriminators_move_alone_by_values_of_their_own(self, player):
         after, same = (self._played(player, generators=0.0, other_values=values) for values in (None, "generators"))
-        found = games.moved(player[1], after)
+        found = adversarial_toys.moved(player[1], after)
         assert all(name.startswith("discriminator.") for name in found)
         assert {name for name in after if name.startswith("discriminator.") and name.endswith("kernel")} <= found
         for name in found:
@@ -146,7 +146,7 @@ class GameContract:
     def test_in_their_turn_generators_move_alone_by_values_of_their_own(self, player):
         after, same = (self._played(player, discriminators=0.0, other_values=values) for values in (None, "discriminators"))
         # The power iteration of the discriminators' turn goes on; it is no learning.
-        found = {name for name in games.moved(player[1], after) if not name.endswith("direction")}
+        found = {name for name in adversarial_toys.moved(player[1], after) if not name.endswith("direction")}
         # Before its start the average follows.
         assert {name.split(".")[0] for name in found} == {"player", "encoder", "head", "decoder"}
         assert {name for name in after if name.startswith("player.") and name.endswith("kernel")} <= found
@@ -155,21 +155,21 @@ class GameContract:
 
     def test_a_step_reports_every_term_makes_one_power_iteration_and_has_noise_of_its_own(self):
         """Nothing learns here, so that the second step is the first one with other noise."""
-        model = games.compiled(games.model(self.kind, count=2), generators=0.0, discriminators=0.0)
-        before, data, found = games.state(model), games.data(model), []
+        model = adversarial_toys.compiled(adversarial_toys.model(self.kind, count=2), generators=0.0, discriminators=0.0)
+        before, data, found = adversarial_toys.state(model), adversarial_toys.data(model), []
         for _ in range(2):
             found.append({name: float(x) for name, x in model.train_step(data).items()})
             model.reset_metrics()
-        after = games.state(model)
+        after = adversarial_toys.state(model)
         for logs in found:
             assert set(logs) == set(model.reported())
             assert all(np.isfinite(x) for x in logs.values())
-            assert min(logs[f"gradient_norm/{turn}"] for turn in TURNS) > 0
+            assert min(logs[f"gradient_norm/{phase}"] for phase in PHASES) > 0
             assert all(0 <= x <= 1 for name, x in logs.items() if name.startswith("accuracy"))
         regularisers = [name for name in found[0] if name.startswith(tuple(f"generator/{kind}" for kind in REGULARISERS))]
         assert regularisers
         assert all(abs(found[0][name] - found[1][name]) > 1e-4 * abs(found[0][name]) for name in regularisers)
-        assert not [name for name in games.moved(before, after) if name.endswith(LEARNED)]
+        assert not [name for name in adversarial_toys.moved(before, after) if name.endswith(LEARNED)]
         kernels, directions = ([n for n in before if n.startswith("disc") and n.endswith(e)] for e in ("kernel", "direction"))
         for kernel, direction in zip(kernels, directions, strict=True):
             matrix, expected = before[kernel].reshape(-1, before[kernel].shape[-1]).astype(float), before[direction]
@@ -186,13 +186,13 @@ class GameContract:
 
     @pytest.mark.slow
     def test_the_step_compiles(self):
-        model = games.compiled(games.model(self.kind, count=2))
-        data = tf.nest.map_structure(tf.convert_to_tensor, games.data(model))
+        model = adversarial_toys.compiled(adversarial_toys.model(self.kind, count=2))
+        data = tf.nest.map_structure(tf.convert_to_tensor, adversarial_toys.data(model))
         logs = tf.function(model.train_step, jit_compile=True)(data)
         assert all(np.isfinite(float(x)) for x in logs.values())
 
 
-class TrainedGameContract(GameContract):
+class TrainedAdversarialContract(AdversarialContract):
     """The same, and what becomes of the game in whole runs.
 
     Attributes:
@@ -206,7 +206,7 @@ class TrainedGameContract(GameContract):
         with eagerly():
             one, two = fitted(self.kind, "one"), fitted(self.kind, "mirrored")
         check_equal(one, two)
-        start = games.state(games.model(self.kind, count=2))
+        start = adversarial_toys.state(adversarial_toys.model(self.kind, count=2))
         assert any(not np.allclose(start[name], one[0][name], atol=1e-3) for name in start)
 
     @pytest.fixture(scope="class")
@@ -257,11 +257,13 @@ class TrainedGameContract(GameContract):
         learned = trained.learned()
         # Adam's two averages of each, its step and its rate.
         assert len(saved) == len(trained.named_weights()) + sum(2 * len(variables) + 2 for variables in learned.values())
-        fresh = games.state(registry.build_model(config, run.modalities()))
-        assert {name for name in fresh if name.endswith("kernel")} <= games.moved(fresh, games.state(trained))
+        fresh = adversarial_toys.state(registry.build_model(config, run.modalities()))
+        assert {name for name in fresh if name.endswith("kernel")} <= adversarial_toys.moved(
+            fresh, adversarial_toys.state(trained)
+        )
 
     def test_the_average_is_not_the_player_any_more_and_is_what_the_verbs_use(self, trained):
-        weights = games.state(trained)
+        weights = adversarial_toys.state(trained)
         averages = [name for name in weights if f"player.{name}" in weights]
         assert averages
         assert all(not np.array_equal(weights[name], weights[f"player.{name}"]) for name in averages)
@@ -270,9 +272,9 @@ class TrainedGameContract(GameContract):
     def test_the_config_says_the_weights(self, config, trained):
         model = config.model
         for kind in REGULARISERS:
-            assert getattr(trained.game, kind) == getattr(model, f"{kind}_weight")
-        assert trained.game.unimodal == (model.unimodal_weight if model.model == "mmali" else 0)
-        assert trained.game.joint_reconstruction == model.joint_reconstruction
+            assert getattr(trained.loss_weights, kind) == getattr(model, f"{kind}_weight")
+        assert trained.loss_weights.unimodal == (model.unimodal_weight if model.model == "mmali" else 0)
+        assert trained.loss_weights.joint_reconstruction == model.joint_reconstruction
         assert (trained.average_decay, trained.average_start) == (model.average_decay, model.average_start)
         assert trained.subset_posterior == model.subset_posterior
         if model.model == "mmali":
@@ -300,18 +302,18 @@ def fitted(kind, strategy_name, per_execution=1, steps=2):
     """Weights and reported terms after `fit` on the toys' values, as a run feeds them."""
     strategy = strategies.make_strategy(strategy_name)
     with strategy.scope():
-        model = games.compiled(games.model(kind, count=2))
+        model = adversarial_toys.compiled(adversarial_toys.model(kind, count=2))
         optimizers = {name: getattr(model, name) for name in model.learned()}
         model.compile(**optimizers, jit_compile=False, steps_per_execution=per_execution)
     pools = toys.values(40, seed=9, count=2)
     split = Split(pools, {n: np.arange(40) for n in pools}, None)
 
     def batches(*share):
-        return pipeline.turns(split, N, 5, 0, steps, single=model.takes_single, share=pipeline.Share(*share))
+        return pipeline.turns(split, N, 5, 0, steps, single=model.uses_unpaired, share=pipeline.Share(*share))
 
     found = strategies.per_replica(strategy, batches)
     history = model.fit(found, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0).history
-    return games.state(model), {name: values[-1] for name, values in history.items()}
+    return adversarial_toys.state(model), {name: values[-1] for name, values in history.items()}
 
 
 def check_equal(one, two):

@@ -4,17 +4,17 @@ import keras
 import numpy as np
 import toys
 
-from mmtf.models.gan.base import GameWeights
+from mmtf.models.gan.base import AdversarialWeights
 from mmtf.models.gan.mmali import MMALI
 from mmtf.models.gan.mmali_joint import JointMMALI
-from mmtf.networks.discriminators import PairCritic, TowersCritic, dense
+from mmtf.networks.discriminators import PairDiscriminator, TowersDiscriminator, dense
 
 SHARED, PRIVATE = 3, 2
-EVERYTHING = GameWeights(unimodal=0.3, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=True)
+EVERYTHING = AdversarialWeights(unimodal=0.3, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=True)
 KINDS = {
     "classes": {"alignment_form": "classes", "weights": EVERYTHING},
-    "binary": {"alignment_form": "binary", "weights": GameWeights(unimodal=0.0, reconstruction=0.5, content=0.4)},
-    "joint": {"weights": GameWeights(unimodal=0.0, style=0.2)},
+    "binary": {"alignment_form": "binary", "weights": AdversarialWeights(unimodal=0.0, reconstruction=0.5, content=0.4)},
+    "joint": {"weights": AdversarialWeights(unimodal=0.0, style=0.2)},
 }
 
 
@@ -38,16 +38,16 @@ def decoder(modality, codes):
     return keras.Sequential([keras.Input((codes,)), *layers], name=f"{modality.name}_decoder")
 
 
-def critic(modality, codes, outputs, seed):
+def discriminator(modality, codes, outputs, seed):
     init = initializers(seed)
-    return PairCritic(
+    return PairDiscriminator(
         dense((5,), init), dense((4,), init), dense((6, outputs), init), value_shape=modality.relaxed_shape, code_dim=codes
     )
 
 
 def towers(modalities, outputs, codes, seed):
     init = initializers(seed)
-    return TowersCritic(
+    return TowersDiscriminator(
         {m.name: dense((5, 4), init) for m in modalities},
         dense((6, outputs), init),
         value_shapes={m.name: m.relaxed_shape for m in modalities},
@@ -68,8 +68,8 @@ def model(kind="classes", count=3, seed=0, private=PRIVATE, **options):
     return MMALI(
         *given,
         dependence=towers(parts, 1, 0, 100),
-        content={m.name: critic(m, codes, 1, 10 * k) for k, m in enumerate(parts)},
-        alignment={m.name: critic(m, codes, outputs, 200 + 10 * k) for k, m in enumerate(parts)},
+        content={m.name: discriminator(m, codes, 1, 10 * k) for k, m in enumerate(parts)},
+        alignment={m.name: discriminator(m, codes, outputs, 200 + 10 * k) for k, m in enumerate(parts)},
         **common,
     )
 
@@ -101,4 +101,4 @@ def values(n=8, turns=2, seed=0, count=3):
 def data(found, n=8, seed=0):
     """What a training step of the model takes."""
     batch = {"values": values(n, seed=seed, count=len(found.names))}
-    return batch | ({"single": values(n, seed=seed + 1000, count=len(found.names))} if found.takes_single else {})
+    return batch | ({"single": values(n, seed=seed + 1000, count=len(found.names))} if found.uses_unpaired else {})

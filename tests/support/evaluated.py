@@ -42,7 +42,7 @@ def trained(path, flag_file, *flags, steps=None, examples=EXAMPLES):
     return run
 
 
-def judged(path, flag_file, *flags, steps=None, examples=EXAMPLES, **measured):
+def evaluated(path, flag_file, *flags, steps=None, examples=EXAMPLES, **measured):
     """A run whose metrics.json holds what is measured."""
     run = trained(path, flag_file, *flags, steps=steps, examples=examples)
     config, training = run.config(), run.read_json("training.json")
