@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from mmtf.data.preparation import training
 from mmtf.data.cub import END, MAX_WORDS, UNKNOWN, Sentences
+from mmtf.data.preparation import training
 from mmtf.networks import layers
 
 FEATURES = 1024
