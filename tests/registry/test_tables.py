@@ -112,7 +112,7 @@ def given(monkeypatch, model, train=None, **options):
     )
     monkeypatch.setattr(tables.default, "networks_of", lambda modality: stub)
     monkeypatch.setattr(tables.adversarial, "default_of", lambda modality: stub)
-    monkeypatch.setattr(factory, "TowersCritic", lambda towers, trunk, **how: how | {"names": tuple(towers)})
+    monkeypatch.setattr(factory, "TowersDiscriminator", lambda towers, trunk, **how: how | {"names": tuple(towers)})
     entry = dataclasses.replace(registry.MODELS[model], build=lambda modalities, **how: how)
     monkeypatch.setitem(registry.MODELS, model, entry)
     settings = Config(
