@@ -109,11 +109,11 @@ def _fit(config: Config, modalities, batches, turns: Turns, xla: bool = False) -
     import tensorflow as tf
 
     from mmtf import registry
-    from mmtf.distributed import runtime
+    from mmtf.distributed import platform
     from mmtf.verbs import train
 
     if config.train.deterministic:
-        runtime.be_deterministic()
+        platform.be_deterministic()
 
     class Take(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):

@@ -19,7 +19,7 @@ from mmtf import registry
 from mmtf.config import Config
 from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.verbs import train
 
 # Of the noise under which everything is judged: the same for all.
@@ -67,7 +67,7 @@ def judge(model, split: Split) -> Terms:
 
     @tf.function
     def terms(values, number):
-        noise = runtime.Noise(tf.stack([NOISE_SEED, number]), runtime.batch_size(values))
+        noise = random.Noise(tf.stack([NOISE_SEED, number]), replicas.batch_size(values))
         return {name: tf.reduce_sum(term) for name, term in model.terms(values, None, noise, 0).items()}
 
     sums = [terms(batch, tf.constant(number)) for number, batch in enumerate(_batches(split))]

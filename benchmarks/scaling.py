@@ -108,9 +108,9 @@ def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
         modalities = [Modality(name, (WIDTH,), "normal") for name in names]
         built = registry.build_model(config, registry.configure(modalities, config.model))
         train.compile_model(built, config.train, steps=1, per_epoch=1, strategy=strategy)
-    shape = (at.batch, WIDTH) if built.batches_per_step == 1 else (at.batch, built.batches_per_step, WIDTH)
+    shape = (at.batch, WIDTH) if built.batches_per_step() == 1 else (at.batch, built.batches_per_step(), WIDTH)
     values = {name: tf.random.stateless_normal(shape, (place, 0)) for place, name in enumerate(names)}
-    batch = {"values": values} | ({"single": values} if built.batches_per_step > 1 and built.uses_unpaired else {})
+    batch = {"values": values} | ({"single": values} if built.uses_unpaired_values() else {})
     step = tf.function(built.train_step).get_concrete_function(batch)
     return lambda: step(batch), floor.graph_products(step.graph)
 
@@ -122,8 +122,8 @@ def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[fl
     made = {value: step_of(model, at) for value, at in points(model, axis).items()}
     for step, _ in made.values():
         _seconds(step, WARM_UP)
-    batches_per_step = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
-    cpu_ms = [round(1000 * statistics.median(turn[value] for turn in batches_per_step), 3) for value in made]
+    rounds_of_seconds = [{value: _seconds(step, steps) for value, (step, _) in made.items()} for _ in range(rounds)]
+    cpu_ms = [round(1000 * statistics.median(turn[value] for turn in rounds_of_seconds), 3) for value in made]
     found = {"values": list(made), "products": [products for _, products in made.values()], "cpu_ms": cpu_ms}
     # What TensorFlow lets go of; what it keeps of all models comes to 11 GB.
     del made, step

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.distributions import gaussian
 
 tfd = tfp.distributions
@@ -29,7 +29,7 @@ class Family:
       make: `(loc [..., D], scale [..., D])` -> distribution of event `[D]`.
       scale: from an encoder's unconstrained numbers `[..., D]` to scales.
       draw: `(shape, stateless seed [2])` -> draws from the member of location 0 and scale 1.
-      noise: the method of `runtime.Noise` that draws likewise.
+      noise: the method of `random.Noise` that draws likewise.
       log_density: of one coordinate, `(standardised value, scale)` -> nats.
     """
 
@@ -65,7 +65,7 @@ LAPLACE = Family(
     "laplace",
     lambda loc, scale: tfd.Independent(tfd.Laplace(loc, scale), reinterpreted_batch_ndims=1),
     scale=lambda raw: tf.nn.softmax(raw) * raw.shape[-1] + SMALLEST_LAPLACE_SCALE,
-    draw=runtime.stateless_laplace,
+    draw=random.stateless_laplace,
     noise="laplace",
     log_density=lambda z, scale: -tf.abs(z) - tf.math.log(scale) - math.log(2.0),
 )

@@ -14,7 +14,7 @@ from mmtf import registry
 from mmtf.config import EvaluateConfig
 from mmtf.data import cache
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.errors import UserError
 from mmtf.evaluation.batches import rounded
 from mmtf.metrics import classifier, precision
@@ -54,7 +54,7 @@ def train_classifiers(data: MultimodalData, config: EvaluateConfig) -> dict[str,
         return {}
     found = {}
     for m in data.modalities:
-        seed = runtime.derived_seed(config.evaluation_seed, f"classifier/{m.name}")
+        seed = random.derived_seed(config.evaluation_seed, f"classifier/{m.name}")
         found[m.name] = classifier.cached(
             functools.partial(registry.classifier_of(data.name, m), m, len(data.class_names), seed=seed),
             *unimodal(data.train, m.name),

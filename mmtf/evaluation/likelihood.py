@@ -19,7 +19,7 @@ from mmtf import progress
 from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.distributions import likelihood as densities
 from mmtf.distributions.family import family_of, log_density, parameters
 from mmtf.evaluation.batches import ARROW, filled_up, mean_of_examples, rounded
@@ -43,7 +43,7 @@ CURVE = (1, 12, 100, 1000, 10_000)
 
 def log_likelihoods(model, test: Split, config: EvaluateConfig) -> dict[str, dict]:
     """What `docs/metrics.md` says of `likelihood`, `likelihood_many` and `likelihood_published`; nothing without a density."""
-    if not model.has_likelihood:
+    if not model.has_likelihood():
         return {}
     found = log_weights(model, test, config.likelihood_samples, config.evaluation_seed)
     summaries = {"likelihood": _summary(found, test, model.names), "likelihood_published": _published(found, test, model.names)}
@@ -117,7 +117,7 @@ Weights = dict[str, dict[Subset, tf.Tensor]]
 
 def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset]) -> Weights:
     """As `LogWeights`, of one batch."""
-    codes, noise = model.encode(observed.values, observed.present), runtime.Noise(seed, runtime.batch_size(observed.values))
+    codes, noise = model.encode(observed.values, observed.present), random.Noise(seed, replicas.batch_size(observed.values))
     by = _by_experts if model.has_mixture_posterior else _by_posteriors
     found = {"marginal": {}, "joint": {}, "published": {}}
     for subset, shared_ratios, drawn in by(model, observed, codes, noise, samples, sets):

@@ -31,7 +31,7 @@ def retrieval_scores(model, data: MultimodalData, test: Split, config: EvaluateC
     for a, b in itertools.combinations(model.names, 2):
         whole = _distinct(test.at(test.has((a, b)))).only((a, b))
         kinds = {"latent": (whole.first(config.retrieval_candidates), latent_scores)}
-        if model.has_likelihood and config.retrieval_likelihood_candidates:
+        if model.has_likelihood() and config.retrieval_likelihood_candidates:
             kinds["likelihood"] = whole.first(config.retrieval_likelihood_candidates), likelihood_scores
         for kind, (candidates, score) in kinds.items():
             right = _right(data, candidates)

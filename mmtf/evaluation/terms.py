@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.evaluation.batches import batch_seed, in_batches, rounded
 
 
@@ -18,7 +18,7 @@ def terms_of_batches(model) -> Callable:
 
     @tf.function(reduce_retracing=True)
     def terms(values, mask, seed, step):
-        return model.terms(values, mask, runtime.Noise(seed, runtime.batch_size(values)), step)
+        return model.terms(values, mask, random.Noise(seed, replicas.batch_size(values)), step)
 
     return terms
 

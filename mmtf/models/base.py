@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import random, replicas, strategies
 from mmtf.distributions.family import family_of, parameters
 from mmtf.distributions.likelihood import mean_value, shown_value
 from mmtf.distributions.mixture import sample
@@ -28,13 +28,6 @@ class LatentModel(keras.Model):
     the family says which posterior a set of modalities has (`fuse`).
     """
 
-    # Batches that a training step takes.
-    batches_per_step = 1
-    # Whether p(x_j|s_j,c) has a density: `log_likelihood`.
-    has_likelihood = False
-    # Whether a training step finds its losses and gradients by `runtime.compiled`.
-    compiles_inside = False
-
     def __init__(self, modalities: Sequence[Modality], coders: Coders, *, shared_dim: int, seed: int, name: str | None = None):
         """Args:
         modalities: in the data set's order; it is the order of everything that follows.
@@ -47,6 +40,7 @@ class LatentModel(keras.Model):
         self.shared_dim, self.seed = shared_dim, seed
         self.coders = coders
         self.term_means = TermMeans(self.reported())
+        self.compiles_gradients = False
         self.built = True
 
     # ---- the verbs -------------------------------------------------------------------------------------------------
@@ -139,7 +133,7 @@ class LatentModel(keras.Model):
 
     def sample_private_prior(self, n: int | tf.Tensor, seed) -> dict[str, tf.Tensor]:
         """s_j ~ p(s_j), of the shared prior's family, `[n, private_dim]`, for each modality that has a private code."""
-        noise, family = runtime.Noise(seed, n), self.coders.family
+        noise, family = random.Noise(seed, n), self.coders.family
         return {
             m.name: family.sample_standard(noise, f"private/{m.name}", m.private_dim)
             for m in self.modalities.values()
@@ -164,7 +158,7 @@ class LatentModel(keras.Model):
         """The distribution over `[*event_shape]` that a decoder's answer means."""
         raise NotImplementedError
 
-    def terms(self, values, mask, noise: runtime.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
+    def terms(self, values, mask, noise: random.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
         """Every term of the objective by name, per example `[B]`; "loss" is the one that a progress bar shows.
 
         A term is 0 for examples that lack a modality that it is about.
@@ -189,9 +183,32 @@ class LatentModel(keras.Model):
 
     # ---- what training needs ---------------------------------------------------------------------------------------
 
+    def compile(self, optimizer=None, *, compile_gradients: bool = False, **kwargs):
+        """As Keras' own.
+
+        Args:
+          compile_gradients: compile what a training step computes up to its gradients with XLA, and leave the update and the
+            report outside, where replicas meet.
+        """
+        super().compile(optimizer=optimizer, **kwargs)
+        self.compiles_gradients = compile_gradients
+
+    @classmethod
+    def batches_per_step(cls) -> int:
+        """Return how many batches of the data a training step takes: one for each of its phases."""
+        return 1
+
+    def uses_unpaired_values(self) -> bool:
+        """Return whether a training step also takes batches of single values, paired with nothing."""
+        return False
+
+    def has_likelihood(self) -> bool:
+        """Return whether p(x_j|s_j,c) has a density, so that there is `log_likelihood`."""
+        return False
+
     def test_step(self, data):
         """The terms of a batch with noise of its own; no update."""
-        noise = runtime.Noise(tf.stack([self.seed, -1]), runtime.batch_size(data["values"]))
+        noise = random.Noise(tf.stack([self.seed, -1]), replicas.batch_size(data["values"]))
         step = tf.cast(self.optimizer.iterations, tf.int32)
         terms = self.terms(data["values"], data.get("mask"), noise, step)
         self.term_means.update_state(terms, data.get("mask"), step)
@@ -261,5 +278,5 @@ def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor 
     """A sample `[B, D]` (or `[n, D]`) under a stateless seed and the stream's name; the mean where the seed is None."""
     if seed is None:
         return distribution.mean()
-    seed = runtime.stream_seed(seed, stream)
+    seed = random.stream_seed(seed, stream)
     return sample(distribution, seed) if n is None else distribution.sample([n], seed=seed)

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed.runtime import derived_seed
+from mmtf.distributed.random import derived_seed
 from mmtf.distributions.family import NORMAL, Family
 from mmtf.modality import Modality
 from mmtf.networks.heads import GaussianHead

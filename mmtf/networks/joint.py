@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from mmtf.distributed.runtime import derived_seed
+from mmtf.distributed.random import derived_seed
 from mmtf.networks import layers
 from mmtf.networks.heads import GaussianHead
 

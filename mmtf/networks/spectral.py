@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import keras
 import tensorflow as tf
 
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.networks.layers import halved
 
 # Below every norm that occurs: a kernel of zeros has no direction.
@@ -50,7 +50,7 @@ class Spectral(keras.layers.Layer):
         left = _unit(tf.stop_gradient(tf.linalg.matvec(matrix, right)))
         if advance:
             right = _unit(tf.stop_gradient(tf.linalg.matvec(matrix, left, transpose_a=True)))
-            runtime.assign_equal([self.direction], [right])
+            replicas.assign_equal([self.direction], [right])
         sigma = tf.tensordot(left, tf.linalg.matvec(matrix, right), 1)
         return tf.cast(kernel / tf.maximum(sigma, SMALLEST_NORM), self.compute_dtype)
 

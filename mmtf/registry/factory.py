@@ -10,7 +10,7 @@ import keras
 
 from mmtf.config import Config, quirk_names
 from mmtf.config.schema import UNIT_WEIGHTS
-from mmtf.distributed.runtime import derived_seed
+from mmtf.distributed.random import derived_seed
 from mmtf.distributions.family import FAMILIES
 from mmtf.modality import Modality
 from mmtf.models.gan.base import AdversarialWeights

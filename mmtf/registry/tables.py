@@ -14,7 +14,7 @@ from mmtf.config.schema import LOG_SOFTMAX
 from mmtf.data import celeba, cub, digits, mnist_svhn, multimnist
 from mmtf.data.arrays import builders
 from mmtf.data.dataset import MultimodalData
-from mmtf.distributed import runtime
+from mmtf.distributed import platform
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.models.base import LatentModel
@@ -217,7 +217,7 @@ def build_model(config: Config, modalities: Sequence[Modality], precision: str =
     dataset = _look_up(DATASETS, config.data.dataset, "dataset")
     networks = {m.name: networks_of(config.data.dataset, m, for_adversarial=entry.adversarial) for m in modalities}
     try:
-        with runtime.networks_compute_in(precision):
+        with platform.networks_compute_in(precision):
             return entry.build(
                 modalities,
                 **entry.parts(config, modalities, networks, dataset.joint_sizes),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.distributions.divergence import kl
 from mmtf.evaluation.likelihood import DECODED, sampled
 from mmtf.models.encoders import Codes
@@ -68,7 +68,7 @@ def _weights(model, observed: Observed, codes: Codes, seed: tf.Tensor, stream: s
 
     def weigh(call: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
         of_call = tf.random.experimental.stateless_fold_in(tf.cast(seed, tf.int32), call)
-        noise = runtime.Noise(of_call, runtime.batch_size(observed.values))
+        noise = random.Noise(of_call, replicas.batch_size(observed.values))
         drawn, _ = sampled(model, observed, codes, posterior, noise, samples, stream)
         return sum(observed.masked(n, x) for n, x in drawn.values.items()) - model.log_ratio(posterior, drawn.shared)
 

@@ -117,7 +117,7 @@ def _of_some(model, which: str, given: Request, to: tuple[str, ...]) -> list[tup
         translate = Verb(lambda x, mask: model.translate(x, to, mask), given, (), gives)
         sample = Verb(lambda x, mask, seed: model.translate(x, to, mask, seed), given, (SEED,), gives)
         found += [(f"translate_{which}", translate), (f"sample_from_{which}", sample)]
-    if model.has_likelihood:
+    if model.has_likelihood():
         score = Verb(lambda x, mask, n, seed: scores.log_likelihoods(model, x, mask, n, seed), given, (N, SEED))
         found.append((f"score_{which}", score))
     return found

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mmtf import evaluation
 from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.metrics.latents import COLLAPSED_BELOW
 from mmtf.modality import subset_key
 from mmtf.report import dimensions, figures
@@ -46,7 +46,7 @@ class Histograms(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         # Of the run, not of this session.
         if self._every and (epoch + 1) % self._every == 0:
-            with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
+            with self._writer.as_default(step=replicas.step_of(self.model.optimizer)):
                 self._write_parts()
                 self._write_codes()
             self._writer.flush()
@@ -95,12 +95,12 @@ class GradientNorms:
         self._found = tf.function(self._norms)
 
     def __call__(self) -> dict[str, float]:
-        step = tf.cast(runtime.step_of(self._model.optimizer), tf.int32)
+        step = tf.cast(replicas.step_of(self._model.optimizer), tf.int32)
         return {part: float(norm) for part, norm in self._found(step).items()}
 
     def _norms(self, step: tf.Tensor) -> Mapping[str, tf.Tensor]:
         values, mask = self._batch["values"], self._batch.get("mask")
-        noise = runtime.Noise(tf.stack([self._model.seed, step]), len(next(iter(values.values()))))
+        noise = random.Noise(tf.stack([self._model.seed, step]), len(next(iter(values.values()))))
         variables = [v for part in self._parts.values() for v in part]
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(self._model.terms(values, mask, noise, step)["loss"])

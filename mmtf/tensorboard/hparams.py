@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorboard.plugins.hparams import api_pb2, summary
 
 from mmtf.config import Config
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.report.runs import CONDUCT, PLACES
 
 FOLDER = "hparams"
@@ -45,7 +45,7 @@ class Session(keras.callbacks.Callback):
         return self
 
     def on_epoch_end(self, epoch, logs=None):
-        self._terms, self._step = dict(logs), runtime.step_of(self.model.optimizer)
+        self._terms, self._step = dict(logs), replicas.step_of(self.model.optimizer)
 
     def __exit__(self, kind, error, trace):
         if "loss" in self._terms:

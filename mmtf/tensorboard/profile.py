@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -33,18 +33,18 @@ class Profile(keras.callbacks.Callback):
         self._stop()
 
     def on_train_begin(self, logs=None):
-        done = runtime.step_of(self.model.optimizer)
+        done = replicas.step_of(self.model.optimizer)
         if self._window and done >= self._window[1]:
             log.warning("--profile_steps=%d,%d traces nothing: training goes on after step %d.", *self._window, done)
             self._window = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        done = runtime.step_of(self.model.optimizer)
+        done = replicas.step_of(self.model.optimizer)
         if self._window and not self._on and self._window[0] - self.model.steps_per_execution <= done < self._window[1]:
             self._start()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._on and runtime.step_of(self.model.optimizer) >= self._window[1]:
+        if self._on and replicas.step_of(self.model.optimizer) >= self._window[1]:
             self._stop()
 
     def _start(self) -> None:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mmtf import evaluation, progress
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import replicas, strategies
 from mmtf.errors import UserError
 from mmtf.evaluation import figures as model_figures
 from mmtf.report import figures
@@ -48,7 +48,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
         """The last update's terms were finite, but it may have broken the weights: look before they are saved."""
         broken = [n for n, v in self.model.named_weights().items() if not tf.reduce_all(tf.math.is_finite(v.value))]
         if broken:
-            step = runtime.step_of(self.model.optimizer)
+            step = replicas.step_of(self.model.optimizer)
             raise NotFiniteError(f"The update before step {step} made weights NaN or infinite: {broken[0]}. {self._advice()}")
 
     def _advice(self) -> str:
@@ -76,7 +76,7 @@ class Warn(keras.callbacks.Callback):
         problem = None if self._said else self.model.warning(self._history)
         if problem:
             self._said = True
-            log.warning("After step %d: %s", runtime.step_of(self.model.optimizer), problem)
+            log.warning("After step %d: %s", replicas.step_of(self.model.optimizer), problem)
 
 
 class Progress(keras.callbacks.Callback):
@@ -97,10 +97,10 @@ class Progress(keras.callbacks.Callback):
         self._bar.close()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._begun = runtime.step_of(self.model.optimizer), time.monotonic()
+        self._begun = replicas.step_of(self.model.optimizer), time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        done = runtime.step_of(self.model.optimizer) - self._bar.n
+        done = replicas.step_of(self.model.optimizer) - self._bar.n
         progress.show_terms(self._bar, logs)
         self._bar.update(done)
 
@@ -118,16 +118,16 @@ class Scalars(keras.callbacks.Callback):
         self._last = self._written = 0
 
     def on_train_begin(self, logs=None):
-        self._last = runtime.step_of(self.model.optimizer)
+        self._last = replicas.step_of(self.model.optimizer)
 
     def on_train_batch_end(self, batch, logs=None):
-        step = runtime.step_of(self.model.optimizer)
+        step = replicas.step_of(self.model.optimizer)
         if step // SCALARS_EVERY > self._last // SCALARS_EVERY:
             self._write(step, logs)
         self._last = step
 
     def on_epoch_end(self, epoch, logs=None):
-        self._write(runtime.step_of(self.model.optimizer), logs)
+        self._write(replicas.step_of(self.model.optimizer), logs)
 
     def _write(self, step: int, terms) -> None:
         if step == self._written:
@@ -153,7 +153,7 @@ class Panels(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self._every and (epoch + 1) % self._every == 0:
-            with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
+            with self._writer.as_default(step=replicas.step_of(self.model.optimizer)):
                 for name, figure in model_figures.of_model(self.model, self._data.test, self._data.show).items():
                     tf.summary.image(name, figures.to_image(figure)[None])
             self._writer.flush()
@@ -183,7 +183,7 @@ class Coherence(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if self._every and (epoch + 1) % self._every == 0:
             found = self._evaluate.measure()
-            with self._writer.as_default(step=runtime.step_of(self.model.optimizer)):
+            with self._writer.as_default(step=replicas.step_of(self.model.optimizer)):
                 for kind, shares in found.items():
                     for name, share in shares.items():
                         tf.summary.scalar(f"{kind}/{name}", share)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf.config import TrainConfig
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import platform, replicas, strategies
 from mmtf.runs import RunDirectory
 from mmtf.runs.checkpoint import Checkpoints
 
@@ -87,7 +87,7 @@ class Continue(keras.callbacks.Callback):
                 getattr(means, part).assign(np.array([found.get(name, 0.0) for name in means.about], np.float32))
             self._saved = None
         else:
-            self.since = runtime.step_of(self.model.optimizer)
+            self.since = replicas.step_of(self.model.optimizer)
 
 
 def means_of(model, since: int) -> dict:
@@ -128,7 +128,7 @@ class Record(keras.callbacks.Callback):
     def content(self, step: int) -> dict:
         rate = round(step / self.seconds, 3) if self.seconds else 0.0
         found = {"steps": step, "seconds": round(self.seconds, 2), "steps_per_second": rate, "planned_steps": self._planned}
-        return found | {"platform": runtime.platform_of(self._strategy)}
+        return found | {"platform": platform.platform_of(self._strategy)}
 
 
 class Save(keras.callbacks.Callback):
@@ -219,14 +219,14 @@ class Save(keras.callbacks.Callback):
     def _step(self) -> int:
         # A signal can come while a graph is built.
         with tf.init_scope():
-            return runtime.step_of(self.model.optimizer)
+            return replicas.step_of(self.model.optimizer)
 
 
 def say_what_differs(run: RunDirectory, strategy: tf.distribute.Strategy) -> list[str]:
     """Warns where a run goes on with other software or hardware than before; what differs."""
     if not (run.path / "training.json").exists():
         return []
-    before, now = run.read_json("training.json").get("platform", {}), runtime.platform_of(strategy)
+    before, now = run.read_json("training.json").get("platform", {}), platform.platform_of(strategy)
     changed = [f"{name} was {before[name]} and is {now[name]}" for name in now if name in before and before[name] != now[name]]
     if changed:
         log.warning(

@@ -13,7 +13,7 @@ import tensorflow as tf
 from mmtf.config import Config, TrainConfig, profile_window
 from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import replicas, strategies
 from mmtf.runs import RunDirectory
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.tensorboard import histograms, hparams, profile, projector
@@ -66,7 +66,7 @@ def fit(
         callbacks += [save]
         for epoch, count, size in stretches(first, steps, per_epoch):
             if not budget.spent:
-                batches = _batches(model, data, config.train, runtime.step_of(model.optimizer), count * size)
+                batches = _batches(model, data, config.train, replicas.step_of(model.optimizer), count * size)
                 # A shorter epoch ends with its data, which may be in the middle of an execution; several replicas count their
                 # parts of batches.
                 one = model.distribute_strategy.num_replicas_in_sync == 1
@@ -114,10 +114,10 @@ def _batches(model, data: MultimodalData, config: TrainConfig, first: int, count
 
     def shared(*share: int) -> tf.data.Dataset:
         how = (data.train, config.batch_size, config.seed, first, count)
-        if model.batches_per_step == 1:
+        if model.batches_per_step() == 1:
             return pipeline.batches(*how, pipeline.Share(*share))
         return pipeline.phase_batches(
-            *how, single=model.uses_unpaired, count=model.batches_per_step, share=pipeline.Share(*share)
+            *how, single=model.uses_unpaired_values(), count=model.batches_per_step(), share=pipeline.Share(*share)
         )
 
     return strategies.per_replica(model.distribute_strategy, shared)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.runs.checkpoint import LOSS
 from mmtf.training.saving import Save
 
@@ -32,7 +32,7 @@ class Validation(keras.callbacks.Callback):
         if self._examples is None:
             return
         self._terms = self._terms or evaluation.terms_of_batches(self.model)
-        step = runtime.step_of(self.model.optimizer)
+        step = replicas.step_of(self.model.optimizer)
         at = max(step, self._warmup_steps)
         found = evaluation.objective_terms(self.model, self._examples, at, EvaluateConfig(), self._terms)
         self._save.extra[LOSS] = found["loss"]

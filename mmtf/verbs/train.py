@@ -15,7 +15,7 @@ from mmtf import registry
 from mmtf.config import Config, TrainConfig, check_profile, shared_flags
 from mmtf.data import holdout, record
 from mmtf.data.dataset import MultimodalData
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import platform, strategies
 from mmtf.errors import UserError
 from mmtf.models import checks
 from mmtf.runs import RunDirectory, events
@@ -70,16 +70,16 @@ def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strateg
         data, validation = whole, None
         if config.train.validation_examples:
             data, validation = holdout.held_out(whole, config.train.validation_examples, config.data.data_seed)
-        batches_per_step = registry.model_class(config.model.model).batches_per_step
+        batches_per_step = registry.model_class(config.model.model).batches_per_step()
         steps, per_epoch = plan(config.train, _usable(data, batches_per_step), batches_per_step)
         modalities = registry.configure(data.modalities, config.model)
         check_profile(config.train, steps)
         _check_values(data, modalities)
         _check_batch(config, strategy, smallest=1 if batches_per_step == 1 else len(modalities))
         if config.train.deterministic:
-            runtime.be_deterministic()
+            platform.be_deterministic()
         if config.train.microbatch:
-            runtime.leave_sums_as_they_are()
+            platform.leave_sums_as_they_are()
     _check_same_data(strategy, whole)
     with strategy.scope():
         model = registry.build_model(config, modalities, config.train.precision)
@@ -141,10 +141,10 @@ def compile_model(
     optimizers = {name: keras.optimizers.Adam(rate, config.adam_beta_1) for name in model.learned()}
     for name, variables in model.learned().items():
         optimizers[name].build(variables)
-    model.compiles_inside = runtime.compile_inside(strategy) and not config.deterministic
     model.compile(
         **optimizers,
-        jit_compile=runtime.compile_with_xla(strategy) and not config.deterministic,
+        compile_gradients=platform.compile_inside(strategy) and not config.deterministic,
+        jit_compile=platform.compile_with_xla(strategy) and not config.deterministic,
         steps_per_execution=min(config.steps_per_execution, per_epoch),
     )
 

@@ -16,7 +16,7 @@ from checkout import ROOT, command, environment
 from ports import free_ports
 from waiting import LONG, until
 
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import random, strategies
 from mmtf.runs import RunDirectory, events
 
 pytestmark = pytest.mark.slow
@@ -85,7 +85,7 @@ def assert_equal(first, second):
 
 
 def test_noise_of_two_workers_is_that_of_one_process(pair):
-    noise = runtime.Noise([3, 4], 10)
+    noise = random.Noise([3, 4], 10)
     parts = both(pair, "draws")
     assert [part["replicas"] for part in parts] == [2, 2]
     np.testing.assert_array_equal(np.concatenate([part["normal"] for part in parts]), noise.normal("a", 2))

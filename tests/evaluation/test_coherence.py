@@ -11,7 +11,7 @@ from small_evaluations import CLASSES, FirstNumber, OwnScores, eagerly, split_of
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.metrics import precision
 from mmtf.modality import Modality
 
@@ -183,7 +183,7 @@ def test_coherence_of_attributes_is_their_mean_average_precision(scores, caplog)
 
 def test_the_error_of_agreement_is_that_of_a_mean_over_samples(scores, monkeypatch):
     def generate(self, n, seed, mean=False):
-        return {name: tf.random.stateless_normal([n, 4], runtime.stream_seed(seed, name)) for name in self.names}
+        return {name: tf.random.stateless_normal([n, 4], random.stream_seed(seed, name)) for name in self.names}
 
     monkeypatch.setattr(OfAttributes, "generate", generate)
     found = evaluation.Coherence(OfAttributes(), of_attributes(attributes(60)), CLASSIFIERS, HOW).report(ATTRIBUTES)

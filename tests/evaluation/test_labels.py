@@ -9,7 +9,7 @@ from small_evaluations import data_of, split_of
 from mmtf import evaluation, registry
 from mmtf.config import EvaluateConfig
 from mmtf.data import digits, text
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 
@@ -58,7 +58,7 @@ def test_classifiers_are_those_of_the_catalog_with_its_epochs(monkeypatch, tmp_p
     monkeypatch.setattr(registry, "classifier_of", lambda dataset, m: lambda *args, seed: (dataset, *args, seed))
     monkeypatch.setattr(registry, "classifier_epochs", lambda dataset, name: {"a": 40}.get(name))
     found = evaluation.train_classifiers(data(split(30), split(20)), dataclasses.replace(HOW, cache_dir=str(tmp_path)))
-    seeds = {n: runtime.derived_seed(HOW.evaluation_seed, f"classifier/{n}") for n in "ab"}
+    seeds = {n: random.derived_seed(HOW.evaluation_seed, f"classifier/{n}") for n in "ab"}
     assert found == {m.name: ("toy", m, 4, seeds[m.name]) for m in MODALITIES}
     assert [a[1:] for a in asked] == [
         (30, (30, 4), epochs, (20, 4), seeds[n], {"dataset": "toy", "modality": n}) for n, epochs in (("a", 40), ("b", None))

@@ -189,6 +189,7 @@ def test_texts_are_weighed_as_published_beside():
 
 def test_a_game_has_none():
     class Game:
-        has_likelihood = False
+        def has_likelihood(self):
+            return False
 
     assert evaluation.log_likelihoods(Game(), split_of(drawn(0)), HOW) == {}

@@ -12,7 +12,7 @@ from small_evaluations import data_of, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.metrics import prd
 from mmtf.modality import Modality
 from mmtf.networks.classifiers import FEATURES
@@ -31,7 +31,7 @@ class Drawing:
 
     def generate(self, n, seed, mean=False):
         drawn = {
-            name: tf.random.stateless_uniform([n], runtime.stream_seed(seed, name), 0, len(pool), tf.int32)
+            name: tf.random.stateless_uniform([n], random.stream_seed(seed, name), 0, len(pool), tf.int32)
             for name, pool in self._pools.items()
         }
         return {name: tf.gather(pool, drawn[name]) for name, pool in self._pools.items()}

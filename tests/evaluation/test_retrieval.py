@@ -64,7 +64,10 @@ def test_likelihood_scores_are_pointwise_mutual_information(kind, monkeypatch):
 class Shown:
     """Posteriors around the values, or all alike."""
 
-    names, has_likelihood = ("a", "b"), False
+    names = ("a", "b")
+
+    def has_likelihood(self):
+        return False
 
     def __init__(self, told=True):
         self._told = told

@@ -8,7 +8,7 @@ from small_evaluations import split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
-from mmtf.distributed.runtime import Noise
+from mmtf.distributed.random import Noise
 
 MASK = {n: np.random.default_rng(k).uniform(size=11) > 0.4 for k, n in enumerate(("vector", "image"))}
 MASK["text"] = np.random.default_rng(9).uniform(size=11) > 0.4

@@ -8,7 +8,7 @@ import tensorflow as tf
 from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.config.schema import ADVERSARIAL, VAES
-from mmtf.distributed.runtime import Noise
+from mmtf.distributed.random import Noise
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.verbs import evaluate, train
@@ -71,7 +71,7 @@ def test_every_kernel_of_the_step_is_multiplied_in_bfloat16(name):
     modalities = MODALITIES[1:]
     model = built(name, "bfloat16", modalities)
     train.compile_model(model, config(name).train, 1, 1, tf.distribute.get_strategy())
-    batch = {part: values((BATCH,) if model.batches_per_step == 1 else (BATCH, 2)) for part in ("values", "single")}
+    batch = {part: values((BATCH,) if model.batches_per_step() == 1 else (BATCH, 2)) for part in ("values", "single")}
     batch = {part: {m.name: found[m.name] for m in modalities} for part, found in batch.items()}
     graph = tf.function(model.train_step).get_concrete_function(batch).graph
     kinds = {"MatMul", "Conv2D", "Conv1D"}

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from oracles import finite_difference
 
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.networks.discriminators import TowersDiscriminator, dense
 from mmtf.networks.layers import normal
 from mmtf.networks.spectral import SpectralDense, SpectralHalving, bind_all, built
@@ -58,7 +58,7 @@ def test_xla_makes_the_same_iteration(layer):
     right = np.asarray(layer.direction)
     plain = [np.asarray(layer.normalised(advance=True)), np.asarray(layer.direction)]
     layer.direction.assign(right)
-    found = runtime.compiled(lambda: layer.normalised(advance=True))
+    found = replicas.compiled(lambda: layer.normalised(advance=True))
     np.testing.assert_allclose(found, plain[0], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(layer.direction, plain[1], rtol=1e-4, atol=1e-6)
     assert not np.allclose(right, plain[1], atol=1e-3)

@@ -13,7 +13,7 @@ from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import replicas, strategies
 from mmtf.models.gan.base import PHASES
 from mmtf.runs import RunDirectory
 from mmtf.runs.checkpoint import STATE
@@ -239,7 +239,7 @@ class TrainedAdversarialContract(AdversarialContract):
         """Both players, both optimizers, the average, which has started before the break, and the spectral directions."""
 
         def power_cut(callback, batch, logs=None):
-            if runtime.step_of(callback.model.optimizer) == 2:
+            if replicas.step_of(callback.model.optimizer) == 2:
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), eagerly():
@@ -309,7 +309,7 @@ def fitted(kind, strategy_name, per_execution=1, steps=2):
     split = Split(pools, {n: np.arange(40) for n in pools}, None)
 
     def batches(*share):
-        return pipeline.turns(split, N, 5, 0, steps, single=model.uses_unpaired, share=pipeline.Share(*share))
+        return pipeline.phase_batches(split, N, 5, 0, steps, single=model.uses_unpaired_values(), share=pipeline.Share(*share))
 
     found = strategies.per_replica(strategy, batches)
     history = model.fit(found, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0).history

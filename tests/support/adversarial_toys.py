@@ -101,4 +101,4 @@ def values(n=8, turns=2, seed=0, count=3):
 def data(found, n=8, seed=0):
     """What a training step of the model takes."""
     batch = {"values": values(n, seed=seed, count=len(found.names))}
-    return batch | ({"single": values(n, seed=seed + 1000, count=len(found.names))} if found.uses_unpaired else {})
+    return batch | ({"single": values(n, seed=seed + 1000, count=len(found.names))} if found.uses_unpaired_values() else {})

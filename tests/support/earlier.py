@@ -50,7 +50,7 @@ def data():
 @contextlib.contextmanager
 def narrow():
     """Make the networks of these models so small that a run takes some kilobytes; enter it to build one of them."""
-    arrays = dataclasses.replace(registry.DATASETS["arrays"], together=JointDiscriminatorSizes((4,), None, (4,)))
+    arrays = dataclasses.replace(registry.DATASETS["arrays"], joint_sizes=JointDiscriminatorSizes((4,), None, (4,)))
     with (
         mock.patch.multiple(adversarial, NARROWEST=4, CODE=4, TRUNK=4),
         mock.patch.object(vector, "NARROWEST", 4),

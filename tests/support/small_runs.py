@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.runs import same_run
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.training import monitor
@@ -80,7 +80,7 @@ def at_step(monkeypatch, step, act):
 
     def end(self, batch, logs=None):
         honest(self, batch, logs)
-        if runtime.step_of(self.model.optimizer) == step:
+        if replicas.step_of(self.model.optimizer) == step:
             act()
 
     monkeypatch.setattr(monitor.Progress, "on_train_batch_end", end)

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtf import registry
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.modality import Modality
 from mmtf.models.vae.elbo import Betas
 
@@ -112,7 +112,7 @@ class FixedNoise:
         return self.drawn[stream]
 
 
-class TableNoise(runtime.Noise):
+class TableNoise(random.Noise):
     """Noise that is the same for every step and way to compute: of each stream a table, of which a replica takes its rows."""
 
     def normal(self, stream, dim):

@@ -21,7 +21,7 @@ from sklearn.datasets import load_wine
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import random, replicas, strategies
 from mmtf.errors import UserError
 from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.mmvae import MMVAE
@@ -119,7 +119,7 @@ def main(folder: Path):
 
 def draws(strategy, file):
     def draw():
-        noise = runtime.Noise(tf.constant([3, 4]), 5)
+        noise = random.Noise(tf.constant([3, 4]), 5)
         return noise.normal("a", 2), noise.strata("b")
 
     normal, strata = tf.function(lambda: strategy.run(draw))()
@@ -198,7 +198,7 @@ def signalled(folder, index):
 
     def asked(self, batch, logs=None):
         honest(self, batch, logs)
-        if index == 1 and runtime.step_of(self.model.optimizer) == 4:
+        if index == 1 and replicas.step_of(self.model.optimizer) == 4:
             os.kill(os.getpid(), signal.SIGTERM)
 
     code = 0

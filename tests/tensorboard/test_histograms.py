@@ -7,7 +7,7 @@ from dashboards import summaries
 from small_runs import arrays, config
 
 from mmtf import registry
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.metrics import latents
 from mmtf.runs import events
 from mmtf.tensorboard import histograms
@@ -66,7 +66,7 @@ def test_gradient_norms_are_those_of_the_loss():
     norm, variables = all_of_them["decoder.a"], histograms.parts(found)["decoder.a"]
 
     def loss():
-        noise = runtime.Noise(tf.constant([found.seed, 0]), 16)
+        noise = random.Noise(tf.constant([found.seed, 0]), 16)
         return tf.reduce_mean(found.terms(norms._batch["values"], None, noise, 0)["loss"])
 
     with tf.GradientTape() as tape:

@@ -10,7 +10,7 @@ import tensorflow as tf
 import toys
 from small_runs import config, poison, saved, steps
 
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.runs import RunDirectory, events
@@ -148,7 +148,7 @@ def test_broken_weights_are_not_saved(tmp_path, monkeypatch, data):
 
     def poisoned(self, epoch, logs=None):
         honest(self, epoch, logs)
-        if runtime.step_of(self.model.optimizer) == 2:
+        if replicas.step_of(self.model.optimizer) == 2:
             bias = self.model.coders.heads["a"].bias
             bias.assign(np.full(bias.shape, np.inf, np.float32))
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from small_runs import assert_alike, at_step, config, steps
 from waiting import until
 
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import platform, replicas, strategies
 from mmtf.errors import UserError
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
@@ -32,7 +32,7 @@ def test_a_run_broken_off_within_an_epoch_ends_as_the_whole_one(tmp_path, monkey
     embedded, write = [], projector.write
 
     def noted(logs, found, *rest, **how):
-        embedded.append((logs.parent.name, runtime.step_of(found.optimizer)))
+        embedded.append((logs.parent.name, replicas.step_of(found.optimizer)))
         write(logs, found, *rest, **how)
 
     monkeypatch.setattr(projector, "write", noted)
@@ -95,7 +95,7 @@ def test_a_full_disk_during_the_last_checkpoint_is_said(tmp_path, monkeypatch, d
 def test_a_run_that_goes_on_elsewhere_is_told_so(tmp_path, caplog):
     run, strategy = RunDirectory(tmp_path), strategies.make_strategy("one")
     assert saving.say_what_differs(run, strategy) == []
-    before = runtime.platform_of(strategy)
+    before = platform.platform_of(strategy)
     run.write_json("training.json", {"platform": {k: v for k, v in before.items() if k != "cores"}})
     assert saving.say_what_differs(run, strategy) == []  # a run from before its cores were written down
     assert not caplog.records
@@ -114,7 +114,7 @@ def test_a_run_is_told_that_fewer_threads_share_an_operation(tmp_path, monkeypat
     monkeypatch.setattr(os, "cpu_count", lambda: 11)
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "7")
-    run.write_json("training.json", {"platform": runtime.platform_of(strategy)})
+    run.write_json("training.json", {"platform": platform.platform_of(strategy)})
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")
     assert saving.say_what_differs(run, strategy) == ["cores was 7 and is 11"]
     monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 5)

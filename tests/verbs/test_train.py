@@ -11,7 +11,7 @@ from small_runs import arrays, assert_alike, assert_equal, assert_saved_alike, c
 from mmtf import registry
 from mmtf.config import Config, DataConfig, TrainConfig
 from mmtf.data import record
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import platform, strategies
 from mmtf.errors import UserError
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
@@ -193,7 +193,7 @@ def test_what_a_flag_asks_of_the_whole_process_is_done(monkeypatch, tmp_path, da
     def asked():
         raise NotImplementedError(setting)
 
-    monkeypatch.setattr(runtime, setting, asked)
+    monkeypatch.setattr(platform, setting, asked)
     with pytest.raises(NotImplementedError, match=setting):
         train.train(config(2, **flag), tmp_path / "run", data=data)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import keras
 import tensorflow as tf
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.distributions.gaussian import stddev
 from mmtf.errors import UserError
 from mmtf.modality import Modality
@@ -60,8 +60,6 @@ class AdversarialModel(LatentModel):
     A subclass says what its discriminators are and what both sides' losses are. The encoders and decoders that learn are
     `generators`; `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
     """
-
-    batches_per_step = len(PHASES)
 
     def __init__(
         self,
@@ -164,14 +162,14 @@ class AdversarialModel(LatentModel):
           data: `values`, and `single` where there is a unimodal game, `[B, 2, ...]` per modality: a batch for each turn.
         """
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        noise = runtime.Noise(tf.stack([self.seed, step]), runtime.batch_size(data["values"]))
+        noise = random.Noise(tf.stack([self.seed, step]), replicas.batch_size(data["values"]))
         terms = {}
         for place, (phase, (optimizer, variables)) in enumerate(zip(PHASES, self.learned().items(), strict=True)):
             batch, single = (_batch_of(data.get(part), place) for part in ("values", "single"))
             find = functools.partial(self._differentiated, phase, batch, single, noise, variables)
-            found, gradients = runtime.compiled(find) if self.compiles_inside else find()
+            found, gradients = replicas.compiled(find) if self.compiles_gradients else find()
             getattr(self, optimizer).apply(gradients, variables)
-            norm = tf.linalg.global_norm(runtime.replica_sum(gradients))
+            norm = tf.linalg.global_norm(replicas.replica_sum(gradients))
             terms |= found | {f"gradient_norm/{phase}": norm * tf.ones_like(found[LOSSES[phase]])}
         self._update_average(step)
         self.term_means.update_state(terms | {"loss": terms["generator/loss"]}, None, step)
@@ -182,7 +180,7 @@ class AdversarialModel(LatentModel):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
             found = self._phase_terms(phase, batch, single, noise, advance=phase == "discriminators")
-            loss = runtime.replica_mean(found[LOSSES[phase]])
+            loss = replicas.replica_mean(found[LOSSES[phase]])
         return found, tape.gradient(loss, variables)
 
     def terms(self, values, mask, noise, step):
@@ -208,15 +206,17 @@ class AdversarialModel(LatentModel):
     def reported(self):
         return super().reported() | {f"gradient_norm/{phase}": () for phase in PHASES}
 
-    def compile(self, optimizer, discriminator_optimizer=None, **kwargs):
+    @classmethod
+    def batches_per_step(cls):
+        return len(PHASES)
+
+    def uses_unpaired_values(self):
+        return bool(self.loss_weights.unimodal)
+
+    def compile(self, optimizer=None, discriminator_optimizer=None, **kwargs):
         """Args: optimizer: of the generators; its iterations count the steps. discriminator_optimizer: of the others."""
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = discriminator_optimizer
-
-    @property
-    def uses_unpaired(self) -> bool:
-        """Whether a step also takes values that are no pairs."""
-        return bool(self.loss_weights.unimodal)
 
     def learned(self):
         against = [v for discriminator in self.discriminators.values() for v in discriminator.trainable_variables]
@@ -325,7 +325,7 @@ class AdversarialModel(LatentModel):
         decay = tf.where(step < self.average_start, 0.0, self.average_decay)
         generators, averages = self.generators.named_weights(), self.coders.named_weights()
         moved = [average + (1.0 - decay) * (generators[key] - average) for key, average in averages.items()]
-        runtime.assign_equal(list(averages.values()), moved)
+        replicas.assign_equal(list(averages.values()), moved)
 
 
 class _NoiseOfRows:

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random, replicas
 from mmtf.distributions.divergence import kl
 from mmtf.distributions.family import NORMAL, Family, family_of, parameters, reparameterize
 from mmtf.distributions.family import log_density as code_density
@@ -47,10 +47,9 @@ class MultimodalVAE(LatentModel):
     """A VAE of several modalities.
 
     A subclass is one paper's objective: it says which posterior a subset has (`fuse`) and which lower bounds are maximised
-    (`elbos`).
+    (`elbo`, or `elbos` where there are several).
     """
 
-    has_likelihood = True
     # Whether its lower bounds have `Elbo.kl_experts`.
     aligns_experts = False
     # Whether the posterior of all modalities is the mixture of the single ones' experts.
@@ -99,6 +98,9 @@ class MultimodalVAE(LatentModel):
         self.betas, self.contrast, self.microbatch = betas or Betas(), contrast, microbatch
         super().__init__(modalities, coders, shared_dim=shared_dim, seed=seed, name=name)
 
+    def has_likelihood(self) -> bool:
+        return True
+
     # ---- what its networks read and answer -------------------------------------------------------------------------
 
     def network_input(self, modality, values):
@@ -110,15 +112,19 @@ class MultimodalVAE(LatentModel):
 
     # ---- what an objective is made of ------------------------------------------------------------------------------
 
-    def elbos(self, observed: Observed, codes: Codes, noise: runtime.Noise) -> dict[str, Elbo]:
-        """The lower bounds whose sum is maximised, by name; one named "" where there is only one."""
+    def elbo(self, observed: Observed, codes: Codes, noise: random.Noise) -> Elbo:
+        """Return the parts of the lower bound that is maximised."""
         raise NotImplementedError
+
+    def elbos(self, observed: Observed, codes: Codes, noise: random.Noise) -> dict[str, Elbo]:
+        """Return the lower bounds whose sum is maximised, by name; by default `elbo` alone, named ""."""
+        return {"": self.elbo(observed, codes, noise)}
 
     def weights_at(self, step: tf.Tensor | int, observed: Observed) -> Weights:
         """Weights of the lower bounds' parts."""
         return self.betas.at(step)
 
-    def objective(self, observed: Observed, codes: Codes, noise: runtime.Noise, weights: Weights) -> Objective:
+    def objective(self, observed: Observed, codes: Codes, noise: random.Noise, weights: Weights) -> Objective:
         """Minus the sum of the lower bounds."""
         elbos = self.elbos(observed, codes, noise)
         loss = -sum(lower_bound(elbo, self.modality_weights(bound), weights) for bound, elbo in elbos.items())
@@ -136,7 +142,7 @@ class MultimodalVAE(LatentModel):
         """The modalities that each lower bound explains, by the name of the bound."""
         return {"": self.names}
 
-    def sample_private(self, codes: Codes, noise: runtime.Noise) -> dict[str, tf.Tensor]:
+    def sample_private(self, codes: Codes, noise: random.Noise) -> dict[str, tf.Tensor]:
         """s_j ~ q(s_j|x_j), reparameterised, `[B, private_dim]`."""
         return {
             name: reparameterize(q, noise.normal(f"private/{name}", self.modalities[name].private_dim))
@@ -175,7 +181,7 @@ class MultimodalVAE(LatentModel):
 
     # ---- training --------------------------------------------------------------------------------------------------
 
-    def terms(self, values, mask, noise: runtime.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
+    def terms(self, values, mask, noise: random.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
         """As `LatentModel.terms`; "loss" is what is minimised."""
         observed = observe(values, mask, self.modalities)
         codes = self._encode(observed)
@@ -201,13 +207,13 @@ class MultimodalVAE(LatentModel):
         """One update: terms, loss, gradients, report."""
         values, mask = data["values"], data.get("mask")
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        size = runtime.batch_size(values)
-        noise = runtime.Noise(tf.stack([self.seed, step]), size)
+        size = replicas.batch_size(values)
+        noise = random.Noise(tf.stack([self.seed, step]), size)
         if self.microbatch:
             find = functools.partial(self._accumulate_gradients, values, mask, noise, step, size)
         else:
             find = functools.partial(self._differentiated, values, mask, noise, step)
-        terms, gradients = runtime.compiled(find) if self.compiles_inside else find()
+        terms, gradients = replicas.compiled(find) if self.compiles_gradients else find()
         self.optimizer.apply(gradients, self.trainable_variables)
         self.term_means.update_state(terms, mask, step)
         return self.get_metrics_result()
@@ -216,7 +222,7 @@ class MultimodalVAE(LatentModel):
         """The terms, and the gradients of their mean loss."""
         with tf.GradientTape() as tape:
             terms = self.terms(values, mask, noise, step)
-            loss = self.optimizer.scale_loss(runtime.replica_mean(terms["loss"]))
+            loss = self.optimizer.scale_loss(replicas.replica_mean(terms["loss"]))
         return terms, tape.gradient(loss, self.trainable_variables)
 
     def _accumulate_gradients(self, values, mask, noise, step, size: int | tf.Tensor):

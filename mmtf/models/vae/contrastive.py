@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from mmtf.distributed import runtime
+from mmtf.distributed import replicas
 from mmtf.distributions.family import LOWEST, log_share, stop_gradient
 from mmtf.distributions.family import log_density as code_density
 from mmtf.distributions.likelihood import log_density
@@ -143,7 +143,7 @@ class Contrast:
         Raises:
           ValueError: there are not N other examples in the batch.
         """
-        names, size = tuple(observed.values), runtime.batch_size(observed.values)
+        names, size = tuple(observed.values), replicas.batch_size(observed.values)
         if not self.negatives or len(names) < 2:
             return tf.zeros([size])
         if isinstance(size, int) and self.negatives >= size:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed.runtime import LARGEST_STRATUM
+from mmtf.distributed.random import LARGEST_STRATUM
 from mmtf.distributions.family import reparameterize
 from mmtf.distributions.likelihood import log_density
 from mmtf.distributions.mixture import component_at, sample_components

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from mmtf.distributed.runtime import derived_seed
+from mmtf.distributed.random import derived_seed
 from mmtf.distributions.family import NORMAL
 from mmtf.distributions.gaussian import stddev
 from mmtf.models.encoders import Codes, check_shape
@@ -89,15 +89,15 @@ class JMVAE(MultimodalVAE):
             name: self.names if name.startswith("kl_experts/") else about for name, about in super().term_modalities().items()
         }
 
-    def elbos(self, observed: Observed, codes: Codes, noise):
+    def elbo(self, observed: Observed, codes: Codes, noise):
         posterior = self.posterior_of(codes, observed.present, tuple(observed.values))
         whole = tf.reduce_min(tf.stack(list(observed.present.values())), axis=0) * float(codes.joint is not None)
-        drawn = {n: tf.where(whole > 0.0, term, 0.0) for n, term in self.kl_experts(observed, posterior, codes).items()}
+        aligned = {n: tf.where(whole > 0.0, term, 0.0) for n, term in self.kl_experts(observed, posterior, codes).items()}
         if self._samples:
             elbo = sampled_elbo(self, observed, codes, posterior, noise, self._samples, "shared")
         else:
             elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
-        return {"": elbo._replace(kl_experts=drawn)}
+        return elbo._replace(kl_experts=aligned)
 
     def named_weights(self):
         return super().named_weights() | {f"joint.{key}": v for key, v in self.joint_encoder.named_weights().items()}

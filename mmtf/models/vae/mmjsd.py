@@ -30,7 +30,7 @@ class MMJSD(MultimodalVAE):
     def fuse(self, experts, present):
         return mixture_posterior(experts, present)
 
-    def elbos(self, observed: Observed, codes: Codes, noise):
+    def elbo(self, observed: Observed, codes: Codes, noise):
         experts = list(codes.shared.values())
         shared = sample_mixture(
             experts,
@@ -39,9 +39,8 @@ class MMJSD(MultimodalVAE):
             noise.normal("shared", self.shared_dim),
         )
         pi = mixture_weights(codes.shared, observed.present, self.prior_odds)
-        elbo = Elbo(
+        return Elbo(
             self.log_likelihood(observed, shared, self.sample_private(codes, noise)),
             jensen_shannon([*experts, self.prior], pi),
             self.kl_private(observed, codes),
         )
-        return {"": elbo}

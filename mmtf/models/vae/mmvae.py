@@ -22,13 +22,12 @@ class MMVAE(MultimodalVAE):
     def fuse(self, experts, present):
         return mixture_posterior(experts, present)
 
-    def elbos(self, observed: Observed, codes: Codes, noise):
+    def elbo(self, observed: Observed, codes: Codes, noise):
         experts = list(codes.shared.values())
         weights = mixture_weights(codes.shared, observed.present)
         shared = sample_mixture(experts, weights, noise.strata("component"), noise.normal("shared", self.shared_dim))
-        elbo = Elbo(
+        return Elbo(
             self.log_likelihood(observed, shared, self.sample_private(codes, noise)),
             weighted_kl(experts, weights, self.prior),
             self.kl_private(observed, codes),
         )
-        return {"": elbo}

@@ -51,16 +51,15 @@ class MoPoE(MultimodalVAE):
         products, weights = self._products(experts, present)
         return tfd.MixtureSameFamily(tfd.Categorical(probs=weights), products, reparameterize=False)
 
-    def elbos(self, observed: Observed, codes: Codes, noise):
+    def elbo(self, observed: Observed, codes: Codes, noise):
         products, weights = self._products(codes.shared, observed.present)
         strata, normal = noise.strata("component"), noise.normal("shared", self.shared_dim)
         shared = sample_components(products, weights, strata, normal)
-        elbo = Elbo(
+        return Elbo(
             self.log_likelihood(observed, shared, self.sample_private(codes, noise)),
             tf.reduce_sum(weights * kl(products, self.prior), axis=-1),
             self.kl_private(observed, codes),
         )
-        return {"": elbo}
 
     def _products(self, experts, present) -> tuple[tfd.MultivariateNormalDiag, tf.Tensor]:
         """Of the sets of modalities given."""

@@ -41,7 +41,7 @@ class MVAE(MultimodalVAE):
         unit_weights_of_single_bounds: whether the likelihoods of single modalities' bounds have the weight 1 and not w_j, as in
           the release of [S].
         """
-        self._drawn, self._samples = random_subsets, check_samples(samples)
+        self._random_subsets, self._samples = random_subsets, check_samples(samples)
         super().__init__(*args, **kwargs)
         proper = [s for s in subsets(self.names) if 1 < len(s) < len(self.names)]
         if random_subsets < 0 or (random_subsets and not proper):
@@ -55,7 +55,7 @@ class MVAE(MultimodalVAE):
 
     def bound_modalities(self):
         singles = {f"only_{name}": (name,) for name in self.names} if len(self.names) > 1 else {}
-        return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self._drawn)}
+        return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self._random_subsets)}
 
     def modality_weights(self, bound):
         if not (self._unit_weights and bound.startswith("only_")):
@@ -69,11 +69,11 @@ class MVAE(MultimodalVAE):
         bounds = {"joint": observed}
         if len(self.names) > 1:
             bounds |= {f"only_{name}": observed.only((name,)) for name in observed.values}
-        bounds |= {f"subset_{k}": self._draw_subset(observed, noise, k) for k in range(self._drawn)}
+        bounds |= {f"subset_{k}": self._draw_subset(observed, noise, k) for k in range(self._random_subsets)}
         private = self.sample_private(codes, noise)
-        return {name: self._elbo(part, codes, private, noise, name) for name, part in bounds.items()}
+        return {name: self._subset_elbo(part, codes, private, noise, name) for name, part in bounds.items()}
 
-    def _elbo(self, observed: Observed, codes: Codes, private, noise, bound: str) -> Elbo:
+    def _subset_elbo(self, observed: Observed, codes: Codes, private, noise, bound: str) -> Elbo:
         experts = {name: codes.shared[name] for name in observed.values}
         posterior = self.fuse(experts, observed.present)
         if self._samples:

@@ -42,7 +42,7 @@ class MVTCAE(MultimodalVAE):
             likelihood=1.0 - share, shared=(1.0 - self.alpha) * weights.shared, experts=share * weights.shared
         )
 
-    def elbos(self, observed: Observed, codes: Codes, noise):
+    def elbo(self, observed: Observed, codes: Codes, noise):
         posterior = self.fuse(codes.shared, observed.present)
         elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
-        return {"": elbo._replace(kl_experts=self.kl_experts(observed, posterior, codes))}
+        return elbo._replace(kl_experts=self.kl_experts(observed, posterior, codes))

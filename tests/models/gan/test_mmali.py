@@ -10,7 +10,7 @@ from toys import ROUNDING, FixedNoise
 
 from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import random, strategies
 from mmtf.modality import Modality
 from mmtf.models.gan import losses
 from mmtf.models.gan.base import AdversarialWeights
@@ -182,7 +182,7 @@ def test_dependence_is_told_from_values_of_different_examples(played):
 @pytest.mark.slow
 def test_losses_and_gradients_by_xla_are_the_same_on_two_replicas(monkeypatch):
     """As on several accelerators; the spectral norms' directions move on as they do without it."""
-    monkeypatch.setattr(runtime, "Noise", toys.TableNoise)
+    monkeypatch.setattr(random, "Noise", toys.TableNoise)
     plain, inside = (stepped("binary", inside) for inside in (False, True))
     for name, value in plain.items():
         np.testing.assert_allclose(inside[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
@@ -193,7 +193,7 @@ def stepped(kind, inside, strategy_name="mirrored"):
     strategy = strategies.make_strategy(strategy_name)
     with strategy.scope():
         model = adversarial_toys.compiled(adversarial_toys.model(kind, count=2))
-        model.compiles_inside = inside
+        model.compiles_gradients = inside
     data = [adversarial_toys.data(model, N, seed=seed) for seed in range(2)]
     batches = tf.data.Dataset.from_tensor_slices(tf.nest.map_structure(lambda *x: np.stack(x), *data))
     model.fit(batches, steps_per_epoch=2, epochs=1, shuffle=False, verbose=0)

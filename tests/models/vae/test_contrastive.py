@@ -12,7 +12,7 @@ from drawn import assert_same
 from references import decoded_log_px, draws, experts, logmeanexp, weighted
 from toys import ROUNDING, SHARED, FixedNoise
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.modality import Modality
 from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.elbo import Betas
@@ -234,7 +234,7 @@ def test_it_is_the_likelihood_of_exchanged_examples_where_that_is_known(kind, co
         rng = np.random.default_rng(8)
         x = rng.normal(size=(size, DIM)) @ slopes + SCALE * rng.normal(size=(size, SIZE * count))
         values = {n: np.float32(x[:, SIZE * j : SIZE * (j + 1)]) for j, n in enumerate(names)}
-        noise = runtime.Noise(tf.constant([0, 1]), size)
+        noise = random.Noise(tf.constant([0, 1]), size)
         found[estimate] = model.terms(values, None, noise, 0)["contrast"].numpy()
     covariance = slopes.T @ slopes + SCALE**2 * np.eye(SIZE * count)
     shifts, wanted = noise.shifts("contrast/shifts", OTHERS).numpy(), np.zeros(size)
@@ -251,8 +251,8 @@ def test_it_is_the_likelihood_of_exchanged_examples_where_that_is_known(kind, co
 
 
 def test_every_example_gets_others_and_never_itself():
-    noise = runtime.Noise(tf.constant([3, 1]), 6)
-    found = {tuple(runtime.Noise(tf.constant([s, 1]), 6).shifts("x", 5).numpy()) for s in range(20)}
+    noise = random.Noise(tf.constant([3, 1]), 6)
+    found = {tuple(random.Noise(tf.constant([s, 1]), 6).shifts("x", 5).numpy()) for s in range(20)}
     assert all(sorted(shifts) == [1, 2, 3, 4, 5] for shifts in found)
     assert len(found) > 10
     np.testing.assert_array_equal(noise.shifts("x", 3), noise.shifts("x", 3))

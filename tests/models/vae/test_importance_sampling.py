@@ -6,7 +6,7 @@ import scipy.stats
 import tensorflow as tf
 import toys
 
-from mmtf.distributed.runtime import Noise
+from mmtf.distributed.random import Noise
 
 
 @pytest.mark.parametrize("kind", ["mvae", "jmvae"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.modality import Modality
 from mmtf.models.vae.elbo import Betas
 from mmtf.models.vae.jmvae import JMVAE
@@ -78,7 +78,7 @@ def linear(kind, count, **options):
 def bound(model, count, number=DRAWS):
     """Mean of minus the loss over many draws, and its standard error."""
     values = {n: np.tile(x, (number, 1)) for n, x in example(count).items()}
-    found = -np.asarray(model.terms(values, None, runtime.Noise(tf.constant([0, 1]), number), 0)["loss"], float)
+    found = -np.asarray(model.terms(values, None, random.Noise(tf.constant([0, 1]), number), 0)["loss"], float)
     return found.mean(), found.std() / np.sqrt(number)
 
 
@@ -138,7 +138,7 @@ def test_each_bound_is_its_closed_form_below_the_likelihood(kind, count):
 def test_the_joint_bound_of_mvae_is_its_closed_form(count):
     model = linear(MVAE, count)
     values = {n: np.tile(x, (DRAWS, 1)) for n, x in example(count).items()}
-    terms = model.terms(values, None, runtime.Noise(tf.constant([0, 1]), DRAWS), 0)
+    terms = model.terms(values, None, random.Noise(tf.constant([0, 1]), DRAWS), 0)
     found = sum(np.asarray(t, float) for n, t in terms.items() if n.startswith("joint/log")) - terms["joint/divergence"]
     q = product(list(experts(model, count).values()), 1.0)
     wanted = expected_log_px(*q, count) - kl_to_prior(*q)
@@ -165,7 +165,7 @@ def test_the_bound_of_mmvae_plus_rises_to_the_likelihood():
     for samples in (1, 10, 100, 3000):
         model = known.model_of(MMVAEPlus, 1, samples=samples, bound="tight")
         seeds = range(6 if samples < 3000 else 1)
-        losses = [model.terms(x, None, runtime.Noise(tf.constant([0, s]), 12), 0)["loss"] for s in seeds]
+        losses = [model.terms(x, None, random.Noise(tf.constant([0, s]), 12), 0)["loss"] for s in seeds]
         found.append(-np.mean(losses, axis=0))
     means = [bounds.mean() for bounds in found]
     assert means == sorted(means)

@@ -8,7 +8,7 @@ import toys
 from drawn import assert_same
 from toys import ROUNDING
 
-from mmtf.distributed import runtime, strategies
+from mmtf.distributed import random, replicas, strategies
 from mmtf.models.vae.contrastive import Contrast
 
 KIND, N, STEPS = "mmjsd", 12, 2
@@ -20,7 +20,7 @@ def train(strategy_name, per_execution=1, inside=False, **options):
     strategy = strategies.make_strategy(strategy_name)
     with strategy.scope():
         model = toys.model(KIND, 2, **options)
-        model.compiles_inside = inside
+        model.compiles_gradients = inside
         # SGD shows a wrong scale of the gradient; Adam would hide it.
         model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=False, steps_per_execution=per_execution)
     batches = [{"values": toys.values(N, seed=s), "mask": MASK} for s in range(STEPS)]
@@ -50,7 +50,7 @@ def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind, graph):
     """In a loop inside of a graph, too, where TensorFlow's optimizer has changed sums of terms that are broadcast."""
     model = toys.model(kind, 0, contrast=Contrast("iwae", 2.0, 2, 2), microbatch=6)
     model.compile(keras.optimizers.SGD(0.01))
-    data, noise = tf.nest.map_structure(tf.convert_to_tensor, toys.values(N)), runtime.Noise(tf.constant([0, 1]), N)
+    data, noise = tf.nest.map_structure(tf.convert_to_tensor, toys.values(N)), random.Noise(tf.constant([0, 1]), N)
 
     def in_parts(values):
         return model._accumulate_gradients(values, None, noise, 0, N)
@@ -65,7 +65,7 @@ def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind, graph):
 @pytest.mark.slow
 def test_losses_and_gradients_by_xla_are_the_same(monkeypatch):
     """As on several accelerators, where XLA fails on the whole step; in parts, too. It draws other numbers: hence the table."""
-    monkeypatch.setattr(runtime, "Noise", toys.TableNoise)
+    monkeypatch.setattr(random, "Noise", toys.TableNoise)
     plain, inside = train("mirrored"), train("mirrored", inside=True, microbatch=3)
     for found, wanted in zip(inside, plain, strict=True):
         assert_same(found, wanted, rtol=1e-4, atol=1e-5)
@@ -77,7 +77,7 @@ def test_noise_of_two_replicas_is_that_of_one():
 
     @tf.function
     def draw(n):
-        noise = runtime.Noise(tf.constant([3, 4]), n)
+        noise = random.Noise(tf.constant([3, 4]), n)
         return noise.normal("a", 2), noise.strata("b")
 
     whole = draw(10)
@@ -106,13 +106,13 @@ def test_the_seed_and_the_step_are_in_the_noise_of_an_update():
 
 
 def test_streams_steps_and_seeds_have_noise_of_their_own():
-    draws = [runtime.Noise(tf.constant(s), 4).normal(stream, 3) for s in ([0, 0], [0, 1], [1, 0]) for stream in "ab"]
+    draws = [random.Noise(tf.constant(s), 4).normal(stream, 3) for s in ([0, 0], [0, 1], [1, 0]) for stream in "ab"]
     assert len({np.asarray(d).tobytes() for d in draws}) == 6
-    np.testing.assert_array_equal(draws[0], runtime.Noise(tf.constant([0, 0]), 4).normal("a", 3))
+    np.testing.assert_array_equal(draws[0], random.Noise(tf.constant([0, 0]), 4).normal("a", 3))
 
 
 def test_strata_cover_the_unit_interval_evenly_in_random_order():
-    strata = np.asarray(runtime.Noise(tf.constant([0, 0]), 1000).strata("s"))
+    strata = np.asarray(random.Noise(tf.constant([0, 0]), 1000).strata("s"))
     np.testing.assert_array_equal(np.sort((strata * 1000).astype(int)), np.arange(1000))
     assert abs(np.corrcoef(strata, np.arange(1000))[0, 1]) < 0.15
     assert strata.max() < 1.0
@@ -123,7 +123,7 @@ def test_reduction_is_the_mean_over_the_global_batch():
     parts = strategy.experimental_distribute_values_from_function(
         lambda context: tf.constant([1.0, 2.0] if context.replica_id_in_sync_group == 0 else [3.0, 6.0])
     )
-    shares = strategy.experimental_local_results(strategy.run(runtime.replica_mean, args=(parts,)))
+    shares = strategy.experimental_local_results(strategy.run(replicas.replica_mean, args=(parts,)))
     np.testing.assert_allclose(sum(np.asarray(s) for s in shares), 3.0)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 import toys
 from drawn import assert_same
 
-from mmtf.distributed import runtime
+from mmtf.distributed import random
 from mmtf.models.vae.contrastive import Contrast
 
 CONTRAST = Contrast("cubo", negatives=2, samples=3)
@@ -28,11 +28,11 @@ def compiled(kind, **options):
 
 
 def test_an_update_by_xla_is_the_plain_one(monkeypatch):
-    monkeypatch.setattr(runtime, "Noise", toys.TableNoise)
+    monkeypatch.setattr(random, "Noise", toys.TableNoise)
     found = []
     for inside in (False, True):
         model = compiled("mmvae")
-        model.compiles_inside = inside
+        model.compiles_gradients = inside
         terms = model.train_step(DATA)
         found.append(({n: np.array(v) for n, v in model.named_weights().items()}, terms))
     for plain, other in zip(*found, strict=True):
@@ -43,7 +43,7 @@ def test_every_kind_of_noise_compiles():
     """Of shuffles, for instance, XLA has none."""
 
     def draws():
-        noise = runtime.Noise(tf.constant([1, 2]), 8)
+        noise = random.Noise(tf.constant([1, 2]), 8)
         return noise.normal("a", 3), noise.laplace("b", 3), noise.strata("c"), tf.cast(noise.shifts("d", 2), tf.float32)
 
     normal, laplace, strata, shifts = tf.function(draws, jit_compile=True)()

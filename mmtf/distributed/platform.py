@@ -1,0 +1,91 @@
+"""What the numbers are computed with: processor, XLA, precision and determinism."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+import mmtf
+
+
+@contextlib.contextmanager
+def networks_compute_in(precision: str) -> Iterator[None]:
+    """Layers that are made in this context compute with `float32`, or with `bfloat16` on float32 variables.
+
+    Of half precisions bfloat16 alone: it has the range of float32, so that no loss overflows or has to be scaled.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def leave_sums_as_they_are() -> None:
+    """Keeps TensorFlow's optimizer of graphs from rearranging arithmetic, for this process.
+
+    In a loop inside of a step it adds the parts of a loss up in another order each time that the graph is built, so that a
+    resumed run differs in the last digit; and it has taken terms that are broadcast for terms of the others' shape.
+    """
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+
+
+def be_deterministic() -> None:
+    """Has TensorFlow take kernels that give the same bits again, and build the same graph again, for this process.
+
+    It disables XLA without a word, and refuses random numbers without a seed.
+    """
+    tf.config.experimental.enable_op_determinism()
+    leave_sums_as_they_are()
+
+
+def platform_of(strategy: tf.distribute.Strategy) -> dict[str, str | int | list[str]]:
+    """What the bits of a result depend on beside seed and settings: versions of the software, and the hardware."""
+    details = [tf.config.experimental.get_device_details(d) for d in tf.config.list_physical_devices("GPU")]
+    return {
+        "mmtf": mmtf.__version__,
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "machine": platform.machine(),
+        "processor": _processor(),
+        "cores": _cores(),
+        "devices": [d.device_type for d in tf.config.list_logical_devices()],
+        "accelerators": [found.get("device_name", "unknown") for found in details],
+        "replicas": strategy.num_replicas_in_sync,
+    }
+
+
+def _cores() -> int:
+    """How many threads share the work of one operation: as TensorFlow finds it, from its settings, else the environment."""
+    asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    told = tf.config.threading.get_intra_op_parallelism_threads() or (int(asked) if asked.isdecimal() else 0)
+    # Linux alone knows which processors this process may use.
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return told or allowed or 1
+
+
+def _processor() -> str:
+    """Its name as Linux has it; elsewhere as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA pays for a whole step: on one accelerator. On CPU it makes these convolutions slower; on several it fails."""
+    return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync == 1
+
+
+def compile_inside(strategy: tf.distribute.Strategy) -> bool:
+    """Whether XLA is for losses and gradients alone (`compiled`): on several accelerators."""
+    return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync > 1
