@@ -8,7 +8,8 @@ import pytest
 from small_runs import assert_saved_alike, saved
 
 from mmtf.runs import RunDirectory
-from mmtf.verbs.evaluate import evaluate, load_model
+from mmtf.verbs.evaluate import evaluate
+from mmtf.verbs.load import load_model
 from mmtf.verbs.export import export
 from mmtf.verbs.train import train
 

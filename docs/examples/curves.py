@@ -47,7 +47,7 @@ def play(seed, folder):
     # After the flags: TensorFlow takes seconds to load.
     from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
     from mmtf.data import from_arrays
-    from mmtf.verbs.evaluate import load_model
+    from mmtf.verbs.load import load_model
     from mmtf.verbs.train import train
 
     data = from_arrays(pairs(20_000, 0)[0])

@@ -193,6 +193,10 @@ class LatentModel(keras.Model):
         super().compile(optimizer=optimizer, **kwargs)
         self.compiles_gradients = compile_gradients
 
+    def settled_step(self) -> int:
+        """Return the step from which on the objective does not change with the step."""
+        return 0
+
     @classmethod
     def batches_per_step(cls) -> int:
         """Return how many batches of the data a training step takes: one for each of its phases."""

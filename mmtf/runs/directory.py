@@ -5,6 +5,7 @@ modalities.json    what the model models           metrics.json    what evaluate
 data.json          what it was trained on          pairing.npz     which examples belonged together
 checkpoints/       weights, optimizer, step        logs/           TensorBoard
 figures/           pictures (PNG)                  report.html     all of it on one page
+networks.json      networks that the user brought
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.runs.lock import NAME as LOCK
 
+# Networks that the user brought; only in runs that have some.
+NETWORKS = "networks.json"
 # Written before config.json, which makes a run of a directory.
-BEGINNING = ("modalities.json", "data.json", "pairing.npz")
+BEGINNING = ("modalities.json", "data.json", "pairing.npz", NETWORKS)
 # In the order in which they are removed: what a kill leaves of it is a run that can be overwritten.
 PARTS = (
     "checkpoints",

@@ -15,10 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtf.config import TrainConfig
 from mmtf.distributed import platform, replicas, strategies
 from mmtf.runs import RunDirectory
-from mmtf.runs.checkpoint import Checkpoints
+from mmtf.training.plan import Session
 
 log = logging.getLogger(__name__)
 
@@ -139,26 +138,16 @@ class Save(keras.callbacks.Callback):
     """
 
     def __init__(
-        self,
-        run: RunDirectory,
-        checkpoints: Checkpoints,
-        record: Record,
-        means: Continue,
-        interruption: Interruption,
-        *,
-        config: TrainConfig,
-        first: int,
-        steps: int,
-        per_epoch: int,
-        check: Callable[[], None],
+        self, session: Session, record: Record, means: Continue, interruption: Interruption, check: Callable[[], None]
     ):
-        """Args: first, steps: of this session. check: raises where the weights must not be saved."""
+        """Args: check: raises where the weights must not be saved."""
         super().__init__()
-        self._run, self._checkpoints, self._record, self._means = run, checkpoints, record, means
+        self._run, self._checkpoints, self._record, self._means = session.run, session.checkpoints, record, means
         self._interruption, self._check = interruption, check
+        config = session.config.train
         self._every, self._pause = config.checkpoint_every, config.checkpoint_minutes * 60.0
-        self._steps, self._per_epoch = steps, per_epoch
-        self._saved, self._time = first, time.monotonic()
+        self._saved, self._steps, self._per_epoch, _ = session.length
+        self._time = time.monotonic()
         # What the next checkpoint holds besides, such as a validation loss.
         self.extra: dict = {}
 

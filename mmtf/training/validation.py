@@ -22,10 +22,10 @@ class Validation(keras.callbacks.Callback):
     losses of all epochs are of one objective.
     """
 
-    def __init__(self, logs: Path, examples: Split | None, warmup_steps: int, save: Save):
+    def __init__(self, logs: Path, examples: Split | None, save: Save):
         super().__init__()
         self._writer = tf.summary.create_file_writer(str(logs), filename_suffix=".validation")
-        self._examples, self._warmup_steps, self._save = examples, warmup_steps, save
+        self._examples, self._save = examples, save
         self._terms = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -33,7 +33,7 @@ class Validation(keras.callbacks.Callback):
             return
         self._terms = self._terms or evaluation.terms_of_batches(self.model)
         step = replicas.step_of(self.model.optimizer)
-        at = max(step, self._warmup_steps)
+        at = max(step, self.model.settled_step())
         found = evaluation.objective_terms(self.model, self._examples, at, EvaluateConfig(), self._terms)
         self._save.extra[LOSS] = found["loss"]
         with self._writer.as_default(step=step):

@@ -18,9 +18,9 @@ from mmtf.errors import UserError
 from mmtf.evaluation import figures as model_figures
 from mmtf.report import curves, figures, page
 from mmtf.runs import RunDirectory, events
-from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.measured import Measured, fingerprint
 from mmtf.tensorboard import hparams, projector
+from mmtf.verbs.load import load_model
 
 log = logging.getLogger(__name__)
 
@@ -167,13 +167,6 @@ def part_names(config: EvaluateConfig, parts: Iterable[str] | None = None) -> li
     if unknown:
         raise UserError(f"--parts names {unknown[0]!r}, but there are {', '.join(parts)}; or all.")
     return [name for name in parts if name in names]
-
-
-def load_model(run: RunDirectory, checkpoint: str = "latest"):
-    """The model of a run with the weights of its newest checkpoint, the best one or that of a step; and the step."""
-    model = registry.build_model(run.config(), run.modalities())
-    step = Checkpoints(run.checkpoints, model.named_weights()).restore(partial=True, which=checkpoint)
-    return model, step
 
 
 def _write_figures(run: RunDirectory, drawn: dict[str, Figure]) -> None:

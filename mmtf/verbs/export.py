@@ -15,12 +15,13 @@ import tensorflow as tf
 from mmtf import registry
 from mmtf.errors import UserError, first_line
 from mmtf.runs import RunDirectory
+from mmtf.runs.directory import NETWORKS
 from mmtf.serving.card import without_places, write_card
 from mmtf.serving.lite import write_lite
 from mmtf.serving.signatures import signatures
 from mmtf.serving.warmup import FILE as WARMUP
 from mmtf.serving.warmup import write_warmup
-from mmtf.verbs.evaluate import load_model
+from mmtf.verbs.load import BUILT_FROM, load_model
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +74,10 @@ def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     write_warmup(extra / WARMUP, found)
     write_card(extra, run, step)
     modalities = [dataclasses.asdict(m) for m in run.modalities()]
-    card = {"config": without_places(run.config().to_json()), "step": step, "modalities": modalities}
-    (extra / "mmtf.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    built_from = {"config": without_places(run.config().to_json()), "step": step, "modalities": modalities}
+    if (run.path / NETWORKS).exists():
+        built_from["networks"] = run.read_json(NETWORKS)
+    (path / BUILT_FROM).write_text(json.dumps(built_from, indent=2) + "\n", encoding="utf-8")
 
 
 def _placed(model: Path, export_dir: Path) -> Path:

@@ -1,8 +1,9 @@
-"""The first verb: from a config to a run directory with a trained model in it."""
+"""Train a model: from a config to a run directory with a trained model in it."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import logging
@@ -17,16 +18,18 @@ from mmtf.data import holdout, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.distributed import platform, strategies
 from mmtf.errors import UserError
-from mmtf.models import checks
+from mmtf.models import checks, own_networks
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
+from mmtf.runs.directory import NETWORKS
 from mmtf.runs.lock import locked
 from mmtf.tensorboard import profile
-from mmtf.training import monitor, saving, session
+from mmtf.training import saving, session
+from mmtf.training.monitor import check_labels
+from mmtf.training.plan import Length, Session, plan
+from mmtf.verbs.load import kept_networks
 
 log = logging.getLogger(__name__)
-
-SHORTEST_EPOCH = 100  # steps, unless --steps_per_epoch says otherwise
 
 
 def train(
@@ -34,15 +37,17 @@ def train(
     run_dir: str | Path,
     *,
     data: MultimodalData | None = None,
+    networks: own_networks.Networks | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> RunDirectory:
-    """Trains the model of a config, and leaves weights, logs and its record in a run directory.
+    """Train the model of a config, and leave weights, logs and its record in a run directory.
 
     Args:
       run_dir: a new directory; see `RunDirectory.claim` for when an old one is accepted.
       data: in place of what the config's data set would load, such as what `mmtf.data.from_arrays` returned; its networks
         are those of the config's data set.
+      networks: own networks, by part ("encoders", "decoders") and modality; a modality left out gets those of the data set.
       resume: continue from the newest checkpoint, exactly as if there had been no interruption; from the start where there is
         none yet.
 
@@ -56,79 +61,117 @@ def train(
     # Before all else: workers are joined when TensorFlow starts, and what one of them refuses all have to hear of.
     strategy = strategies.make_strategy(config.train.strategy, config.train.tpu, json.dumps(shared_flags(config)))
     with strategies.while_all_live(strategy), contextlib.ExitStack() as held:
-        return _train(config, run_dir, data, resume, overwrite, strategy, held)
+        run = TrainingRun(config, Path(run_dir), strategy, held, resume, overwrite, networks or {})
+        run.prepare(data)
+        run.build()
+        run.fit()
+        return run.directory
 
 
-def _train(config: Config, run_dir, data, resume: bool, overwrite: bool, strategy, held: contextlib.ExitStack) -> RunDirectory:
-    with strategies.agreed(strategy):
-        run = _claimed(config, run_dir, resume, overwrite, held)
-        resume = resume and run.begun
-        whole = data or registry.load_data(config.data)
-        monitor.check_labels(whole, config.train.coherence_every)
-        if resume:
-            whole = record.restored(run, whole)
-        data, validation = whole, None
-        if config.train.validation_examples:
-            data, validation = holdout.held_out(whole, config.train.validation_examples, config.data.data_seed)
-        batches_per_step = registry.model_class(config.model.model).batches_per_step()
-        steps, per_epoch = plan(config.train, _usable(data, batches_per_step), batches_per_step)
-        modalities = registry.configure(data.modalities, config.model)
-        check_profile(config.train, steps)
-        _check_values(data, modalities)
-        _check_batch(config, strategy, smallest=1 if batches_per_step == 1 else len(modalities))
-        if config.train.deterministic:
-            platform.be_deterministic()
-        if config.train.microbatch:
-            platform.leave_sums_as_they_are()
-    _check_same_data(strategy, whole)
-    with strategy.scope():
-        model = registry.build_model(config, modalities, config.train.precision)
-        compile_model(model, config.train, steps, per_epoch, strategy)
-    checkpoints = Checkpoints(run.checkpoints, training_state(model), config.train.keep_checkpoints)
-    held.callback(checkpoints.close)
-    with strategies.agreed(strategy):
-        first = checkpoints.restore() if resume and checkpoints.steps else 0
-        if first >= steps:
-            raise UserError(
-                f"This run already has {first} steps, and {steps} were asked for; raise --steps or --epochs to go on."
-            )
-    strategies.check_same(strategy, "The step to begin at", str(first))
-    # Read by all before the chief begins to write.
-    length = session.Length(first, steps, per_epoch, checkpoints.extra(first) if first else {})
-    with strategies.agreed(strategy):
-        if strategies.is_chief():
-            if resume:
-                saving.say_what_differs(run, strategy)
-                checkpoints.tidy(first)
-                events.drop_after(run.logs, first)
-            profile.serve(config.train.profiler_port)
-            run.begin(config, modalities, record.files(whole), overwrite=not resume)
-            batch = f"batch {config.train.batch_size} on {strategies.described(strategy)}"
-            log.info("Training %s on %s: steps %d to %d, %s.", config.model.model, data.name, first, steps, batch)
-    session.fit(model, data, validation, config, run, checkpoints, length)
-    return run
+@dataclasses.dataclass
+class TrainingRun:
+    """One call of `train`: `prepare` refuses what cannot be trained, `build` makes the model, `fit` trains it.
 
-
-def plan(config: TrainConfig, examples: int, batches_per_step: int = 1) -> tuple[int, int]:
-    """How many steps the run has, and how many of them make an epoch: a multiple of the steps of one execution.
-
-    A checkpoint ends each epoch; so where one pass is short, several make an epoch.
-
-    Args:
-      turns: batches that one step takes.
-
-    Raises:
-      UserError: a batch holds more examples than there are.
+    Attributes:
+      held: what ends with the training: the lock of the directory, the checkpoints.
+      directory: where the run is written, once it is claimed.
+      whole: the data set with the pairs that the run began with. data, validation: its parts.
+      steps, per_epoch: as `plan` says.
     """
-    taken = config.batch_size * batches_per_step
-    if taken > examples:
-        each = f", {batches_per_step} times in each step," if batches_per_step > 1 else ""
-        raise UserError(f"--batch_size={config.batch_size}{each} is more than the {examples} training examples; lower it.")
-    one_pass = examples // taken
-    steps = config.steps or config.epochs * one_pass
-    per_epoch = min(config.steps_per_epoch or max(one_pass, SHORTEST_EPOCH), steps)
-    # Keras would run a started execution to its end, past the end of the epoch.
-    return steps, per_epoch - per_epoch % min(config.steps_per_execution, per_epoch)
+
+    config: Config
+    path: Path
+    strategy: tf.distribute.Strategy
+    held: contextlib.ExitStack
+    resume: bool
+    overwrite: bool
+    networks: own_networks.Networks
+
+    def prepare(self, data: MultimodalData | None) -> None:
+        """Claim the directory, load the data, and refuse what cannot be trained, before anything is written."""
+        config, train = self.config, self.config.train
+        with strategies.agreed(self.strategy):
+            self._claim()
+            self._load(data)
+            model = registry.model_class(config.model.model)
+            each = model.batches_per_step()
+            self.steps, self.per_epoch = plan(train, _usable(self.data, each), each)
+            self.modalities = registry.configure(self.data.modalities, config.model)
+            check_profile(train, self.steps)
+            _check_values(self.data, self.modalities)
+            _check_networks(self.networks, self.data.names)
+            _check_batch(config, self.strategy, smallest=1 if each == 1 else len(self.modalities))
+            if train.deterministic:
+                platform.be_deterministic()
+            if train.microbatch:
+                platform.leave_sums_as_they_are()
+        _check_same_data(self.strategy, self.whole)
+
+    def build(self) -> None:
+        """Make the model with its optimizers, and bring back the newest checkpoint of a run that is resumed."""
+        train = self.config.train
+        with self.strategy.scope():
+            networks = own_networks.copied(self.networks)
+            self.model = registry.build_model(self.config, self.modalities, train.precision, **networks)
+            compile_model(self.model, train, self.steps, self.per_epoch, self.strategy)
+        self.checkpoints = Checkpoints(self.directory.checkpoints, training_state(self.model), train.keep_checkpoints)
+        self.held.callback(self.checkpoints.close)
+        with strategies.agreed(self.strategy):
+            first = self.checkpoints.restore() if self.resume and self.checkpoints.steps else 0
+            if first >= self.steps:
+                raise UserError(
+                    f"This run already has {first} steps, and {self.steps} were asked for; raise --steps or --epochs to go on."
+                )
+        strategies.check_same(self.strategy, "The step to begin at", str(first))
+        # Read by all before the chief begins to write.
+        state = self.checkpoints.extra(first) if first else {}
+        self.length = Length(first, self.steps, self.per_epoch, state)
+
+    def fit(self) -> None:
+        """Write what is about to be trained, and train it."""
+        with strategies.agreed(self.strategy):
+            if strategies.is_chief():
+                self._begin()
+        parts = self.model, self.data, self.validation, self.config, self.directory, self.checkpoints, self.length
+        session.fit(Session(*parts))
+
+    def _claim(self) -> None:
+        """Hold the run directory for this process; workers that are not the chief only read it."""
+        if not strategies.is_chief():
+            self.directory = RunDirectory(self.path)
+        else:
+            self.held.enter_context(locked(self.path))
+            self.directory = RunDirectory.claim(self.path, self.config, resume=self.resume, overwrite=self.overwrite)
+            if self.resume and not self.directory.begun:
+                log.info("--resume: %s holds no run yet; one starts there.", self.path)
+        self.resume = self.resume and self.directory.begun
+        if self.resume:
+            self.networks = _same_networks(self.directory, self.networks)
+
+    def _load(self, data: MultimodalData | None) -> None:
+        self.whole = data or registry.load_data(self.config.data)
+        check_labels(self.whole, self.config.train.coherence_every)
+        if self.resume:
+            self.whole = record.restored(self.directory, self.whole)
+        self.data, self.validation = self.whole, None
+        held_out = self.config.train.validation_examples
+        if held_out:
+            self.data, self.validation = holdout.held_out(self.whole, held_out, self.config.data.data_seed)
+
+    def _begin(self) -> None:
+        first, train = self.length.first, self.config.train
+        if self.resume:
+            saving.say_what_differs(self.directory, self.strategy)
+            self.checkpoints.tidy(first)
+            events.drop_after(self.directory.logs, first)
+        profile.serve(train.profiler_port)
+        files = record.files(self.whole)
+        if self.networks:
+            files[NETWORKS] = json.dumps(own_networks.to_json(self.networks)).encode()
+        self.directory.begin(self.config, self.modalities, files, overwrite=not self.resume)
+        batch = f"batch {train.batch_size} on {strategies.described(self.strategy)}"
+        name = self.config.model.model
+        log.info("Training %s on %s: steps %d to %d, %s.", name, self.data.name, first, self.steps, batch)
 
 
 def compile_model(
@@ -156,15 +199,28 @@ def training_state(model: keras.Model) -> dict[str, keras.Variable]:
     return model.named_weights() | optimizers
 
 
-def _claimed(config: Config, run_dir, resume: bool, overwrite: bool, held: contextlib.ExitStack) -> RunDirectory:
-    """The run directory, held for this process; on workers that are not the chief something to read."""
-    if not strategies.is_chief():
-        return RunDirectory(Path(run_dir))
-    held.enter_context(locked(Path(run_dir)))
-    run = RunDirectory.claim(run_dir, config, resume=resume, overwrite=overwrite)
-    if resume and not run.begun:
-        log.info("--resume: %s holds no run yet; one starts there.", run.path)
-    return run
+def _same_networks(run: RunDirectory, networks: own_networks.Networks) -> own_networks.Networks:
+    """Return the own networks that a run began with. Raises UserError where others are given."""
+    given = own_networks.to_json(networks)
+    kept = run.read_json(NETWORKS) if (run.path / NETWORKS).exists() else {}
+    if networks and _architecture(given) != _architecture(kept):
+        raise UserError(
+            f"{run.path} was trained with other networks than those given; resume it without encoders and decoders, which "
+            "it knows, or train in another directory."
+        )
+    return kept_networks(run, networks)
+
+
+def _architecture(description: dict) -> str:
+    return json.dumps(description, sort_keys=True)
+
+
+def _check_networks(networks: own_networks.Networks, names: tuple[str, ...]) -> None:
+    for part, each in networks.items():
+        unknown = [name for name in each if name not in names]
+        if unknown:
+            raise UserError(f"{part} has a network for {unknown[0]!r}, but the modalities are {', '.join(names)}.")
+    own_networks.to_json(networks)
 
 
 def _check_values(data: MultimodalData, modalities) -> None:

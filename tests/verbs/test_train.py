@@ -17,6 +17,7 @@ from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.same_run import differences
 from mmtf.tensorboard import histograms, projector
+from mmtf.training.plan import plan
 from mmtf.verbs import evaluate, train
 
 
@@ -181,7 +182,7 @@ def test_data_that_cannot_be_loaded_leaves_no_directory(tmp_path):
 )
 def test_epochs_end_where_executions_end(options, expected):
     """28,000 examples in batches of 256 are 109 steps. Keras would overrun an epoch by the rest of an execution."""
-    assert train.plan(TrainConfig(batch_size=256, steps_per_execution=10, **options), 28_000) == expected
+    assert plan(TrainConfig(batch_size=256, steps_per_execution=10, **options), 28_000) == expected
 
 
 @pytest.mark.parametrize(

@@ -257,6 +257,9 @@ class MultimodalVAE(LatentModel):
             [sum(w * terms[name] for name, w in names.items()) for terms in history], [terms[CONTRAST] for terms in history]
         )
 
+    def settled_step(self):
+        return self.betas.warmup_steps
+
     def schedule(self, step: int) -> dict[str, float]:
         """What changes with the step: the weights of the divergences."""
         weights = self.betas.at(step)
