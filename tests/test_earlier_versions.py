@@ -9,8 +9,8 @@ from small_runs import assert_saved_alike, saved
 
 from mmtf.runs import RunDirectory
 from mmtf.verbs.evaluate import evaluate
-from mmtf.verbs.load import load_model
 from mmtf.verbs.export import export
+from mmtf.verbs.load import load_model
 from mmtf.verbs.train import train
 
 VERSIONS = sorted(earlier.FIXTURES.glob("*.tar.xz"))

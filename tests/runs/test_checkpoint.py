@@ -11,8 +11,8 @@ import tensorflow as tf
 import toys
 from waiting import until
 
-from mmtf.distributed import strategies
 from mmtf.config import TrainConfig
+from mmtf.distributed import strategies
 from mmtf.errors import UserError
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.verbs.train import compile_model, training_state

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmtf import registry, evaluation
-from mmtf.verbs import evaluate
+from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
 from mmtf.runs import RunDirectory, measured
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.measured import Measured, fingerprint
+from mmtf.verbs import evaluate
 
 ABOUT = {"model": "m", "seed": 0}
 NAMES = ("one", "two", "three", "four")

@@ -23,8 +23,8 @@ from mmtf.networks import vector
 from mmtf.networks.adversarial import vector as adversarial
 from mmtf.registry.factory import JointDiscriminatorSizes
 from mmtf.verbs.evaluate import evaluate
-from mmtf.verbs.load import load_model
 from mmtf.verbs.export import export
+from mmtf.verbs.load import load_model
 from mmtf.verbs.train import train
 
 FIXTURES = ROOT / "tests/fixtures"
