@@ -1,1 +1,1 @@
-"""Adversarially learned inference [C]: two players, factorized and joint discriminators; `PAPER.md` maps the equations."""
+"""Adversarially learned inference (Chen & Zhu 2022), with factorized and with joint discriminators."""

@@ -1,1 +1,1 @@
-"""The ELBO family: one paper, one objective, one file; `PAPER.md` maps equations to functions and tests."""
+"""Variational autoencoders: one paper, one objective, one file. docs/equations/vae.md finds each equation."""
