@@ -21,8 +21,10 @@ import numpy as np
 
 from mmtf.cli import console
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.config.schema import ADVERSARIAL, SAMPLED, VAES
+from mmtf.config.names import MODELS as NAMES
 from mmtf.errors import UserError
+from mmtf.models.gan.options import AdversarialOptions
+from mmtf.models.vae.options import VAEOptions
 
 WIDTH = 256
 # Steps before any is counted.
@@ -51,6 +53,11 @@ AXES = {
 # With three or more: of two, one estimate of a contrast serves both exchanges, so that two cost less than half of four.
 AXES_OF_CONTRASTS = AXES | {"modalities": (3, 4, 6)}
 CONTRASTS = {"ci_mmvae": ("mmvae", "iwae"), "cc_mvae": ("mvae", "cubo")}
+VAES, ADVERSARIAL = (
+    tuple(NAMES.where(lambda cls, family=family: issubclass(cls, family))) for family in (VAEOptions, AdversarialOptions)
+)
+# Whose bounds are always importance-weighted.
+SAMPLED = tuple(NAMES.where(lambda cls: hasattr(cls, "importance_bound")))
 MODELS = (*VAES, *ADVERSARIAL, *CONTRASTS)
 
 

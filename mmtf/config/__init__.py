@@ -4,6 +4,7 @@
 again: the config travels as a value and as the JSON of the run directory.
 """
 
+from mmtf.config.declared import declare
 from mmtf.config.experiment import (
     OF_A_MACHINE,
     TRAINING,
@@ -18,16 +19,13 @@ from mmtf.config.experiment import (
     from_flags,
     named_numbers,
     profile_window,
-    quirk_names,
     read_flags,
     shared_flags,
 )
-from mmtf.config.schema import ADVERSARIAL, SAMPLED
+from mmtf.config.options import option
 
 __all__ = [
-    "ADVERSARIAL",
     "OF_A_MACHINE",
-    "SAMPLED",
     "TRAINING",
     "Config",
     "DataConfig",
@@ -35,12 +33,13 @@ __all__ = [
     "ModelConfig",
     "TrainConfig",
     "check_profile",
+    "declare",
     "define_flags",
     "differences",
     "from_flags",
     "named_numbers",
+    "option",
     "profile_window",
-    "quirk_names",
     "read_flags",
     "shared_flags",
 ]

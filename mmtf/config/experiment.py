@@ -13,8 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from absl import flags
 
 from mmtf.config import options
-from mmtf.config.options import check_limits, read_flags
-from mmtf.config.schema import ADVERSARIAL, QUIRKS, SAMPLED, WEIGHTED, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
+from mmtf.config.names import DATASETS, MODELS
+from mmtf.config.options import check_limits
+from mmtf.config.schema import DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.errors import UserError
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "from_flags",
     "named_numbers",
     "profile_window",
-    "quirk_names",
     "read_flags",
     "shared_flags",
 ]
@@ -44,8 +44,7 @@ class Config:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
 
     def __post_init__(self):
-        for concern in (self.model, self.train):
-            check_limits(concern)
+        check_limits(self.train)
         _check_contradictions(self)
 
     def to_json(self) -> dict:
@@ -63,14 +62,29 @@ class Config:
         if not (isinstance(parts, Mapping) and all(isinstance(values, Mapping) for values in parts.values())):
             raise UserError("config.json must hold an object of objects: data, model and train, each with its fields.")
         unknown = sorted(set(parts) - set(concerns))
-        for name, values in parts.items():
-            known = {f.name for f in dataclasses.fields(concerns[name])} if name in concerns else set()
-            unknown += sorted(f"{name}.{key}" for key in set(values) - known) if name in concerns else []
+        for name in set(parts) & set(concerns):
+            table = TABLES.get(concerns[name])
+            known = {f.name for f in dataclasses.fields(concerns[name])} if table is None else table.all_options()
+            unknown += sorted(f"{name}.{key}" for key in set(parts[name]) - set(known))
         if unknown:
             raise UserError(
                 f"config.json has {unknown[0]!r}, which this version of mmtf does not know; was it written by a newer one?"
             )
-        return cls(**{name: concerns[name](**values) for name, values in parts.items()})
+        # Other models' and data sets' options are in files from when all had all of them.
+        values = {name: _own(concerns[name], fields) for name, fields in parts.items()}
+        return cls(**{name: concerns[name](**fields) for name, fields in values.items()})
+
+
+# What chooses among options of their own.
+TABLES = {DataConfig: DATASETS, ModelConfig: MODELS}
+
+
+def _own(concern: type, values: Mapping) -> dict:
+    """Return the values that the chosen model or data set has. Raises UserError as `NameTable.own`."""
+    if concern not in TABLES:
+        return dict(values)
+    kind = TABLES[concern].kind
+    return TABLES[concern].own({kind: getattr(concern, kind)} | dict(values))
 
 
 TRAINING = (DataConfig, ModelConfig, TrainConfig)
@@ -79,8 +93,18 @@ TRAINING = (DataConfig, ModelConfig, TrainConfig)
 def define_flags(
     concerns: Sequence[type] = TRAINING, flag_values: flags.FlagValues = flags.FLAGS, *, leave_out: Collection[str] = ()
 ) -> list[str]:
-    """One absl flag for each field of each dataclass, but for those left out; their names."""
-    return options.define_flags(concerns, flag_values, leave_out=leave_out)
+    """Make one absl flag for each field of each dataclass, but for those left out; return their names.
+
+    Those of `ModelConfig` and `DataConfig` are the options of all models and data sets.
+    """
+    found = []
+    for concern in concerns:
+        if concern in TABLES:
+            fields = [field for name, field in TABLES[concern].all_options().items() if name not in leave_out]
+            found += options.define_fields(fields, flag_values)
+        else:
+            found += options.define_flags([concern], flag_values, leave_out=leave_out)
+    return found
 
 
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
@@ -92,14 +116,26 @@ def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
     return Config(*(read_flags(concern, flag_values) for concern in TRAINING))
 
 
+def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):
+    """Return a dataclass with the values of its flags.
+
+    Raises:
+      UserError: a value out of its limits, or an option that the chosen model or data set does not have.
+    """
+    fields = TABLES[concern].all_options() if concern in TABLES else [f.name for f in dataclasses.fields(concern)]
+    return concern(**_own(concern, {name: flag_values[name].value for name in fields}))
+
+
 def differences(old: Config, new: Config, include: Callable[[dataclasses.Field], bool] = lambda field: True) -> list[str]:
     """Sentences, one per field that differs: '--beta was 5.0 and is 1.0'."""
     found = []
     for before, after in zip((old.data, old.model, old.train), (new.data, new.model, new.train), strict=True):
-        for field in dataclasses.fields(before):
-            was, now = getattr(before, field.name), getattr(after, field.name)
+        fields = {field.name: field for part in (before, after) for field in dataclasses.fields(part)}
+        for name, field in fields.items():
+            # What only one of two models has, the other has at its default, which does nothing.
+            was, now = (getattr(part, name, field.default) for part in (before, after))
             if was != now and include(field):
-                found.append(f"--{field.name} was {was!r} and is {now!r}")
+                found.append(f"--{name} was {was!r} and is {now!r}")
     return found
 
 
@@ -111,23 +147,6 @@ def shared_flags(config: Config) -> dict[str, object]:
     """What has to be the same on all workers of a run, by the names of the flags."""
     flat = {name: value for part in config.to_json().values() for name, value in part.items()}
     return {name: value for name, value in flat.items() if name not in OF_A_MACHINE}
-
-
-def quirk_names(config: ModelConfig) -> tuple[str, ...]:
-    """The departures that a config names.
-
-    Raises:
-      UserError: there is none of that name, or the model does not have it.
-    """
-    names = tuple(name.strip() for name in config.quirks.split(",")) if config.quirks else ()
-    for name in names:
-        if name not in QUIRKS:
-            raise UserError(f"--quirks names {name!r}, but there are {', '.join(QUIRKS)}.")
-        if config.model not in QUIRKS[name]:
-            raise UserError(
-                f"--quirks={name} does nothing for --model={config.model}; it belongs to {', '.join(QUIRKS[name])}. Remove it."
-            )
-    return names
 
 
 def named_numbers(text: str, flag: str, names: tuple[str, ...]) -> dict[str, float]:
@@ -172,72 +191,9 @@ def check_profile(config: TrainConfig, steps: float) -> None:
 
 
 def _check_contradictions(config: Config) -> None:
-    model = config.model
     if config.train.clock != "wall" and not config.train.max_seconds:
         raise UserError(f"--clock={config.train.clock} does nothing without --max_seconds; give both or neither.")
     check_profile(config.train, config.train.steps or math.inf)
     if config.train.steps and config.train.epochs != TrainConfig.epochs:
         raise UserError("--steps and --epochs both say how long to train; give one of them.")
-    for concern, kind, chosen in ((model, "model", model.model), (config.data, "dataset", config.data.dataset)):
-        for field in dataclasses.fields(concern):
-            users = field.metadata[f"{kind}s"]
-            if users and chosen not in users and getattr(concern, field.name) != field.default:
-                raise UserError(
-                    f"--{field.name} does nothing for --{kind}={chosen}; it belongs to {', '.join(users)}. Remove it."
-                )
-    starts = [f"--{name}" for name in ("beta_start", "private_beta_start", "alpha_start") if getattr(model, name) is not None]
-    if bool(starts) != bool(model.warmup_steps):
-        given, missing = (starts[0], "--warmup_steps") if starts else ("--warmup_steps", "--beta_start or --private_beta_start")
-        raise UserError(f"{given} does nothing without {missing}; give both or neither.")
-    if model.model in ADVERSARIAL:
-        _check_adversarial(config)
-    else:
-        _check_contrast(config)
-        quirk_names(model)
-    if model.posterior_family != "normal" and model.model not in SAMPLED:
-        raise UserError(
-            f"--posterior_family={model.posterior_family} is not for --model={model.model}: products of experts and closed "
-            f"divergences are of Gaussians. Set --posterior_family=normal, or take one of {', '.join(SAMPLED)}."
-        )
-    if not model.private_dim:
-        for name in ("private_beta", "private_beta_start", "private_weights"):
-            if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
-                raise UserError(f"--{name} does nothing with --private_dim=0; set --private_dim, or remove --{name}.")
-
-
-def _check_contrast(config: Config) -> None:
-    model = config.model
-    if model.contrast == "none":
-        for name in ("contrast_gamma", "contrast_negatives", "contrast_trains"):
-            if getattr(model, name) != ModelConfig.__dataclass_fields__[name].default:
-                raise UserError(f"--{name} does nothing without --contrast; set --contrast=iwae, or remove --{name}.")
-        if model.importance_samples and model.model not in WEIGHTED:
-            raise UserError(
-                f"--importance_samples does nothing for --model={model.model} without --contrast; importance-weighted bounds "
-                f"have {', '.join(WEIGHTED)}."
-            )
-        return
-    flag = "microbatch" if config.train.microbatch else "batch_size"
-    size = getattr(config.train, flag)
-    if model.contrast_negatives >= size:
-        raise UserError(
-            f"--contrast_negatives={model.contrast_negatives} other examples must come from a batch, but --{flag} is {size}; "
-            "lower the one or raise the other."
-        )
-
-
-def _check_adversarial(config: Config) -> None:
-    model = config.model
-    if config.train.microbatch:
-        raise UserError(f"--microbatch does nothing for --model={model.model}, which is a game; remove it.")
-    if config.train.validation_examples:
-        raise UserError(
-            f"--validation_examples does nothing for --model={model.model}: in a game a player's loss is low where the other "
-            "is weak, and tells no checkpoint from another. Remove it; --coherence_every measures what a game has learned."
-        )
-    if not model.private_dim:
-        raise UserError(f"--model={model.model} needs a private code for each modality; set --private_dim, such as 10.")
-    if config.train.batch_size < 2:
-        raise UserError(f"--batch_size=1 leaves --model={model.model} nothing to exchange between examples; [C] takes 64.")
-    if model.joint_reconstruction and not (model.reconstruction_weight or model.content_weight):
-        raise UserError("--joint_reconstruction does nothing without --reconstruction_weight or --content_weight; add one.")
+    config.model.check(config.train)

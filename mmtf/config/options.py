@@ -1,6 +1,6 @@
 """How options are declared: fields of frozen dataclasses that carry their default, their limits and the help of their flag.
 
-`option` declares a field, `define_flags` makes the absl flags of a dataclass, `read_flags` makes the dataclass of the flags.
+`option` declares a field, `define_flags` makes the absl flags of a dataclass.
 """
 
 from __future__ import annotations
@@ -16,41 +16,42 @@ from absl import flags
 from mmtf.errors import UserError
 
 
-def option(default, help: str, *, choices=None, low=None, above=None, high=None, models=None, datasets=None, may_change=False):
+def option(default, help: str, *, choices=None, low=None, above=None, high=None, may_change=False):
     """A field with its flag's help and its limits.
 
     Args:
       choices: the values allowed. low, high: inclusive limits. above: an exclusive lower limit.
-      models, datasets: those that use the field; setting it for another one is refused, since it would do nothing.
       may_change: whether a resumed run may give another value.
     """
     metadata = {"help": help, "choices": choices, "low": low, "above": above, "high": high}
-    return dataclasses.field(
-        default=default, metadata=metadata | {"models": models, "datasets": datasets, "may_change": may_change}
-    )
+    return dataclasses.field(default=default, metadata=metadata | {"may_change": may_change})
 
 
 def define_flags(
     concerns: Sequence[type], flag_values: flags.FlagValues = flags.FLAGS, *, leave_out: Collection[str] = ()
 ) -> list[str]:
-    """Makes one absl flag per field of each dataclass, but for those left out, such as what is a flag already; their names."""
-    found = [(concern, field) for concern in concerns for field in dataclasses.fields(concern) if field.name not in leave_out]
-    for concern, field in found:
-        _define_flag(field, _plain_type(typing.get_type_hints(concern)[field.name]), flag_values)
-    return [field.name for _, field in found]
+    """Make one absl flag per field of each dataclass, but for those left out; return their names."""
+    fields = [field for concern in concerns for field in dataclasses.fields(concern) if field.name not in leave_out]
+    return define_fields(fields, flag_values)
 
 
-def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):
-    """One dataclass, from its flags."""
-    return concern(**{field.name: flag_values[field.name].value for field in dataclasses.fields(concern)})
+def define_fields(fields: Sequence[dataclasses.Field], flag_values: flags.FlagValues) -> list[str]:
+    """Make one absl flag per field; return their names."""
+    for field in fields:
+        _define_flag(field, _plain_type(_hint(field)), flag_values)
+    return [field.name for field in fields]
+
+
+def _hint(field: dataclasses.Field):
+    """Return a field's type, which is a string where a module postpones the evaluation of annotations."""
+    return eval(field.type) if isinstance(field.type, str) else field.type
 
 
 def check_limits(concern) -> None:
     """Raises UserError for the first field of a dataclass that is out of its declared limits."""
-    hints = typing.get_type_hints(type(concern))
     for field in dataclasses.fields(concern):
         value = getattr(concern, field.name)
-        _check_type(field, value, _plain_type(hints[field.name]))
+        _check_type(field, value, _plain_type(_hint(field)))
         _check_value(field, value)
 
 

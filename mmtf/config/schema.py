@@ -6,180 +6,80 @@ One frozen dataclass per concern: which examples, which model, how it is trained
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
+from mmtf.config.names import DATASETS, MODELS
 from mmtf.config.options import check_limits, option
+from mmtf.modality import Modality
 
-# Data sets whose examples are made by pairing single values of one class.
-PAIRED = ("digits", "mnist_svhn_text", "mnist_svhn", "multimnist")
-PHOTOGRAPHS = ("celeba", "cub")
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which examples."""
+    """Which examples: what all data sets share. A data set's own options stand in its file.
+
+    `DataConfig("multimnist", num_modalities=3)` makes the options of that data set, a subclass.
+    """
 
     dataset: str = option("digits", "Data set to train on; see mmtf.registry.DATASETS.")
     data_dir: str = option(
         "", "Folder with the data set's original files, or with TFDS data; by default MMTF_DATA_DIR.", may_change=True
     )
     download: bool = option(False, "Let TFDS download a data set that is not there.", may_change=True)
-    pairings: int | None = option(
-        None,
-        "Examples made of each one of the first modality, each with other partners: by default 20 as in [S], and 30 as in [C] "
-        "for mnist_svhn and multimnist.",
-        low=1,
-        datasets=PAIRED,
-    )
     modalities: str = option("", "Train on these modalities alone, such as 'digit,scene'; by default on all.")
     data_fraction: float = option(
         1.0, "Share of each class's training data that is kept, the same for a seed.", above=0, high=1
     )
-    unpaired_pools: bool = option(
-        False,
-        "Train also on every single training value by itself, those that --data_fraction leaves out too.",
-        datasets=PAIRED,
-    )
-    num_modalities: int = option(2, "multimnist: rotations, each by 90 degrees more.", low=2, high=4, datasets=("multimnist",))
-    image_features: str = option(
-        "auto",
-        "cub: which prepared image features; auto takes resnet101 where there are any.",
-        choices=("auto", "resnet101", "classes"),
-        datasets=("cub",),
-    )
-    features_dir: str = option(
-        "", "cub: where prepared features are; by default MMTF_CACHE_DIR or ~/.cache/mmtf.", datasets=("cub",), may_change=True
-    )
-    skip_damaged: bool = option(False, "Leave out images that cannot be read, instead of stopping.", datasets=PHOTOGRAPHS)
     data_seed: int = option(0, "Seed of the split, of the pairing and of made-up parts of the data.", low=0)
+
+    def __new__(cls, *values, **options):
+        return object.__new__(DATASETS.chosen(cls, values, options) if cls is DataConfig else cls)
 
     def __post_init__(self):
         check_limits(self)
-
-
-VAES = ("mmjsd", "mmvae", "mvae", "mopoe", "mmvae_iw", "mmvae_plus", "jmvae", "mvtcae")
-# Departures of releases that --quirks repeats, and the models that have them.
-LOG_SOFTMAX, UNIT_WEIGHTS = "log_softmax_as_probabilities", "unit_weights_of_single_bounds"
-QUIRKS = {LOG_SOFTMAX: VAES, UNIT_WEIGHTS: ("mvae",)}
-# Whose bounds are made of importance samples: always, and also those where it is asked for.
-SAMPLED = ("mmvae_iw", "mmvae_plus")
-WEIGHTED = (*SAMPLED, "mvae", "jmvae")
-ADVERSARIAL = ("mmali", "mmali_joint")
+        DATASETS.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """Which objective, which latent space, which weights ([S] C.3.2; of games [C]'s release)."""
+    """Which objective and which latent space: what all models share. A model's own options stand in its file.
+
+    `ModelConfig("mvae", beta=2.0)` makes the options of that model, a subclass.
+    """
 
     model: str = option("mmjsd", "Model to train; see mmtf.registry.MODELS.")
     shared_dim: int = option(20, "Size of the shared code c.", low=1)
     private_dim: int = option(0, "Size of each modality's private code s_j; 0 for none.", low=0)
-    beta: float = option(5.0, "Weight of all divergences.", low=0, models=VAES)
-    shared_beta: float = option(1.0, "Weight of the shared code's divergence, times --beta.", low=0, models=VAES)
-    private_beta: float = option(1.0, "Weight of the private codes' divergences, times --beta.", low=0, models=VAES)
-    private_weights: str = option(
-        "", "Further weights of single modalities' private divergences, such as 'word=5'.", models=VAES
-    )
-    likelihood_weights: str = option(
-        "", "Likelihood weights, such as 'digit=3.9,word=384'; by default size(largest)/size.", models=VAES
-    )
-    beta_start: float | None = option(None, "--beta at step 0, changing linearly over --warmup_steps.", low=0, models=VAES)
-    private_beta_start: float | None = option(None, "--private_beta at step 0, changing likewise.", low=0, models=VAES)
-    warmup_steps: int = option(0, "Steps over which the weights go from their start to their end.", low=0, models=VAES)
-    prior_weight: float | None = option(
-        None, "mmJSD: share pi of the prior in the divergence; 1/(M+1) by default.", above=0, high=0.999, models=("mmjsd",)
-    )
-    mvae_subsets: int = option(0, "MVAE: lower bounds of random sets of modalities added each step.", low=0, models=("mvae",))
-    alpha: float | None = option(
-        None,
-        "jmvae, mvtcae: weight of KL(q(c|X) || q(c|x_j)), which draws single modalities' posteriors to the joint one; "
-        "0.1 by default.",
-        low=0,
-        models=("jmvae", "mvtcae"),
-    )
-    alpha_start: float | None = option(
-        None, "jmvae: --alpha at step 0, changing linearly over --warmup_steps.", low=0, models=("jmvae",)
-    )
-    importance_samples: int | None = option(
-        None,
-        "Samples K of importance-weighted bounds: those of mmvae_iw and mmvae_plus, K from each expert; those of mvae and "
-        "jmvae, which take one sample and closed divergences without it; and those of --contrast. 30 by default.",
-        low=1,
-        models=VAES,
-    )
-    importance_bound: str = option(
-        "looser",
-        "mmvae_iw, mmvae_plus: mean over the experts of the bounds of their samples, or one bound of all samples.",
-        choices=("looser", "tight"),
-        models=SAMPLED,
-    )
-    gradient_estimator: str | None = option(
-        None,
-        "mmvae_iw, mmvae_plus: how the encoders' gradient is estimated, dreg by default and beside --contrast iwae; stl is "
-        "biased for more than one sample.",
-        choices=("iwae", "stl", "dreg"),
-        models=SAMPLED,
-    )
-    posterior_family: str = option(
-        "normal",
-        "mmvae_iw, mmvae_plus: of the codes' posteriors and priors; laplace has the authors' scales, which sum to the code's "
-        "size.",
-        choices=("normal", "laplace"),
-        models=VAES,
-    )
-    contrast: str = option(
-        "none",
-        "Make the objective contrastive: examples are to be likelier than with one modality of another example, whose "
-        "likelihood is estimated by iwae (the variants cI-) or cubo (cC-).",
-        choices=("none", "iwae", "cubo"),
-        models=VAES,
-    )
-    contrast_gamma: float = option(2.0, "Weight of the plain loss in a contrastive one.", above=0, models=VAES)
-    contrast_negatives: int = option(
-        5, "Other examples N whose modalities each example gets in turn in a contrastive loss.", low=0, models=VAES
-    )
-    contrast_trains: str = option(
-        "all",
-        "What the second term of a contrastive loss trains: all, as published, or the decoders alone, which keeps encoders "
-        "from making bad posteriors of what does not belong together.",
-        choices=("all", "decoders"),
-        models=VAES,
-    )
-    quirks: str = option(
-        "",
-        "Departures of the papers' releases from their papers, to compare with their tables: log_softmax_as_probabilities (of "
-        "texts), unit_weights_of_single_bounds (of mvae).",
-        models=VAES,
-    )
-    unimodal_weight: float = option(
-        0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0, models=("mmali",)
-    )
-    reconstruction_weight: float = option(0.0, "Games: weight of |decode(encode(x)) - x|^2.", low=0, models=ADVERSARIAL)
-    content_weight: float = option(
-        0.0, "Games: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0, models=ADVERSARIAL
-    )
-    style_weight: float = option(0.0, "Games: the same for private codes.", low=0, models=ADVERSARIAL)
-    joint_reconstruction: bool = option(
-        False,
-        "Games: there and back by the geometric mean of all modalities' shared codes, not by each one's.",
-        models=ADVERSARIAL,
-    )
-    alignment_form: str = option(
-        "classes",
-        "MMALI: discriminators of encoded and generated tuples, as in [C]'s release (classes) or in the paper (binary).",
-        choices=("classes", "binary"),
-        models=("mmali",),
-    )
-    average_decay: float = option(0.9999, "Games: decay of the weights' moving average.", low=0, high=1, models=ADVERSARIAL)
-    average_start: int = option(
-        50_000, "Games: step at which averaging starts; before it, it follows.", low=0, models=ADVERSARIAL
-    )
-    subset_posterior: str = option(
-        "geometric",
-        "Games: mean of the experts that a set of modalities has.",
-        choices=("geometric", "arithmetic", "product"),
-        models=ADVERSARIAL,
-    )
+
+    # Whether a training step takes examples alone that have all modalities.
+    needs_complete_examples = False
+
+    def __new__(cls, *values, **options):
+        return object.__new__(MODELS.chosen(cls, values, options) if cls is ModelConfig else cls)
+
+    def __post_init__(self):
+        check_limits(self)
+        MODELS.check(self)
+
+    def check(self, train: TrainConfig | None = None) -> None:
+        """Raise UserError where options contradict one another, or the training."""
+
+    def other_examples(self) -> int:
+        """Return how many other examples each example is compared with, which must be on the same device."""
+        return 0
+
+    def configured(self, modalities: Sequence[Modality]) -> tuple[Modality, ...]:
+        """Return the modalities with the private size and the weights that the options say.
+
+        Raises:
+          UserError: an option names a modality that is not there.
+        """
+        return self.weighted([dataclasses.replace(m, private_dim=self.private_dim) for m in modalities])
+
+    def weighted(self, modalities: Sequence[Modality]) -> tuple[Modality, ...]:
+        """Return the modalities with the weights that the options say. Raises UserError as `configured` does."""
+        return tuple(modalities)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -259,7 +159,6 @@ class TrainConfig:
         "VAEs: training examples that are held out; their loss at the end of each epoch tells which checkpoint is the best. "
         "0 for none.",
         low=0,
-        models=VAES,
     )
     deterministic: bool = option(
         False,

@@ -12,12 +12,21 @@ import numpy as np
 from PIL import Image
 
 from mmtf import progress
-from mmtf.config import DataConfig
+from mmtf.config import DataConfig, declare
 from mmtf.data import cache, celeba_files, files, pairing, text, tfds_source
 from mmtf.data.celeba_files import ATTRIBUTES, SIZE, TEST, TRAIN, VALIDATION
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.data.entry import DatasetEntry
+from mmtf.data.options import PhotographOptions
 from mmtf.errors import UserError
 from mmtf.modality import Modality, weighted_by_size
+from mmtf.networks import celeba_classifiers, celeba_image, celeba_text
+
+
+@declare
+class Options(PhotographOptions):
+    """Options of CelebA: those of every data set of photographs."""
+
 
 log = logging.getLogger(__name__)
 
@@ -241,3 +250,12 @@ def _origin(kind: str, train: Part, test: Part, notes: Mapping[str, int]) -> str
     origin = f"{kind}: {counts[0]:,} training and {counts[1]:,} test examples"
     origin += "".join(f"; {count:,} images {note}" for note, count in notes.items() if count)
     return origin if counts == OFFICIAL_COUNTS else origin + " (the whole set has {:,} and {:,})".format(*OFFICIAL_COUNTS)
+
+
+CELEBA = DatasetEntry(
+    load,
+    licence=("CelebA (Liu et al. 2015): for non-commercial research.",),
+    networks={"image": celeba_image, "text": celeba_text},
+    classifiers={"image": celeba_classifiers.image, "text": celeba_classifiers.text},
+    fills={"text": FILL},
+)

@@ -11,11 +11,29 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
-from mmtf.config import DataConfig
+from mmtf.config import DataConfig, declare, option
 from mmtf.data import cache, cub_files, files, pairing
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.data.entry import DatasetEntry
+from mmtf.data.options import PhotographOptions
 from mmtf.errors import UserError
 from mmtf.modality import Modality, weighted_by_size
+from mmtf.networks.sizes import JointDiscriminatorSizes
+
+
+@declare
+class Options(PhotographOptions):
+    """Options of CUB Image-Captions."""
+
+    image_features: str = option(
+        "auto",
+        "cub: which prepared image features; auto takes resnet101 where there are any.",
+        choices=("auto", "resnet101", "classes"),
+    )
+    features_dir: str = option(
+        "", "cub: where prepared features are; by default MMTF_CACHE_DIR or ~/.cache/mmtf.", may_change=True
+    )
+
 
 log = logging.getLogger(__name__)
 
@@ -210,3 +228,10 @@ def _sources(record: Mapping, in_train: np.ndarray, image_of_caption: np.ndarray
         "caption": f"{of_train:,} training and {captions - of_train:,} test captions; features of a CNN-LSTM autoencoder "
         f"trained on {record['captions']['trained_on']:,} captions",
     }
+
+
+CUB = DatasetEntry(
+    lambda config: load(config, config.features_dir),
+    licence=("CUB-200-2011 (Wah et al. 2011) and the captions of Reed et al. 2016: for non-commercial research.",),
+    joint_sizes=JointDiscriminatorSizes(tower=(), trunk=(512, 512)),
+)

@@ -11,9 +11,20 @@ import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.model_selection import train_test_split
 
+from mmtf.config import declare
 from mmtf.data import pairing, text
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.data.entry import DatasetEntry
+from mmtf.data.options import PairedOptions
 from mmtf.modality import Modality, weighted_by_size
+from mmtf.networks import adversarial, classifiers, mnist, svhn
+from mmtf.networks import text as text_networks
+
+
+@declare
+class Options(PairedOptions):
+    """Options of the embedded digits: those of every data set that is paired by class."""
+
 
 TEST_SCANS = 397
 SPLIT_SEED = 0  # fixed: the seed of `load` changes scenes and pairings, never which scans are for testing
@@ -217,3 +228,16 @@ def _uniform(rng, low, high, shape) -> np.ndarray:
 def _to_uint8(values) -> np.ndarray:
     """0..1 to 0..255, rounded; what interpolation puts outside is cut off."""
     return (np.clip(values, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+DIGITS = DatasetEntry(
+    lambda config: load(config.pairings or 20, config.data_seed, fraction=config.data_fraction, unpaired=config.unpaired_pools),
+    licence=(
+        "Scans: Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998, UCI repository), as scikit-learn carries "
+        "them. Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, CC BY 2.0.",
+    ),
+    paired_by_class=True,
+    networks={"digit": mnist, "scene": svhn, "word": text_networks},
+    classifiers={"digit": classifiers.mnist, "scene": classifiers.svhn, "word": classifiers.text},
+    adversarial={"digit": adversarial.mnist, "scene": adversarial.svhn, "word": adversarial.tokens},
+)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from mmtf.config import DataConfig
+from mmtf.config import DataConfig, declare
 from mmtf.data import pairing, sources, text
 from mmtf.data.dataset import MultimodalData
+from mmtf.data.entry import DatasetEntry
+from mmtf.data.options import PairedOptions
+from mmtf.data.sources import MNIST_LICENCE, SVHN_LICENCE
 from mmtf.modality import Modality, weighted_by_size
+from mmtf.networks import adversarial, classifiers
+from mmtf.networks import mnist as mnist_networks
+from mmtf.networks import svhn as svhn_networks
+from mmtf.networks import text as text_networks
+
+
+@declare
+class Options(PairedOptions):
+    """Options of MNIST-SVHN and MNIST-SVHN-Text: those of every data set that is paired by class."""
+
 
 MNIST = Modality("mnist", (28, 28, 1))
 SVHN = Modality("svhn", (32, 32, 3))
@@ -53,3 +68,23 @@ def _load(name: str, config: DataConfig, modalities: tuple[Modality, ...], made_
         class_names=text.DIGIT_WORDS,
         sources={"mnist": mnist.origin, "svhn": svhn.origin},
     )
+
+
+# Half of the features of SVHN's classifier are dropped while it learns: on 8,000 images, 15 epochs come to 0.82 on others and
+# 40 to 0.87.
+MNIST_SVHN = DatasetEntry(
+    load,
+    licence=(MNIST_LICENCE, SVHN_LICENCE),
+    paired_by_class=True,
+    networks={"mnist": mnist_networks, "svhn": svhn_networks},
+    classifiers={"mnist": classifiers.mnist, "svhn": classifiers.svhn},
+    classifier_epochs={"svhn": 40},
+    adversarial={"mnist": adversarial.mnist, "svhn": adversarial.svhn},
+)
+MNIST_SVHN_TEXT = dataclasses.replace(
+    MNIST_SVHN,
+    load=load_with_text,
+    networks={**MNIST_SVHN.networks, "text": text_networks},
+    classifiers={**MNIST_SVHN.classifiers, "text": classifiers.text},
+    adversarial={**MNIST_SVHN.adversarial, "text": adversarial.tokens},
+)

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmtf.config import DataConfig
+from mmtf.config import DataConfig, declare, option
 from mmtf.data import pairing, sources, text
 from mmtf.data.dataset import MultimodalData
+from mmtf.data.entry import DatasetEntry
+from mmtf.data.options import PairedOptions
+from mmtf.data.sources import MNIST_LICENCE
 from mmtf.modality import Modality, weighted_by_size
+from mmtf.networks import adversarial, classifiers, mnist
+from mmtf.networks.sizes import WITH_TRUNK
+
+
+@declare
+class Options(PairedOptions):
+    """Options of MultiMNIST."""
+
+    num_modalities: int = option(2, "multimnist: rotations, each by 90 degrees more.", low=2, high=4)
+
 
 # Degrees counterclockwise, in the order in which `--num_modalities` takes them.
 ROTATIONS = (0, 90, 180, 270)
@@ -52,3 +65,15 @@ def rotated(images: np.ndarray, degrees: int) -> np.ndarray:
 def name(degrees: int) -> str:
     """What the modality of a rotation is called: mnist_90."""
     return f"mnist_{degrees}"
+
+
+NAMES = tuple(name(degrees) for degrees in ROTATIONS)
+MULTIMNIST = DatasetEntry(
+    load,
+    licence=(MNIST_LICENCE,),
+    paired_by_class=True,
+    networks=dict.fromkeys(NAMES, mnist),
+    classifiers=dict.fromkeys(NAMES, classifiers.mnist),
+    adversarial=dict.fromkeys(NAMES, adversarial.mnist),
+    joint_sizes=WITH_TRUNK,
+)

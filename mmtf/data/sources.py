@@ -15,6 +15,9 @@ from mmtf.config import DataConfig
 from mmtf.data import files, tfds_source
 from mmtf.errors import UserError
 
+MNIST_LICENCE = "MNIST: by Y. LeCun and C. Cortes, derived from NIST's data."
+SVHN_LICENCE = "SVHN (Netzer et al. 2011): for non-commercial research."
+
 log = logging.getLogger(__name__)
 
 

@@ -11,8 +11,8 @@ import itertools
 import numpy as np
 from scipy import stats
 
+from mmtf import registry
 from mmtf.config import EvaluateConfig
-from mmtf.config.schema import PAIRED
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.evaluation.batches import ARROW, rounded, sources
 from mmtf.evaluation.codes import shared_moments
@@ -85,7 +85,7 @@ def _chance(right: np.ndarray, k: int) -> float:
 
 def _right(data: MultimodalData, candidates: Split) -> np.ndarray:
     """Which pairs belong together, `[N, N]`: the given ones, and where values are paired by class those of one class."""
-    if data.name in PAIRED and candidates.label is not None and not data.multi_label:
+    if registry.is_paired_by_class(data.name) and candidates.label is not None and not data.multi_label:
         return candidates.label[:, None] == candidates.label[None]
     return np.eye(len(candidates), dtype=bool)
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 from collections.abc import Mapping, Sequence
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from mmtf.config import ModelConfig
+from mmtf.config.names import name_of
 from mmtf.distributed import random, replicas, strategies
 from mmtf.distributions.family import family_of, parameters
 from mmtf.distributions.likelihood import mean_value, shown_value
 from mmtf.distributions.mixture import sample
+from mmtf.errors import UserError
 from mmtf.modality import Modality, check_subset, subsets
 from mmtf.models.encoders import Coders, Codes
 from mmtf.models.inputs import Observed, observe
@@ -28,20 +33,51 @@ class LatentModel(keras.Model):
     the family says which posterior a set of modalities has (`fuse`).
     """
 
-    def __init__(self, modalities: Sequence[Modality], coders: Coders, *, shared_dim: int, seed: int, name: str | None = None):
+    # The dataclass of the model's options; a model declares its own.
+    Options = ModelConfig
+
+    def __init__(self, modalities: Sequence[Modality], coders: Coders, *, seed: int, name: str | None = None):
         """Args:
         modalities: in the data set's order; it is the order of everything that follows.
         coders: what the verbs use.
-        shared_dim: size of c.
         seed: of the training noise; with the step it fixes every draw.
         """
         super().__init__(name=name)
         self.modalities = {m.name: m for m in modalities}
-        self.shared_dim, self.seed = shared_dim, seed
+        self.shared_dim, self.seed = self.options.shared_dim, seed
         self.coders = coders
         self.term_means = TermMeans(self.reported())
         self.compiles_gradients = False
         self.built = True
+
+    @classmethod
+    def configured(cls, modalities: Sequence[Modality], options: Mapping) -> tuple[ModelConfig, tuple[Modality, ...]]:
+        """Return a model's options, and the modalities with the sizes and weights that they say.
+
+        Args:
+          options: fields of the model's `Options`, by name. Without `private_dim` each modality keeps its own.
+
+        Raises:
+          UserError: an option that the model does not have, a value out of its limits, or options that contradict one another.
+        """
+        own = {name: value for name, value in options.items() if name != "private_dim"}
+        names = [field.name for field in dataclasses.fields(cls.Options) if field.name != "model"]
+        for option in own:
+            if option not in names:
+                near = difflib.get_close_matches(option, names, n=1)
+                hint = f" Did you mean {near[0]}?" if near else f" It has {', '.join(names)}."
+                raise UserError(f"{cls.__name__} has no option {option!r}.{hint}")
+        if "private_dim" in options:
+            modalities = [dataclasses.replace(m, private_dim=options["private_dim"]) for m in modalities]
+        largest = max((m.private_dim for m in modalities), default=0)
+        found = cls.Options(model=name_of(cls), private_dim=largest, **own)
+        found.check()
+        return found, found.weighted(modalities)
+
+    @property
+    def networks(self) -> dict[str, dict[str, keras.Layer]]:
+        """The networks that the model was built with, by the constructor's argument and by name."""
+        return {"encoders": self.coders.encoders, "decoders": self.coders.decoders}
 
     # ---- the verbs -------------------------------------------------------------------------------------------------
 

@@ -1,16 +1,16 @@
-"""The only tables of names, and the factory from a config to a model."""
+"""The tables of names, and from a config to a data set or a model."""
 
+from mmtf.config.names import DATASETS, MODELS
+from mmtf.data.entry import DatasetEntry
 from mmtf.registry.tables import (
-    DATASETS,
-    MODELS,
-    DatasetEntry,
-    ModelEntry,
     build_model,
     check_names,
     classifier_epochs,
     classifier_of,
     configure,
     fills_of,
+    is_paired_by_class,
+    licences_of,
     load_data,
     model_class,
     networks_of,
@@ -20,13 +20,14 @@ __all__ = [
     "DATASETS",
     "MODELS",
     "DatasetEntry",
-    "ModelEntry",
     "build_model",
     "check_names",
     "classifier_epochs",
     "classifier_of",
     "configure",
     "fills_of",
+    "is_paired_by_class",
+    "licences_of",
     "load_data",
     "model_class",
     "networks_of",

@@ -10,7 +10,6 @@ from absl import flags
 
 from mmtf import config
 from mmtf.config import Config
-from mmtf.config.schema import ADVERSARIAL
 from mmtf.errors import UserError
 
 
@@ -57,7 +56,7 @@ def planned_steps(config: Config, examples: int | None) -> int | None:
     Epochs of a game are passes over its complete examples, and with --validation_examples all that share a value are held out:
     then only the run itself knows.
     """
-    unknown = examples is None or config.model.model in ADVERSARIAL or config.train.validation_examples
+    unknown = examples is None or config.model.needs_complete_examples or config.train.validation_examples
     if config.train.steps or unknown:
         return config.train.steps or None
     return config.train.epochs * (examples // config.train.batch_size)

@@ -87,22 +87,27 @@ def defining(config: Config) -> dict:
     return {
         "dataset": config.data.dataset,
         "modalities": config.data.modalities,
-        "num_modalities": config.data.num_modalities,
+        "num_modalities": getattr(config.data, "num_modalities", None),
         "data_fraction": config.data.data_fraction,
         "model": config.model.model,
         "private codes": config.model.private_dim > 0,
-        "contrast": config.model.contrast,
+        "contrast": _contrast(config),
     }
+
+
+def _contrast(config: Config) -> str:
+    """Return the contrast of a model that can have one."""
+    return getattr(config.model, "contrast", "none")
 
 
 def settings(config: Config) -> Config:
     """The config without what does not change the numbers, and without seeds and the length of training."""
     default = TrainConfig()
     left_out = (*CONDUCT, *(() if config.train.learning_rate_schedule == "cosine" else LENGTH))
-    left_out += (WORK,) if config.model.contrast == "none" else ()
+    left_out += (WORK,) if _contrast(config) == "none" else ()
     return dataclasses.replace(
         config,
-        data=dataclasses.replace(config.data, **PLACES),
+        data=dataclasses.replace(config.data, **{n: x for n, x in PLACES.items() if hasattr(config.data, n)}),
         train=dataclasses.replace(config.train, **{name: getattr(default, name) for name in left_out}),
     )
 

@@ -7,22 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mmtf import __version__
+from mmtf import __version__, registry
 from mmtf.config import OF_A_MACHINE
 from mmtf.runs import RunDirectory, write_atomically
 
 LICENCE = "Apache-2.0"
-# Terms of the data, where their publishers state them; see docs/data.md for the files.
-LICENCES = {
-    "digits": "Scans: Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998, UCI repository), as scikit-learn "
-    "carries them. Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, CC BY 2.0.",
-    "mnist": "MNIST: by Y. LeCun and C. Cortes, derived from NIST's data.",
-    "svhn": "SVHN (Netzer et al. 2011): for non-commercial research.",
-    "celeba": "CelebA (Liu et al. 2015): for non-commercial research.",
-    "cub": "CUB-200-2011 (Wah et al. 2011) and the captions of Reed et al. 2016: for non-commercial research.",
-    "arrays": "The user's own data: this project knows nothing of their terms.",
-}
-PARTS = {"mnist_svhn_text": ("mnist", "svhn"), "mnist_svhn": ("mnist", "svhn"), "multimnist": ("mnist",)}
 # Of metrics.json: what is no measurement, or stands beside one.
 NO_METRICS = ("model", "dataset", "protocol", "seed", "step", "score", "version", "measured_of", "parts")
 NO_METRICS += ("training", "data", "evaluation")
@@ -61,7 +50,7 @@ def model_card(run: RunDirectory, step: int) -> dict:
     data, training, metrics = (_there(run, name) for name in ("data.json", "training.json", "metrics.json"))
     return {
         "model": {"name": config.model.model, "step": step, "modalities": [dataclasses.asdict(m) for m in run.modalities()]},
-        "data": data | {"dataset": dataset, "licence": [LICENCES[part] for part in PARTS.get(dataset, (dataset,))]},
+        "data": data | {"dataset": dataset, "licence": list(registry.licences_of(dataset))},
         "configuration": without_places(config.to_json()),
         "training": training,
         "metrics": without_places(metrics),

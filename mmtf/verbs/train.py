@@ -19,6 +19,7 @@ from mmtf.data.dataset import MultimodalData
 from mmtf.distributed import platform, strategies
 from mmtf.errors import UserError
 from mmtf.models import checks, own_networks
+from mmtf.models.base import LatentModel
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.directory import NETWORKS
@@ -38,6 +39,7 @@ def train(
     *,
     data: MultimodalData | None = None,
     networks: own_networks.Networks | None = None,
+    start: LatentModel | None = None,
     resume: bool = False,
     overwrite: bool = False,
 ) -> RunDirectory:
@@ -48,6 +50,7 @@ def train(
       data: in place of what the config's data set would load, such as what `mmtf.data.from_arrays` returned; its networks
         are those of the config's data set.
       networks: own networks, by part ("encoders", "decoders") and modality; a modality left out gets those of the data set.
+      start: a model of the same config, with whose weights training starts.
       resume: continue from the newest checkpoint, exactly as if there had been no interruption; from the start where there is
         none yet.
 
@@ -61,7 +64,7 @@ def train(
     # Before all else: workers are joined when TensorFlow starts, and what one of them refuses all have to hear of.
     strategy = strategies.make_strategy(config.train.strategy, config.train.tpu, json.dumps(shared_flags(config)))
     with strategies.while_all_live(strategy), contextlib.ExitStack() as held:
-        run = TrainingRun(config, Path(run_dir), strategy, held, resume, overwrite, networks or {})
+        run = TrainingRun(config, Path(run_dir), strategy, held, resume, overwrite, networks or {}, start)
         run.prepare(data)
         run.build()
         run.fit()
@@ -86,6 +89,7 @@ class TrainingRun:
     resume: bool
     overwrite: bool
     networks: own_networks.Networks
+    start: LatentModel | None = None
 
     def prepare(self, data: MultimodalData | None) -> None:
         """Claim the directory, load the data, and refuse what cannot be trained, before anything is written."""
@@ -114,6 +118,8 @@ class TrainingRun:
             networks = own_networks.copied(self.networks)
             self.model = registry.build_model(self.config, self.modalities, train.precision, **networks)
             compile_model(self.model, train, self.steps, self.per_epoch, self.strategy)
+        if self.start is not None:
+            _copy_weights(self.start, self.model)
         self.checkpoints = Checkpoints(self.directory.checkpoints, training_state(self.model), train.keep_checkpoints)
         self.held.callback(self.checkpoints.close)
         with strategies.agreed(self.strategy):
@@ -199,6 +205,13 @@ def training_state(model: keras.Model) -> dict[str, keras.Variable]:
     return model.named_weights() | optimizers
 
 
+def _copy_weights(source: LatentModel, target: LatentModel) -> None:
+    """Give a model the weights of another one that is built alike."""
+    values = source.named_weights()
+    for name, variable in target.named_weights().items():
+        variable.assign(values[name])
+
+
 def _same_networks(run: RunDirectory, networks: own_networks.Networks) -> own_networks.Networks:
     """Return the own networks that a run began with. Raises UserError where others are given."""
     given = own_networks.to_json(networks)
@@ -253,7 +266,7 @@ def _usable(data: MultimodalData, batches_per_step: int) -> int:
 
 
 def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int) -> None:
-    batch_size, microbatch, negatives = config.train.batch_size, config.train.microbatch, config.model.contrast_negatives
+    batch_size, microbatch, negatives = config.train.batch_size, config.train.microbatch, config.model.other_examples()
     each = batch_size // strategy.num_replicas_in_sync
     if batch_size % strategy.num_replicas_in_sync:
         raise UserError(
@@ -270,7 +283,7 @@ def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int
             f"--microbatch={microbatch} does not divide the {each} examples that --batch_size={batch_size} gives each device; "
             "choose a divisor of them."
         )
-    if config.model.contrast != "none" and negatives >= each:
+    if negatives >= each:
         raise UserError(
             f"--contrast_negatives={negatives} other examples must be on the same device, to which --batch_size={batch_size} "
             f"gives {each}; lower the one or raise the other."

@@ -12,7 +12,6 @@ from mmtf import evaluation
 from mmtf.config import EvaluateConfig
 from mmtf.evaluation import likelihood
 from mmtf.modality import Modality, subsets
-from mmtf.models.vae.elbo import Betas
 from mmtf.models.vae.jmvae import JMVAE
 from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.models.vae.mmvae_iw import ImportanceMMVAE
@@ -80,7 +79,7 @@ def test_a_posterior_that_is_true_needs_one_sample():
     m = Modality("one", (DIM,), "normal", scale=SCALE)
     encoder = keras.Sequential([keras.Input((DIM,)), keras.layers.Dense(DIM)])
     decoder = keras.Sequential([keras.Input((DIM,)), keras.layers.Dense(DIM)])
-    model = MVAE([m], {"one": encoder}, {"one": decoder}, shared_dim=DIM, betas=Betas(beta=1.0))
+    model = MVAE([m], {"one": encoder}, {"one": decoder}, shared_dim=DIM, beta=1.0)
     encoder.layers[-1].set_weights([np.eye(DIM), np.zeros(DIM)])
     decoder.layers[-1].set_weights([w, np.zeros(DIM)])
     # Precision of the posterior is that of the prior, which the product adds itself, and of the expert.
@@ -141,9 +140,8 @@ def test_what_an_example_lacks_takes_no_part_and_its_filling_changes_nothing():
 
 def test_laplace_codes_are_weighed_by_laplace_densities():
     """Against a sum over a grid of codes."""
-    from mmtf.distributions.family import LAPLACE
 
-    model, x = model_of(ImportanceMMVAE, 0, samples=2, family=LAPLACE), drawn(0, 4)
+    model, x = model_of(ImportanceMMVAE, 0, importance_samples=2, posterior_family="laplace"), drawn(0, 4)
     found = likelihood.log_weights(model, split_of(x), 3000, 0).marginal["one", "two"]
     side = np.linspace(-9, 9, 361)
     codes = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, DIM)

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.config.schema import ADVERSARIAL, VAES
 from mmtf.distributed.random import Noise
 from mmtf.errors import UserError
 from mmtf.modality import Modality
@@ -47,7 +46,7 @@ def terms_and_gradients(model, batch):
     return terms, [tf.convert_to_tensor(g) for g in tape.gradient(loss, weights)]
 
 
-@pytest.mark.parametrize("name", [*VAES, *ADVERSARIAL])
+@pytest.mark.parametrize("name", list(registry.MODELS))
 def test_gradients_are_those_of_float32_but_for_rounding(name):
     plain, half = (built(name, precision) for precision in ("float32", "bfloat16"))
     for one, other in zip(plain.weights, half.weights, strict=True):

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from types import SimpleNamespace
 
 import pytest
 import toys
@@ -12,22 +11,29 @@ from checkout import CONFIGS
 from mmtf import config as declared
 from mmtf import registry
 from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
-from mmtf.config.schema import ADVERSARIAL, VAES
+from mmtf.config.names import MODELS, name_of
 from mmtf.data import celeba, digits, mnist_svhn, multimnist
 from mmtf.distributions.family import FAMILIES
 from mmtf.errors import UserError
 from mmtf.modality import Modality
-from mmtf.models.gan.base import AdversarialWeights
+from mmtf.models.gan.base import AdversarialModel, AdversarialWeights
+from mmtf.models.vae.base import MultimodalVAE
 from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.elbo import Betas
 from mmtf.networks import adversarial, celeba_image, celeba_text, classifiers, mnist, svhn, text, vector
-from mmtf.registry import factory, tables
 from mmtf.verbs import evaluate, train
 
 
-def test_every_vae_of_the_catalog_is_tested():
-    assert {n: e.build for n, e in registry.MODELS.items() if not e.adversarial} == toys.MODELS
-    assert sorted(registry.MODELS) == sorted(VAES + ADVERSARIAL)
+def test_every_model_is_tested():
+    classes = {name: registry.model_class(name) for name in registry.MODELS}
+    assert {n: cls for n, cls in classes.items() if issubclass(cls, MultimodalVAE)} == toys.MODELS
+    assert {n for n, cls in classes.items() if issubclass(cls, AdversarialModel)} == set(classes) - set(toys.MODELS)
+
+
+@pytest.mark.parametrize("name", registry.MODELS)
+def test_a_model_has_the_options_that_its_flags_were_made_of(name):
+    assert registry.model_class(name).Options is MODELS.options_of(name)
+    assert name_of(registry.model_class(name)) == name
 
 
 @pytest.mark.slow
@@ -102,44 +108,33 @@ def test_a_release_s_departures_are_in_the_modalities_and_the_model(monkeypatch)
 # ---- options of models -------------------------------------------------------------------------------------------------
 
 
-def given(monkeypatch, model, train=None, **options):
-    """What the model's class would be given; networks are their names, with the sizes that they have."""
-    stub = SimpleNamespace(
-        encoder=lambda m, seed: ("encoder", m.name, seed),
-        decoder=lambda m, codes, seed: ("decoder", m.name, codes),
-        discriminator=lambda m, codes, outputs, seed: (m.name, codes, outputs),
-        tower=lambda m, seed: [],
-    )
-    monkeypatch.setattr(tables.default, "networks_of", lambda modality: stub)
-    monkeypatch.setattr(tables.adversarial, "default_of", lambda modality: stub)
-    monkeypatch.setattr(factory, "TowersDiscriminator", lambda towers, trunk, **how: how | {"names": tuple(towers)})
-    entry = dataclasses.replace(registry.MODELS[model], build=lambda modalities, **how: how)
-    monkeypatch.setitem(registry.MODELS, model, entry)
-    settings = Config(
-        DataConfig("arrays"), ModelConfig(model, shared_dim=6, private_dim=2, **options), TrainConfig(seed=3, **train or {})
-    )
+def built(model, train=None, **options):
+    """A model of three modalities with their default networks."""
+    chosen = ModelConfig(model, shared_dim=6, private_dim=2, **options)
+    settings = Config(DataConfig("arrays"), chosen, TrainConfig(seed=3, **train or {}))
     return registry.build_model(settings, registry.configure(toys.modalities(), settings.model))
 
 
 BETAS = {"beta": 3.0, "shared_beta": 0.5, "private_beta": 0.25}
 SAMPLED = {"importance_samples": 4, "importance_bound": "tight", "gradient_estimator": "stl", "posterior_family": "laplace"}
-SAMPLERS = {"samples": 4, "bound": "tight", "estimator": "stl", "family": FAMILIES["laplace"]}
 
 
 @pytest.mark.parametrize(
     ("model", "options", "wanted"),
     [
-        ("mmjsd", {"prior_weight": 0.3}, {"prior_weight": 0.3}),
+        ("mmjsd", {"prior_weight": 0.3}, {"prior_weight": 0.3, "contrast": None}),
+        ("mmjsd", {}, {"prior_weight": 0.25}),
         ("mmvae", {"warmup_steps": 9, "beta_start": 2.0}, {"betas": Betas(warmup_steps=9, beta_start=2.0)}),
         ("mopoe", BETAS, {"betas": Betas(**BETAS)}),
-        ("mvae", {"mvae_subsets": 1, "importance_samples": 4}, {"random_subsets": 1, "samples": 4}),
-        ("mvae", {}, {"random_subsets": 0, "samples": None, "unit_weights_of_single_bounds": False}),
-        ("mvae", {"contrast": "cubo"}, {"samples": 30}),
+        ("mvae", {"mvae_subsets": 1, "importance_samples": 4}, {"_samples": 4}),
+        ("mvae", {}, {"_samples": None, "_unit_weights": False}),
+        ("mvae", {"contrast": "cubo"}, {"_samples": 30}),
         ("jmvae", {"alpha": 0.7, "warmup_steps": 9, "alpha_start": 0.2}, {"alpha": 0.7, "alpha_start": 0.2}),
         ("mvtcae", {"alpha": 0.7}, {"alpha": 0.7}),
-        ("mmvae_iw", SAMPLED, SAMPLERS),
-        ("mmvae_plus", SAMPLED, SAMPLERS),
-        ("mmvae_plus", {}, {"samples": 30, "bound": "looser", "family": FAMILIES["normal"]}),
+        ("mvtcae", {}, {"alpha": 0.1}),
+        ("mmvae_iw", SAMPLED, {"_samples": 4, "_bound": "tight", "_estimator": "stl"}),
+        ("mmvae_plus", {}, {"_samples": 30, "_bound": "looser", "_estimator": "dreg"}),
+        ("mmvae_plus", {"contrast": "cubo"}, {"_estimator": "iwae"}),
         (
             "mmjsd",
             {"contrast": "iwae", "contrast_gamma": 3.0, "contrast_negatives": 4, "importance_samples": 7},
@@ -148,13 +143,19 @@ SAMPLERS = {"samples": 4, "bound": "tight", "estimator": "stl", "family": FAMILI
         ("mmjsd", {"contrast": "cubo", "contrast_trains": "decoders"}, {"contrast": Contrast("cubo", trained="decoders")}),
     ],
 )
-def test_the_options_of_a_vae_reach_it(monkeypatch, model, options, wanted):
-    found = given(monkeypatch, model, {"microbatch": 8}, **options)
-    assert {name: found[name] for name in wanted} == wanted
-    assert (found["shared_dim"], found["seed"], found["name"], found["microbatch"]) == (6, 3, model, 8)
-    assert found["decoders"] == {name: ("decoder", name, 8) for name in ("vector", "image", "text")}
-    encoders = [*found["encoders"].values(), *found.get("joint_encoders", {}).values()]
-    assert len({seed for *_, seed in encoders}) == len(encoders) == (6 if model == "jmvae" else 3)
+def test_the_options_of_a_vae_reach_it(model, options, wanted):
+    found = built(model, {"microbatch": 8}, **options)
+    assert {name: getattr(found, name) for name in wanted} == wanted
+    assert (found.shared_dim, found.seed, found.name, found.microbatch) == (6, 3, model, 8)
+    assert {name: network.input_shape for name, network in found.coders.decoders.items()} == dict.fromkeys(
+        found.names, (None, 8)
+    )
+    assert found.coders.family is FAMILIES[options.get("posterior_family", "normal")]
+    assert ("subset_0" in found.bound_modalities()) == bool(options.get("mvae_subsets"))
+    # Equal networks start at weights of their own.
+    networks = found.networks
+    kernels = [part["vector"].weights[0].numpy() for name, part in networks.items() if name != "decoders"]
+    assert len({kernel.tobytes() for kernel in kernels}) == len(kernels) == (2 if model == "jmvae" else 1)
 
 
 PLAYED = {"unimodal_weight": 0.2, "reconstruction_weight": 3.0, "content_weight": 4.0, "style_weight": 5.0}
@@ -163,22 +164,24 @@ AVERAGED = {"average_decay": 0.25, "average_start": 7, "subset_posterior": "arit
 
 
 @pytest.mark.parametrize(("form", "outputs"), [("classes", 4), ("binary", 1)])
-def test_the_options_of_mmali_reach_it(monkeypatch, form, outputs):
-    found = given(monkeypatch, "mmali", alignment_form=form, joint_reconstruction=True, **PLAYED, **AVERAGED)
-    assert {name: found[name] for name in AVERAGED} == AVERAGED
-    assert (found["weights"], found["alignment_form"], found["seed"]) == (WEIGHTS, form, 3)
-    assert found["content"] == {name: (name, 8, 1) for name in ("vector", "image", "text")}
-    assert found["alignment"] == {name: (name, 8, outputs) for name in ("vector", "image", "text")}
-    assert (found["dependence"]["names"], found["dependence"]["code_dim"]) == (("vector", "image", "text"), 0)
+def test_the_options_of_mmali_reach_it(form, outputs):
+    found = built("mmali", alignment_form=form, joint_reconstruction=True, **PLAYED, **AVERAGED)
+    assert {name: getattr(found, name) for name in AVERAGED} == AVERAGED
+    assert (found.loss_weights, found.with_classes, found.seed) == (WEIGHTS, form == "classes", 3)
+    names = [f"{part}.{name}" for part in ("content", "alignment") for name in found.names]
+    assert list(found.discriminators) == ["dependence", *names]
+    last = {name: found.discriminators[name].trunk[-1].kernel.shape[1] for name in names if name.endswith("vector")}
+    assert last == {"content.vector": 1, "alignment.vector": outputs}
 
 
-def test_the_options_of_the_joint_game_reach_it(monkeypatch):
-    """Its discriminator sees all codes, and has no unimodal values to tell from others."""
+def test_the_options_of_the_joint_discriminator_reach_it():
+    """It sees all codes, and has no unimodal values to tell from others."""
     played = {name: weight for name, weight in PLAYED.items() if name != "unimodal_weight"}
-    found = given(monkeypatch, "mmali_joint", joint_reconstruction=True, **played, **AVERAGED)
-    assert {name: found[name] for name in AVERAGED} == AVERAGED
-    assert found["weights"] == dataclasses.replace(WEIGHTS, unimodal=0.0)
-    assert found["joint"]["code_dim"] == 6 + 3 * 2
+    found = built("mmali_joint", joint_reconstruction=True, **played, **AVERAGED)
+    assert {name: getattr(found, name) for name in AVERAGED} == AVERAGED
+    assert found.loss_weights == dataclasses.replace(WEIGHTS, unimodal=0.0)
+    (joint,) = found.discriminators.values()
+    assert joint.code_tower[0].kernel.shape[0] == 6 + 3 * 2
 
 
 # ---- flag files --------------------------------------------------------------------------------------------------------

@@ -103,4 +103,4 @@ def test_every_data_set_has_sentences_on_its_terms(run, dataset):
 
 
 def test_the_terms_of_the_embedded_photographs_are_named():
-    assert all(term in card.LICENCES["digits"] for term in ("CC BY 2.0", "danielbuechele", "vultilion"))
+    assert all(term in registry.licences_of("digits")[0] for term in ("CC BY 2.0", "danielbuechele", "vultilion"))

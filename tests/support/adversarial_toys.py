@@ -4,17 +4,24 @@ import keras
 import numpy as np
 import toys
 
-from mmtf.models.gan.base import AdversarialWeights
 from mmtf.models.gan.mmali import MMALI
 from mmtf.models.gan.mmali_joint import JointMMALI
 from mmtf.networks.discriminators import PairDiscriminator, TowersDiscriminator, dense
 
 SHARED, PRIVATE = 3, 2
-EVERYTHING = AdversarialWeights(unimodal=0.3, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=True)
+EVERYTHING = {
+    "unimodal_weight": 0.3,
+    "reconstruction_weight": 0.5,
+    "content_weight": 0.4,
+    "style_weight": 0.2,
+    "joint_reconstruction": True,
+}
+# Whose regularisers a test leaves out.
+NO_REGULARISERS = {"reconstruction_weight": 0.0, "content_weight": 0.0, "style_weight": 0.0, "joint_reconstruction": False}
 KINDS = {
-    "classes": {"alignment_form": "classes", "weights": EVERYTHING},
-    "binary": {"alignment_form": "binary", "weights": AdversarialWeights(unimodal=0.0, reconstruction=0.5, content=0.4)},
-    "joint": {"weights": AdversarialWeights(unimodal=0.0, style=0.2)},
+    "classes": {"alignment_form": "classes"} | EVERYTHING,
+    "binary": {"alignment_form": "binary", "unimodal_weight": 0.0, "reconstruction_weight": 0.5, "content_weight": 0.4},
+    "joint": {"style_weight": 0.2},
 }
 
 
@@ -63,15 +70,13 @@ def model(kind="classes", count=3, seed=0, private=PRIVATE, **options):
     given = [parts, {m.name: encoder(m) for m in parts}, {m.name: decoder(m, codes) for m in parts}]
     common = {"shared_dim": SHARED, "seed": seed, "average_start": 1, "average_decay": 0.75} | KINDS[kind] | options
     if kind == "joint":
-        return JointMMALI(*given, joint=towers(parts, count + 1, SHARED + count * private, 300), **common)
+        own = {"joint": towers(parts, count + 1, SHARED + count * private, 300)}
+        return JointMMALI(*given, discriminators=own, **common)
     outputs = count + 1 if kind == "classes" else 1
-    return MMALI(
-        *given,
-        dependence=towers(parts, 1, 0, 100),
-        content={m.name: discriminator(m, codes, 1, 10 * k) for k, m in enumerate(parts)},
-        alignment={m.name: discriminator(m, codes, outputs, 200 + 10 * k) for k, m in enumerate(parts)},
-        **common,
-    )
+    own = {"dependence": towers(parts, 1, 0, 100)}
+    own |= {f"content.{m.name}": discriminator(m, codes, 1, 10 * k) for k, m in enumerate(parts)}
+    own |= {f"alignment.{m.name}": discriminator(m, codes, outputs, 200 + 10 * k) for k, m in enumerate(parts)}
+    return MMALI(*given, discriminators=own, **common)
 
 
 def compiled(found, generators=0.1, discriminators=0.1):

@@ -272,7 +272,7 @@ def reordered(original, kind):
     """The same networks in a model that lists its modalities in another order, none at its place."""
     parts = [original.modalities[name] for name in ("text", "vector", "image")]
     networks, options = (original.coders.encoders, original.coders.decoders), toys.further(kind, toys.encoder, parts)
-    found = toys.MODELS[kind](parts, *networks, shared_dim=toys.SHARED, betas=original.betas, **options)
+    found = toys.MODELS[kind](parts, *networks, shared_dim=toys.SHARED, **toys.weights(2), **options)
     found.coders.heads = original.coders.heads
     for part in FURTHER:
         if hasattr(original, part):

@@ -21,7 +21,7 @@ from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainCo
 from mmtf.data import from_arrays
 from mmtf.networks import vector
 from mmtf.networks.adversarial import vector as adversarial
-from mmtf.registry.factory import JointDiscriminatorSizes
+from mmtf.networks.sizes import JointDiscriminatorSizes
 from mmtf.verbs.evaluate import evaluate
 from mmtf.verbs.export import export
 from mmtf.verbs.load import load_model

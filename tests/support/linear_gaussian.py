@@ -5,7 +5,6 @@ import numpy as np
 
 from mmtf.data.dataset import Split
 from mmtf.modality import Modality
-from mmtf.models.vae.elbo import Betas
 from mmtf.models.vae.jmvae import JMVAE
 from mmtf.networks.joint import HIDDEN
 
@@ -29,7 +28,7 @@ def model_of(kind, private, **options):
     if kind is JMVAE:
         options["joint_encoders"] = encoders()
     decoders = {n: keras.Sequential([keras.Input((private + DIM,)), keras.layers.Dense(SIZE)]) for n in NAMES}
-    model = kind(modalities, encoders(), decoders, shared_dim=DIM, betas=Betas(beta=1.0), **options)
+    model = kind(modalities, encoders(), decoders, shared_dim=DIM, beta=1.0, **options)
     for n, w in slopes(private).items():
         model.coders.decoders[n].layers[-1].set_weights([w, np.zeros(SIZE)])
         model.coders.encoders[n].layers[-1].set_weights([np.eye(SIZE), np.zeros(SIZE)])

@@ -7,10 +7,10 @@ import tensorflow as tf
 from mmtf import registry
 from mmtf.distributed import random
 from mmtf.modality import Modality
-from mmtf.models.vae.elbo import Betas
+from mmtf.models.vae.base import MultimodalVAE
 
 # Every VAE, by its name.
-MODELS = {name: entry.build for name, entry in registry.MODELS.items() if not entry.adversarial}
+MODELS = {name: cls for name in registry.MODELS if issubclass(cls := registry.model_class(name), MultimodalVAE)}
 SHARED = 3
 # Without op determinism TensorFlow may add in another order each time: the same batch gives other last digits, now and then.
 ROUNDING = {"rtol": 1e-5, "atol": 1e-5}
@@ -53,17 +53,26 @@ def model(kind="mmjsd", private=2, count=3, seed=0, **options):
     """A small model; keras.utils.set_random_seed makes what the initialisers leave open reproducible."""
     keras.utils.set_random_seed(seed)
     parts = modalities(private, count)
-    betas = options.pop("betas", Betas(beta=2.0, shared_beta=0.7, private_beta=1.3 if private else 1.0))
     return MODELS[kind](
         parts,
         {m.name: encoder(m) for m in parts},
         {m.name: decoder(m, SHARED + m.private_dim) for m in parts},
         shared_dim=SHARED,
-        betas=betas,
         seed=seed,
         **further(kind, encoder, parts),
-        **options,
+        **weights(private) | options,
     )
+
+
+def weights(private):
+    """Weights of the divergences, none of which is 1."""
+    return {"beta": 2.0, "shared_beta": 0.7} | ({"private_beta": 1.3} if private else {})
+
+
+def contrastive(estimate="iwae", gamma=2.0, negatives=5, samples=30, trained="all"):
+    """Options of a contrast."""
+    names = ("contrast", "contrast_gamma", "contrast_negatives", "importance_samples", "contrast_trains")
+    return dict(zip(names, (estimate, gamma, negatives, samples, trained), strict=True))
 
 
 def further(kind, encoder, parts):

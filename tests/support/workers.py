@@ -23,7 +23,6 @@ from mmtf.data import from_arrays, pipeline
 from mmtf.data.dataset import Split
 from mmtf.distributed import random, replicas, strategies
 from mmtf.errors import UserError
-from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.mmvae import MMVAE
 from mmtf.training import monitor, saving
 from mmtf.verbs import evaluate, train
@@ -33,7 +32,7 @@ BATCH, STEPS, EXAMPLES = 12, 4, 61
 VAES = {
     "masks": ("mmjsd", {}, True, 1),
     "strata": ("mmvae", {"microbatch": 3}, False, 3),
-    "contrast": ("mvae", {"contrast": Contrast("iwae", 2.0, 1, 1)}, False, 2),
+    "contrast": ("mvae", toys.contrastive("iwae", 2.0, 1, 1), False, 2),
 }
 # Of whole runs: six steps, the last two of which are half of an execution; and eight, with which the six are compared.
 RUN = {"batch_size": 16, "steps": 6, "steps_per_epoch": 4, "steps_per_execution": 4, "panels_every": 0}
@@ -72,7 +71,7 @@ def vae(strategy, name):
 
 def game(strategy, per_execution=2):
     with strategy.scope():
-        model = adversarial_toys.model("classes", count=2, weights=adversarial_toys.AdversarialWeights(unimodal=0.3))
+        model = adversarial_toys.model("classes", count=2, **adversarial_toys.NO_REGULARISERS | {"unimodal_weight": 0.3})
         optimizers = {name: keras.optimizers.SGD(0.02) for name in model.learned()}
     examples = split(True)
     return fitted(

@@ -11,7 +11,6 @@ import toys
 from small_runs import config, poison, saved, steps
 
 from mmtf.distributed import replicas
-from mmtf.models.vae.contrastive import Contrast
 from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.runs import RunDirectory, events
 from mmtf.training import monitor, saving
@@ -116,7 +115,7 @@ def test_a_warning_is_given_once_and_sees_the_terms_at_the_start_and_after_each_
 def test_a_contrast_that_wins_is_warned_of(log_likelihoods, contrasts, won):
     """Where examples have become less likely, and others too: by the weighted sum of the likelihoods."""
     kinds = {"vector": 0.5, "image": 1.0}
-    model = toys.model("mmvae", 0, 2, contrast=Contrast("cubo"))
+    model = toys.model("mmvae", 0, 2, **toys.contrastive("cubo"))
     weight = sum(share * model.modalities[name].likelihood_weight for name, share in kinds.items())
     history = [
         {f"log_likelihood/{name}": value * share / weight for name, share in kinds.items()} | {"contrast": contrast}

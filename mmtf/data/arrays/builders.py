@@ -13,15 +13,22 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mmtf.config import DataConfig
+from mmtf.config import DataConfig, declare
 from mmtf.data import files, pairing
 from mmtf.data.arrays import array_files, cells, display, inference
 from mmtf.data.arrays import labels as labelling
 from mmtf.data.arrays.cells import Cells
 from mmtf.data.arrays.inference import Inferred
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.data.entry import DatasetEntry
 from mmtf.errors import UserError
 from mmtf.modality import Modality, weighted_by_size
+
+
+@declare
+class Options(DataConfig):
+    """Options of a user's own arrays: those of every data set."""
+
 
 log = logging.getLogger(__name__)
 
@@ -251,3 +258,6 @@ def _origin(m: Modality, given: Cells, inferred: Inferred, in_train, in_test) ->
     columns = given.columns or ("names",) * len(given.categories)
     names = [f"; {column}: {', '.join(each)}" for column, each in zip(columns, given.categories, strict=False)]
     return f"own arrays: {in_train.sum():,} training and {in_test.sum():,} test examples{part}{''.join(names)}"
+
+
+ARRAYS = DatasetEntry(load, licence=("The user's own data: this project knows nothing of their terms.",))

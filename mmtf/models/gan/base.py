@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -15,18 +15,21 @@ from mmtf.distributed import random, replicas
 from mmtf.distributions.gaussian import stddev
 from mmtf.errors import UserError
 from mmtf.modality import Modality
-from mmtf.models import fusion
+from mmtf.models import default_networks, fusion
 from mmtf.models.base import LatentModel
+from mmtf.models.default_networks import NetworksOf
 from mmtf.models.encoders import Coders, Codes, check_shape
 from mmtf.models.gan.losses import mean_squared_error
+from mmtf.models.gan.options import AdversarialOptions
 from mmtf.models.gan.relaxation import output_distribution, relax
 from mmtf.models.gan.tuples import Tuples
 from mmtf.models.inputs import observe
+from mmtf.networks import adversarial
 from mmtf.networks.layers import ADVERSARIAL_STDDEV
+from mmtf.networks.sizes import JointDiscriminatorSizes
 
 log = logging.getLogger(__name__)
 
-POSTERIORS = ("geometric", "arithmetic", "product")
 # The two turns of a step, in order, and what is minimised in each.
 LOSSES = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
 PHASES = tuple(LOSSES)
@@ -61,48 +64,61 @@ class AdversarialModel(LatentModel):
     `generators`; `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
     """
 
+    Options = AdversarialOptions
+
     def __init__(
         self,
         modalities: Sequence[Modality],
-        encoders: Mapping[str, keras.Model],
-        decoders: Mapping[str, keras.Model],
+        encoders: Mapping[str, keras.Model] | None = None,
+        decoders: Mapping[str, keras.Model] | None = None,
         *,
-        shared_dim: int,
-        discriminators: Mapping[str, keras.Layer],
-        weights: AdversarialWeights | None = None,
-        average_decay: float = 0.9999,
-        average_start: int = 50_000,
-        subset_posterior: str = "geometric",
+        discriminators: Mapping[str, keras.Layer] | None = None,
+        networks_of: NetworksOf = adversarial.default_of,
+        joint_sizes: JointDiscriminatorSizes | None = None,
         seed: int = 0,
         name: str | None = None,
+        **options,
     ):
         """Args:
         encoders: per modality, relaxed values `[B, *relaxed_shape]` -> features `[B, F]`.
         decoders: per modality, codes `[B, private_dim + shared_dim]` -> relaxed values.
-        discriminators: by name, which fixes the names of their weights in checkpoints.
-        average_decay, average_start: of the moving average; before the start it is the players themselves.
-        subset_posterior: mean of the experts that a set of modalities has: geometric, arithmetic (a mixture), or product.
-        seed: of the heads' initial weights and of the training noise; with the step it fixes every draw.
+        discriminators: by name, which fixes the names of their weights in checkpoints; see `default_discriminators`.
+        networks_of: the module with `encoder`, `decoder`, `discriminator` and `tower` for a modality that comes without.
+        joint_sizes: of a discriminator of all modalities that is not given.
+        seed: of the initial weights and of the training noise; with the step it fixes every draw.
+        options: fields of `Options` by name. average_decay, average_start: of the moving average; before the start it is the
+          generators themselves. subset_posterior: mean of the experts that a set of modalities has: geometric, arithmetic (a
+          mixture), or product.
 
         Raises:
-          ValueError: one modality only, one without a private code or with missing cells, or parts that do not fit together.
+          ValueError: one modality only, one without a private code or with missing cells, parts that do not fit together, or an
+            option that the model does not have.
         """
-        _check_modalities(modalities)
-        if subset_posterior not in POSTERIORS:
-            raise ValueError(f"subset_posterior must be one of {', '.join(POSTERIORS)}, not {subset_posterior!r}.")
+        _check_modalities(modalities, options.get("private_dim"))
         # Before Keras' own initialisation, which asks for the names of the terms.
-        self.loss_weights = weights or AdversarialWeights()
+        self.options, modalities = self.configured(modalities, options)
+        chosen, shared_dim = self.options, self.options.shared_dim
+        self.loss_weights = AdversarialWeights(
+            unimodal=getattr(chosen, "unimodal_weight", 0.0),
+            reconstruction=chosen.reconstruction_weight,
+            content=chosen.content_weight,
+            style=chosen.style_weight,
+            joint_reconstruction=chosen.joint_reconstruction,
+        )
+        encoders = default_networks.encoders(modalities, seed, networks_of, encoders)
+        decoders = default_networks.decoders(modalities, shared_dim, seed, networks_of, decoders)
         head = {"stddev": ADVERSARIAL_STDDEV, "floor": math.log(SMALLEST_VARIANCE)}
         generators = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, head=head, name="players")
         for m in modalities:
             check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.relaxed_shape)
             check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.relaxed_shape)
-        super().__init__(modalities, generators.copied("average"), shared_dim=shared_dim, seed=seed, name=name)
+        super().__init__(modalities, generators.copied("average"), seed=seed, name=name)
         self.generators = generators
         self.coders.trainable = False
-        self.discriminators = dict(discriminators)
-        self.average_decay, self.average_start = average_decay, average_start
-        self.subset_posterior = subset_posterior
+        makers = self.default_discriminators(seed, networks_of, joint_sizes or JointDiscriminatorSizes())
+        self.discriminators = _given_or_made(discriminators or {}, makers)
+        self.average_decay, self.average_start = chosen.average_decay, chosen.average_start
+        self.subset_posterior = subset_posterior = chosen.subset_posterior
         if subset_posterior == "product":
             log.warning(
                 "A product of experts is sharper than the experts, which training made equal to one another: [C] advises "
@@ -110,6 +126,12 @@ class AdversarialModel(LatentModel):
             )
 
     # ---- what a subclass says --------------------------------------------------------------------------------------
+
+    def default_discriminators(
+        self, seed: int, networks_of: NetworksOf, sizes: JointDiscriminatorSizes
+    ) -> dict[str, Callable[[], keras.Layer]]:
+        """Return what makes each discriminator, by its name."""
+        raise NotImplementedError
 
     def terms_of(self, phase: str) -> list[str]:
         """Names of a turn's terms, in order, the loss first."""
@@ -217,6 +239,11 @@ class AdversarialModel(LatentModel):
         """Args: optimizer: of the generators; its iterations count the steps. discriminator_optimizer: of the others."""
         super().compile(optimizer=optimizer, **kwargs)
         self.discriminator_optimizer = discriminator_optimizer
+
+    @property
+    def networks(self):
+        own = {"encoders": self.generators.encoders, "decoders": self.generators.decoders}
+        return own | {"discriminators": self.discriminators}
 
     def learned(self):
         against = [v for discriminator in self.discriminators.values() for v in discriminator.trainable_variables]
@@ -338,6 +365,13 @@ class _NoiseOfRows:
         return tf.boolean_mask(self._noise.normal(stream, dim), self._rows)
 
 
+def _given_or_made(given: Mapping[str, keras.Layer], makers: Mapping[str, Callable[[], keras.Layer]]) -> dict:
+    unknown = sorted(set(given) - set(makers))
+    if unknown:
+        raise ValueError(f"There is no discriminator {unknown[0]!r} here; there are {', '.join(makers)}.")
+    return {name: given[name] if name in given else make() for name, make in makers.items()}
+
+
 def _batch_of(values: Mapping | None, place: int) -> dict[str, tf.Tensor] | None:
     """The batch of one turn, from `[B, turns, ...]`."""
     return None if values is None else {n: x[:, place] for n, x in values.items()}
@@ -352,11 +386,11 @@ def _entropies(posteriors: Codes) -> dict[str, tf.Tensor]:
     return {f"entropy/{kind}/{n}": q.entropy() for kind, part in _kinds(posteriors) for n, q in part.items()}
 
 
-def _check_modalities(modalities: Sequence[Modality]) -> None:
+def _check_modalities(modalities: Sequence[Modality], private_dim: int | None) -> None:
     if len(modalities) < 2:
         raise ValueError(f"An adversarial model aligns several modalities; {len(modalities)} was given. Train a VAE instead.")
     for m in modalities:
-        if not m.private_dim:
+        if not (m.private_dim if private_dim is None else private_dim):
             raise ValueError(
                 f"{m.name}: an adversarial model needs a private code for each modality ([C] 'Latent Space Factorization': its "
                 "decoders are deterministic, and what modalities do not share would have no place); set --private_dim=10 or so."

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 
 import tensorflow as tf
 
+from mmtf.config import declare, option
 from mmtf.models.gan import losses
 from mmtf.models.gan.base import AdversarialModel
+from mmtf.models.gan.default_discriminators import pair, towers
+from mmtf.models.gan.options import AdversarialOptions
 from mmtf.models.gan.tuples import Tuples, block_size, exchanged
-from mmtf.networks.discriminators import BoundPair, PairDiscriminator, TowersDiscriminator
+from mmtf.networks.discriminators import BoundPair
 
-ALIGNMENTS = ("classes", "binary")
+
+@declare
+class Options(AdversarialOptions):
+    """Options of MMALI."""
+
+    unimodal_weight: float = option(
+        0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0
+    )
+    alignment_form: str = option(
+        "classes",
+        "MMALI: discriminators of encoded and generated tuples, as in [C]'s release (classes) or in the paper (binary).",
+        choices=("classes", "binary"),
+    )
 
 
 class MMALI(AdversarialModel):
@@ -25,36 +40,32 @@ class MMALI(AdversarialModel):
     (x_i, s_i, c_j); d_i is the difference of the first two logits. "binary" is the paper's: one logit, two kinds.
     """
 
-    def __init__(
-        self,
-        modalities,
-        encoders,
-        decoders,
-        *,
-        dependence: TowersDiscriminator,
-        content: Mapping[str, PairDiscriminator],
-        alignment: Mapping[str, PairDiscriminator],
-        alignment_form: str = "classes",
-        **options,
-    ):
-        """Args: content, alignment: per modality, one logit each; alignment M+1 for "classes". Others as `AdversarialModel`."""
-        if alignment_form not in ALIGNMENTS:
-            raise ValueError(f"alignment_form must be one of {', '.join(ALIGNMENTS)}, not {alignment_form!r}.")
-        discriminators = {"dependence": dependence}
-        discriminators |= {f"content.{m.name}": content[m.name] for m in modalities}
-        discriminators |= {f"alignment.{m.name}": alignment[m.name] for m in modalities}
-        super().__init__(modalities, encoders, decoders, discriminators=discriminators, **options)
-        self.with_classes = alignment_form == "classes"
+    Options = Options
+
+    def __init__(self, *args, **kwargs):
+        """Args: as `AdversarialModel`; discriminators are called "dependence", "content.NAME" and "alignment.NAME"."""
+        super().__init__(*args, **kwargs)
+        self.with_classes = self.options.alignment_form == "classes"
+
+    def default_discriminators(self, seed, networks_of, sizes):
+        modalities, shared_dim = tuple(self.modalities.values()), self.shared_dim
+        outputs = {"content": 1, "alignment": len(modalities) + 1 if self.options.alignment_form == "classes" else 1}
+        pairs = {
+            f"{part}.{m.name}": functools.partial(pair, m, shared_dim, count, seed, networks_of, part)
+            for part, count in outputs.items()
+            for m in modalities
+        }
+        return {"dependence": lambda: towers(modalities, 1, 0, seed, networks_of, sizes, "dependence")} | pairs
 
     def terms_of(self, phase):
         names, single = tuple(self.modalities), bool(self.loss_weights.unimodal)
         kinds = [f"{kind}/{n}" for n in names for kind in ("content", "alignment")]
         alone = [f"single_{kind}" for kind in kinds if single]
         if phase == "discriminators":
-            losses = ["loss", "dependence", *kinds, *alone]
-            return [f"discriminator/{name}" for name in losses] + [f"accuracy/{name}" for name in ("dependence", *kinds)]
-        loss_weights = ["loss", "joint", *(f"single/{n}" for n in names if single)]
-        return [f"generator/{name}" for name in loss_weights] + ["accuracy/joint"] + self._names_of_regularisers()
+            minimised = ["loss", "dependence", *kinds, *alone]
+            return [f"discriminator/{name}" for name in minimised] + [f"accuracy/{name}" for name in ("dependence", *kinds)]
+        minimised = ["loss", "joint", *(f"single/{n}" for n in names if single)]
+        return [f"generator/{name}" for name in minimised] + ["accuracy/joint"] + self._names_of_regularisers()
 
     def discriminator_terms(self, real, fake, single, single_fake, advance):
         found = self._dependence_terms(real, advance)

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mmtf.config import declare
 from mmtf.models.gan import losses
-from mmtf.models.gan.base import AdversarialModel, AdversarialWeights
+from mmtf.models.gan.base import AdversarialModel
+from mmtf.models.gan.default_discriminators import towers
+from mmtf.models.gan.options import AdversarialOptions
 from mmtf.models.gan.tuples import Tuples
-from mmtf.networks.discriminators import TowersDiscriminator
+from mmtf.networks.sizes import WITH_TRUNK
+
+
+@declare
+class Options(AdversarialOptions):
+    """Options of MMALI with a joint discriminator: those of every adversarial model."""
 
 
 class JointMMALI(AdversarialModel):
     """[C] eq. 4 as it stands: D(X, s_1..s_M, c) tells M+1 kinds of tuples apart. It learns from whole tuples alone."""
 
-    def __init__(
-        self,
-        modalities,
-        encoders,
-        decoders,
-        *,
-        joint: TowersDiscriminator,
-        weights: AdversarialWeights | None = None,
-        **options,
-    ):
-        """Args: joint: with M+1 logits, of all values and of the codes [s_1, ..., s_M, c]. Others as `AdversarialModel`.
+    Options = Options
 
-        Raises:
-          ValueError: a weight of the unimodal game, which this discriminator cannot play.
-        """
-        weights = weights or AdversarialWeights(unimodal=0.0)
-        if weights.unimodal:
-            raise ValueError(
-                "A joint discriminator sees whole tuples alone, so there is no unimodal game; set its weight to 0."
-            )
-        super().__init__(modalities, encoders, decoders, discriminators={"joint": joint}, weights=weights, **options)
+    def default_discriminators(self, seed, networks_of, sizes):
+        modalities = tuple(self.modalities.values())
+        codes = self.shared_dim + sum(m.private_dim for m in modalities)
+        # Codes go through a trunk with the values: inner products compare modalities alone.
+        own = sizes if sizes.trunk else WITH_TRUNK
+        return {"joint": lambda: towers(modalities, len(modalities) + 1, codes, seed, networks_of, own, "joint")}
 
     def terms_of(self, phase):
         if phase == "discriminators":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -17,12 +18,16 @@ from mmtf.distributions.family import log_density as code_density
 from mmtf.distributions.likelihood import likelihood, log_density
 from mmtf.distributions.units import to_network
 from mmtf.modality import Modality
+from mmtf.models import default_networks
 from mmtf.models.base import LatentModel
+from mmtf.models.default_networks import NetworksOf
 from mmtf.models.encoders import Coders, Codes, check_shape
 from mmtf.models.inputs import Observed, observe
-from mmtf.models.vae.contrastive import Contrast, RowGather
+from mmtf.models.vae.contrastive import SAMPLES, RowGather, contrast_of
 from mmtf.models.vae.elbo import Betas, Elbo, Weights, lower_bound
 from mmtf.models.vae.importance_sampling import ExpertSamples
+from mmtf.models.vae.options import VAEOptions
+from mmtf.networks import default
 
 tfd = tfp.distributions
 
@@ -50,53 +55,60 @@ class MultimodalVAE(LatentModel):
     (`elbo`, or `elbos` where there are several).
     """
 
+    Options = VAEOptions
     # Whether its lower bounds have `Elbo.kl_experts`.
     aligns_experts = False
     # Whether the posterior of all modalities is the mixture of the single ones' experts.
     has_mixture_posterior = False
-    # Of posteriors and priors of codes.
-    families = ("normal",)
 
     def __init__(
         self,
         modalities: Sequence[Modality],
-        encoders: Mapping[str, keras.Model],
-        decoders: Mapping[str, keras.Model],
+        encoders: Mapping[str, keras.Model] | None = None,
+        decoders: Mapping[str, keras.Model] | None = None,
         *,
-        shared_dim: int,
-        betas: Betas | None = None,
-        contrast: Contrast | None = None,
-        family: Family = NORMAL,
+        networks_of: NetworksOf = default.networks_of,
         microbatch: int = 0,
         seed: int = 0,
         name: str | None = None,
+        **options,
     ):
         """Args:
         modalities: in the data set's order; it is the order of everything that follows.
         encoders: per modality, values `[B, *event_shape]` -> features `[B, F]`.
         decoders: per modality, codes `[B, private_dim + shared_dim]` -> likelihood parameters.
-        shared_dim: size of c.
-        betas: weights of the divergences.
-        contrast: a second term of the loss, of what does not belong together.
-        family: of the codes' posteriors and priors.
+        networks_of: the module with `encoder` and `decoder` for a modality that comes without, by default that for its kind of
+          values.
         microbatch: examples whose gradient is found at once, which divides a device's batch; 0 for all.
-        seed: of the heads' initial weights and of the training noise; with the step it fixes every draw.
+        seed: of the initial weights and of the training noise; with the step it fixes every draw.
+        options: fields of `Options` by name, such as `shared_dim=8`, `beta=2.5`.
 
         Raises:
-          ValueError: a modality without networks, a repeated name, a shared size below 1, or a family that this model's
-            posteriors cannot be of.
+          ValueError: a network for a modality that is not there or of other shapes, a repeated name, or an option that the
+            model does not have.
         """
-        if family.name not in self.families:
-            raise ValueError(
-                f"{type(self).__name__} has closed divergences or products of experts, which are of {self.families[0]} "
-                f"posteriors alone, not of {family.name} ones."
-            )
-        coders = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, family=family)
+        self.options, modalities = self.configured(modalities, options)
+        shared_dim = self.options.shared_dim
+        encoders = default_networks.encoders(modalities, seed, networks_of, encoders)
+        decoders = default_networks.decoders(modalities, shared_dim, seed, networks_of, decoders)
+        coders = Coders(modalities, encoders, decoders, shared_dim=shared_dim, seed=seed, family=self.family())
         for m in modalities:
             check_shape(m, "encoder's input", encoders[m.name].input_shape[1:], m.event_shape)
             check_shape(m, "decoder's output", decoders[m.name].output_shape[1:], m.parameter_shape)
-        self.betas, self.contrast, self.microbatch = betas or Betas(), contrast, microbatch
-        super().__init__(modalities, coders, shared_dim=shared_dim, seed=seed, name=name)
+        self.betas = Betas(**{f.name: getattr(self.options, f.name) for f in dataclasses.fields(Betas)})
+        self.contrast, self.microbatch = contrast_of(self.options), microbatch
+        super().__init__(modalities, coders, seed=seed, name=name)
+
+    def family(self) -> Family:
+        """Return the family of the codes' posteriors and priors."""
+        return NORMAL
+
+    def importance_samples(self) -> int | None:
+        """Return K of the model's own importance-weighted bounds; None for one sample and closed divergences.
+
+        Beside a contrast, whose estimates they are, bounds have the samples of the contrast.
+        """
+        return self.options.importance_samples or (SAMPLES if self.contrast else None)
 
     def has_likelihood(self) -> bool:
         return True

@@ -19,6 +19,7 @@ from mmtf.models.inputs import Observed
 from mmtf.models.vae.bounds import chi_bound, importance_bound
 from mmtf.models.vae.elbo import Elbo, Weights, weighted_elbo
 from mmtf.models.vae.importance_sampling import ExpertSamples, log_likelihoods, sample_experts, sampled_elbo
+from mmtf.models.vae.options import VAEOptions
 
 RowGather = Callable[[tf.Tensor], tf.Tensor]
 
@@ -27,6 +28,8 @@ ESTIMATES = {"iwae": (importance_bound, 1), "cubo": (chi_bound, 2)}
 # What the second term trains.
 TRAINED = ("all", "decoders")
 
+# Importance samples K as the papers compare with them.
+SAMPLES = 30
 # The second term is said to win where the likelihood has lost more than this share of what it had gained, and of itself.
 SHARE_LOST, LEAST_LOST = 0.1, 0.02
 
@@ -218,6 +221,14 @@ class Contrast:
         there = {name: exchange.gathers(name)(observed.present[name]) for name in names}
         shares = tf.stack(mixture_weights(codes.shared, there))
         return bound(tf.stack(log_weights, axis=1) + log_share(len(names) * shares) / power, (0, 1))
+
+
+def contrast_of(options: VAEOptions) -> Contrast | None:
+    """Return the contrast that a model's options ask for."""
+    if options.contrast == "none":
+        return None
+    samples = options.importance_samples or SAMPLES
+    return Contrast(options.contrast, options.contrast_gamma, options.contrast_negatives, samples, options.contrast_trains)
 
 
 def _constant(codes: Codes) -> Codes:

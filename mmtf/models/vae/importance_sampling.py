@@ -113,13 +113,6 @@ def of_posterior(
     return codes, component_at(tf.unstack(weights, axis=-1), strata)
 
 
-def check_samples(samples: int | None) -> int | None:
-    """A number of importance samples, or None. Raises ValueError where it is below 1."""
-    if samples is not None and samples < 1:
-        raise ValueError(f"importance_samples must be 1 or more, not {samples}.")
-    return samples
-
-
 def _standard(model, noise, stream: str, dim: int, before: Sequence[int]) -> tf.Tensor:
     """Draws `[*before, B, dim]` of location 0 and scale 1."""
     rows = model.coders.family.sample_standard(noise, stream, math.prod(before) * dim)

@@ -8,17 +8,32 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from mmtf.config import declare, option
 from mmtf.distributed.random import derived_seed
 from mmtf.distributions.family import NORMAL
 from mmtf.distributions.gaussian import stddev
+from mmtf.models import default_networks
+from mmtf.models.default_networks import NetworksOf
 from mmtf.models.encoders import Codes, check_shape
 from mmtf.models.fusion import product_of_experts
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
-from mmtf.models.vae.importance_sampling import check_samples, sampled_elbo
+from mmtf.models.vae.importance_sampling import sampled_elbo
+from mmtf.models.vae.options import AlignedOptions
+from mmtf.networks import default
 from mmtf.networks.joint import JointEncoder
 
 tfd = tfp.distributions
+
+
+@declare
+class Options(AlignedOptions):
+    """Options of JMVAE."""
+
+    alpha_start: float | None = option(None, "jmvae: --alpha at step 0, changing linearly over --warmup_steps.", low=0)
+
+    starts = ("beta_start", "private_beta_start", "alpha_start")
+    importance_weighted = True
 
 
 class JMVAE(MultimodalVAE):
@@ -31,38 +46,34 @@ class JMVAE(MultimodalVAE):
     alpha stands beside beta: it is not multiplied by it.
     """
 
+    Options = Options
+
     aligns_experts = True
 
     def __init__(
         self,
         modalities,
-        encoders,
-        decoders,
+        encoders=None,
+        decoders=None,
         *,
-        joint_encoders: Mapping[str, keras.Model],
-        alpha: float | None = None,
-        alpha_start: float | None = None,
-        samples: int | None = None,
-        **options,
+        joint_encoders: Mapping[str, keras.Model] | None = None,
+        networks_of: NetworksOf = default.networks_of,
+        seed: int = 0,
+        **how,
     ):
         """Args:
         joint_encoders: as encoders, for the joint one.
-        alpha: 0 or more; 0.1 by default. alpha_start: where it starts to get there linearly, over `betas.warmup_steps` steps.
-        samples: K, which makes the bound the importance-weighted one of K samples [Burda 2016]; None takes one sample and the
-          closed divergence.
+        how: as `MultimodalVAE`.
 
         Raises:
-          ValueError: alpha below 0, or joint encoders that do not fit the modalities.
+          ValueError: as `MultimodalVAE`, of the joint encoders too.
         """
-        if set(joint_encoders) != {m.name for m in modalities}:
-            raise ValueError(f"The joint encoder reads all modalities; it was given {sorted(joint_encoders)}.")
+        joint_encoders = default_networks.encoders(modalities, seed, networks_of, joint_encoders, "joint")
         for m in modalities:
             check_shape(m, "joint encoder's input", joint_encoders[m.name].input_shape[1:], m.event_shape)
-        super().__init__(modalities, encoders, decoders, **options)
-        self.alpha = 0.1 if alpha is None else alpha
-        self.alpha_start, self._samples = alpha_start, check_samples(samples)
-        if self.alpha < 0.0:
-            raise ValueError(f"alpha must be 0 or more for jmvae, not {alpha}.")
+        super().__init__(modalities, encoders, decoders, networks_of=networks_of, seed=seed, **how)
+        self.alpha = 0.1 if self.options.alpha is None else self.options.alpha
+        self.alpha_start, self._samples = self.options.alpha_start, self.importance_samples()
         ordered = {name: joint_encoders[name] for name in self.names}
         self.joint_encoder = JointEncoder(ordered, self.shared_dim, seed=derived_seed(self.seed, "joint"))
 
@@ -98,6 +109,10 @@ class JMVAE(MultimodalVAE):
         else:
             elbo = self.gaussian_elbo(observed, codes, posterior, self.sample_private(codes, noise), noise)
         return elbo._replace(kl_experts=aligned)
+
+    @property
+    def networks(self):
+        return super().networks | {"joint_encoders": self.joint_encoder.encoders}
 
     def named_weights(self):
         return super().named_weights() | {f"joint.{key}": v for key, v in self.joint_encoder.named_weights().items()}

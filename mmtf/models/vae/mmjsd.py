@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmtf.config import declare, option
 from mmtf.distributions.divergence import jensen_shannon
 from mmtf.distributions.mixture import sample_mixture
 from mmtf.models.encoders import Codes
@@ -9,6 +10,16 @@ from mmtf.models.fusion import mixture_posterior, mixture_weights
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
 from mmtf.models.vae.elbo import Elbo
+from mmtf.models.vae.options import VAEOptions
+
+
+@declare
+class Options(VAEOptions):
+    """Options of mmJSD."""
+
+    prior_weight: float | None = option(
+        None, "mmJSD: share pi of the prior in the divergence; 1/(M+1) by default.", above=0, high=0.999
+    )
 
 
 class MMJSD(MultimodalVAE):
@@ -17,14 +28,15 @@ class MMJSD(MultimodalVAE):
     c is drawn from the mixture of the q(c|x_j), without the prior; pi weighs the M experts equally beside the prior.
     """
 
+    Options = Options
+
     has_mixture_posterior = True
 
-    def __init__(self, *args, prior_weight: float | None = None, **kwargs):
-        """Args: prior_weight: pi_{M+1}, the prior's share in the divergence, in (0, 1); 1/(M+1) by default ([S] C.3.2)."""
+    def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.prior_weight = 1.0 / (len(self.names) + 1) if prior_weight is None else prior_weight
-        if not 0.0 < self.prior_weight < 1.0:
-            raise ValueError(f"prior_weight must lie between 0 and 1, not {prior_weight}.")
+        # pi_{M+1}, the prior's share in the divergence ([S] C.3.2).
+        given = self.options.prior_weight
+        self.prior_weight = 1.0 / (len(self.names) + 1) if given is None else given
         self.prior_odds = self.prior_weight / (1.0 - self.prior_weight) * len(self.names)
 
     def fuse(self, experts, present):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmtf.config import declare
 from mmtf.distributions.divergence import weighted_kl
 from mmtf.distributions.mixture import sample_mixture
 from mmtf.models.encoders import Codes
@@ -9,6 +10,12 @@ from mmtf.models.fusion import mixture_posterior, mixture_weights
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
 from mmtf.models.vae.elbo import Elbo
+from mmtf.models.vae.options import VAEOptions
+
+
+@declare
+class Options(VAEOptions):
+    """Options of MMVAE: those of every VAE."""
 
 
 class MMVAE(MultimodalVAE):
@@ -16,6 +23,8 @@ class MMVAE(MultimodalVAE):
 
     c is drawn from the mixture (1/M) sum_j q(c|x_j), whose KL the mean of the experts' KLs bounds from above ([S] eq. 6).
     """
+
+    Options = Options
 
     has_mixture_posterior = True
 

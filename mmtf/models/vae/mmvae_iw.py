@@ -4,16 +4,47 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mmtf.distributions.family import log_density, log_share
+from mmtf.config import declare, option
+from mmtf.distributions.family import FAMILIES, log_density, log_share
 from mmtf.models.encoders import Codes
 from mmtf.models.fusion import mixture_log_density, mixture_posterior, mixture_weights
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE, Objective, named_parts
 from mmtf.models.vae.bounds import ESTIMATORS, Gradient
+from mmtf.models.vae.contrastive import SAMPLES
 from mmtf.models.vae.elbo import Elbo, weighted_elbo
-from mmtf.models.vae.importance_sampling import ExpertSamples, check_samples, log_likelihoods, sample_experts
+from mmtf.models.vae.importance_sampling import ExpertSamples, log_likelihoods, sample_experts
+from mmtf.models.vae.options import VAEOptions
 
-BOUNDS = ("looser", "tight")
+
+@declare
+class ImportanceOptions(VAEOptions):
+    """Options of MMVAE with importance samples, and of MMVAE+."""
+
+    importance_bound: str = option(
+        "looser",
+        "mmvae_iw, mmvae_plus: mean over the experts of the bounds of their samples, or one bound of all samples.",
+        choices=("looser", "tight"),
+    )
+    gradient_estimator: str | None = option(
+        None,
+        "mmvae_iw, mmvae_plus: how the encoders' gradient is estimated, dreg by default and beside --contrast iwae; stl is "
+        "biased for more than one sample.",
+        choices=("iwae", "stl", "dreg"),
+    )
+    posterior_family: str = option(
+        "normal",
+        "mmvae_iw, mmvae_plus: of the codes' posteriors and priors; laplace has the authors' scales, which sum to the code's "
+        "size.",
+        choices=("normal", "laplace"),
+    )
+
+    importance_weighted = True
+
+
+@declare
+class Options(ImportanceOptions):
+    """Options of MMVAE with importance samples."""
 
 
 class ImportanceMMVAE(MultimodalVAE):
@@ -28,29 +59,28 @@ class ImportanceMMVAE(MultimodalVAE):
     both are lower bounds on log p(X).
     """
 
-    has_mixture_posterior = True
-    families = ("normal", "laplace")
+    Options = Options
 
-    def __init__(self, *args, samples: int = 30, bound: str = "looser", estimator: str | None = None, **kwargs):
-        """Args:
-        samples: K. bound: one of `BOUNDS`.
-        estimator: of the gradient, one of `vae.bounds.ESTIMATORS`; by default dreg, or beside a contrast iwae.
+    has_mixture_posterior = True
+
+    def __init__(self, *args, **kwargs):
+        """Args: as `MultimodalVAE`.
 
         Raises:
-          ValueError: samples below 1, an unknown bound or estimator, or dreg beside a contrast.
+          ValueError: also for dreg beside a contrast.
         """
         super().__init__(*args, **kwargs)
-        if bound not in BOUNDS:
-            raise ValueError(f"importance_bound must be one of {', '.join(BOUNDS)}, not {bound!r}.")
-        self._estimator = estimator or ("iwae" if self.contrast else "dreg")
+        self._estimator = self.options.gradient_estimator or ("iwae" if self.contrast else "dreg")
         if self.contrast and self._estimator == "dreg":
             others = ", ".join(e for e in ESTIMATORS if e != "dreg")
             raise ValueError(
                 "gradient_estimator=dreg multiplies the gradient of each sample by its weight in the bound, and the contrast "
                 f"reads the same samples with other weights; beside a contrast take one of {others}."
             )
-        Gradient(self._estimator)
-        self._samples, self._bound = check_samples(samples), bound
+        self._samples, self._bound = self.options.importance_samples or SAMPLES, self.options.importance_bound
+
+    def family(self):
+        return FAMILIES[self.options.posterior_family]
 
     def fuse(self, experts, present):
         return mixture_posterior(experts, present)

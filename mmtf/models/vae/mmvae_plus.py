@@ -5,11 +5,17 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from mmtf.config import declare
 from mmtf.models.encoders import Codes
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.bounds import Gradient
 from mmtf.models.vae.importance_sampling import ExpertSamples, answers, samples_beside, samples_of_each
-from mmtf.models.vae.mmvae_iw import ImportanceMMVAE
+from mmtf.models.vae.mmvae_iw import ImportanceMMVAE, ImportanceOptions
+
+
+@declare
+class Options(ImportanceOptions):
+    """Options of MMVAE+: those of MMVAE with importance samples."""
 
 
 class MMVAEPlus(ImportanceMMVAE):
@@ -22,6 +28,8 @@ class MMVAEPlus(ImportanceMMVAE):
 
     with the weights of `ImportanceMMVAE`. What is generated, across modalities too, has private codes from their priors p(s_j).
     """
+
+    Options = Options
 
     def __init__(self, modalities, *args, **kwargs):
         """Args: as `ImportanceMMVAE`.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from mmtf.config import declare
 from mmtf.distributions.divergence import kl
 from mmtf.distributions.mixture import sample_components
 from mmtf.modality import check_subset, subsets
@@ -15,11 +16,17 @@ from mmtf.models.fusion import products_of_subsets
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
 from mmtf.models.vae.elbo import Elbo
+from mmtf.models.vae.options import VAEOptions
 
 tfd = tfp.distributions
 
 # 2^12 - 1 products of a batch of 256 and 20 dimensions are 84 MB each time that they are written down.
 MOST_MODALITIES = 12
+
+
+@declare
+class Options(VAEOptions):
+    """Options of MoPoE: those of every VAE."""
 
 
 class MoPoE(MultimodalVAE):
@@ -31,6 +38,8 @@ class MoPoE(MultimodalVAE):
 
     Of an example that lacks modalities the sets are those of the modalities that it has.
     """
+
+    Options = Options
 
     def __init__(self, *args, members: Sequence[Sequence[str]] | None = None, **kwargs):
         """Args: members: the sets; all non-empty ones by default.

@@ -6,13 +6,25 @@ import dataclasses
 
 import tensorflow as tf
 
+from mmtf.config import declare, option
 from mmtf.modality import subsets
 from mmtf.models.encoders import Codes
 from mmtf.models.fusion import product_posterior
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
 from mmtf.models.vae.elbo import Elbo
-from mmtf.models.vae.importance_sampling import check_samples, sampled_elbo
+from mmtf.models.vae.importance_sampling import sampled_elbo
+from mmtf.models.vae.options import QUIRKS, UNIT_WEIGHTS, VAEOptions
+
+
+@declare
+class Options(VAEOptions):
+    """Options of MVAE."""
+
+    mvae_subsets: int = option(0, "MVAE: lower bounds of random sets of modalities added each step.", low=0)
+
+    known_quirks = QUIRKS
+    importance_weighted = True
 
 
 class MVAE(MultimodalVAE):
@@ -26,36 +38,31 @@ class MVAE(MultimodalVAE):
     the random sets are means over all examples, those whose set left the modality out included.
     """
 
-    def __init__(
-        self,
-        *args,
-        random_subsets: int = 0,
-        samples: int | None = None,
-        unit_weights_of_single_bounds: bool = False,
-        **kwargs,
-    ):
-        """Args:
-        random_subsets: how many further bounds each step adds, over sets of 2 to M-1 modalities drawn per example.
-        samples: K, which makes every bound the importance-weighted one of K samples [Burda 2016]; None takes one sample and the
-          closed divergence.
-        unit_weights_of_single_bounds: whether the likelihoods of single modalities' bounds have the weight 1 and not w_j, as in
-          the release of [S].
+    Options = Options
+
+    def __init__(self, *args, **kwargs):
+        """Args: as `MultimodalVAE`.
+
+        Raises:
+          ValueError: also for random subsets of fewer than three modalities.
         """
-        self._random_subsets, self._samples = random_subsets, check_samples(samples)
         super().__init__(*args, **kwargs)
+        self._samples = self.importance_samples()
+        random_subsets = self.options.mvae_subsets
         proper = [s for s in subsets(self.names) if 1 < len(s) < len(self.names)]
-        if random_subsets < 0 or (random_subsets and not proper):
+        if random_subsets and not proper:
             raise ValueError(
                 f"mvae_subsets is {random_subsets}, but it must be 0 or more, and more than 0 needs at least 3 modalities "
                 f"(sets of 2 to M-1 of them are drawn); this model has {len(self.names)}. Set --mvae_subsets=0."
             )
-        self._unit_weights = unit_weights_of_single_bounds
+        # As in the release of [S].
+        self._unit_weights = UNIT_WEIGHTS in self.options.quirk_names()
         # [number of sets, M]: 1 where the set holds the modality.
         self._indicators = [[float(name in s) for name in self.names] for s in proper]
 
     def bound_modalities(self):
         singles = {f"only_{name}": (name,) for name in self.names} if len(self.names) > 1 else {}
-        return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self._random_subsets)}
+        return {"joint": self.names} | singles | {f"subset_{k}": self.names for k in range(self.options.mvae_subsets)}
 
     def modality_weights(self, bound):
         if not (self._unit_weights and bound.startswith("only_")):
@@ -69,7 +76,7 @@ class MVAE(MultimodalVAE):
         bounds = {"joint": observed}
         if len(self.names) > 1:
             bounds |= {f"only_{name}": observed.only((name,)) for name in observed.values}
-        bounds |= {f"subset_{k}": self._draw_subset(observed, noise, k) for k in range(self._random_subsets)}
+        bounds |= {f"subset_{k}": self._draw_subset(observed, noise, k) for k in range(self.options.mvae_subsets)}
         private = self.sample_private(codes, noise)
         return {name: self._subset_elbo(part, codes, private, noise, name) for name, part in bounds.items()}
 

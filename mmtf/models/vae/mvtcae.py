@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from mmtf.config import TrainConfig, declare
+from mmtf.errors import UserError
 from mmtf.models.encoders import Codes
 from mmtf.models.fusion import product_of_experts
 from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
+from mmtf.models.vae.options import AlignedOptions
+
+
+@declare
+class Options(AlignedOptions):
+    """Options of MVTCAE: those of every VAE, and alpha."""
+
+    def check(self, train: TrainConfig | None = None) -> None:
+        """Raise UserError also for alpha above 1, where the prior would be pushed away."""
+        super().check(train)
+        if self.alpha is not None and self.alpha > 1.0:
+            raise UserError(f"--alpha must lie between 0 and 1 for --model=mvtcae, not {self.alpha}.")
 
 
 class MVTCAE(MultimodalVAE):
@@ -19,18 +33,14 @@ class MVTCAE(MultimodalVAE):
     M counts the modalities that an example has. The private divergences have the weights of [S] C.3.2.
     """
 
+    Options = Options
+
     aligns_experts = True
 
-    def __init__(self, *args, alpha: float | None = None, **kwargs):
-        """Args: alpha: from 0 (no experts are drawn) to 1 (the prior has no part); 0.1 by default.
-
-        Raises:
-          ValueError: alpha outside of 0..1.
-        """
+    def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.alpha = 0.1 if alpha is None else alpha
-        if not 0.0 <= self.alpha <= 1.0:
-            raise ValueError(f"alpha must lie between 0 and 1 for mvtcae, not {alpha}.")
+        # From 0 (no experts are aligned) to 1 (the prior has no part).
+        self.alpha = 0.1 if self.options.alpha is None else self.options.alpha
 
     def fuse(self, experts, present):
         return product_of_experts(experts, present, self.prior)

@@ -7,9 +7,9 @@ import tensorflow as tf
 import toys
 from toys import ROUNDING, FixedNoise
 
-from mmtf.config.schema import ADVERSARIAL
+from mmtf import registry
 from mmtf.errors import UserError
-from mmtf.models.gan.base import AdversarialWeights
+from mmtf.models.gan.base import AdversarialModel
 
 N = 8
 
@@ -52,8 +52,8 @@ def test_generated_tuples_share_one_content_code():
 
 @pytest.mark.parametrize("joint", [False, True])
 def test_regularisers_are_squared_errors_of_there_and_back(joint):
-    weights = AdversarialWeights(unimodal=0.0, reconstruction=0.5, content=0.4, style=0.2, joint_reconstruction=joint)
-    model, noise, values = adversarial_toys.model("joint", weights=weights), FixedNoise(N), toys.values(N)
+    weights = {"reconstruction_weight": 0.5, "content_weight": 0.4, "style_weight": 0.2, "joint_reconstruction": joint}
+    model, noise, values = adversarial_toys.model("joint", **weights), FixedNoise(N), toys.values(N)
     terms = model.terms(values, None, noise, 0)
     real, posteriors = model._encoded(values, noise, "generators/paired")
     fake = model._generated(real, noise, "generators/paired")
@@ -129,5 +129,5 @@ def test_what_a_game_cannot_be_is_refused(options, message):
 
 def test_every_game_of_the_catalog_has_its_contract():
     """`AdversarialContract`, in tests/models/gan/test_mmali.py and tests/models/gan/test_mmali_joint.py."""
-    assert set(ADVERSARIAL) == {"mmali", "mmali_joint"}
+    assert {n for n in registry.MODELS if issubclass(registry.model_class(n), AdversarialModel)} == {"mmali", "mmali_joint"}
     assert set(adversarial_toys.KINDS) == {"classes", "binary", "joint"}

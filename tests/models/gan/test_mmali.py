@@ -13,7 +13,6 @@ from mmtf.config import Config, DataConfig, ModelConfig
 from mmtf.distributed import random, strategies
 from mmtf.modality import Modality
 from mmtf.models.gan import losses
-from mmtf.models.gan.base import AdversarialWeights
 from mmtf.networks.spectral import leaky
 
 N = 8
@@ -41,12 +40,12 @@ def test_the_config_says_the_form_of_the_alignment():
     config = Config(DataConfig("arrays"), ModelConfig("mmali", 2, 2, alignment_form="binary"))
     model = registry.build_model(config, registry.configure([Modality(n, (3,), "normal") for n in "ab"], config.model))
     assert not model.with_classes
-    assert model.loss_weights.unimodal == ModelConfig.unimodal_weight
+    assert model.loss_weights.unimodal == model.options.unimodal_weight
 
 
 def test_the_unimodal_game_needs_no_pairs():
     """What is beside a single value in another modality changes none of its terms, and no pairing exists in them."""
-    model = adversarial_toys.model(weights=AdversarialWeights(unimodal=0.5))
+    model = adversarial_toys.model(**adversarial_toys.NO_REGULARISERS | {"unimodal_weight": 0.5})
     paired, single = toys.values(N), toys.values(N, seed=7)
     other = single | {"image": toys.values(N, seed=9)["image"][::-1].copy()}
     found = [
@@ -63,7 +62,7 @@ def test_the_unimodal_game_needs_no_pairs():
 
 
 def test_a_modality_by_itself_is_rebuilt_without_pairs():
-    model = adversarial_toys.model(weights=AdversarialWeights(unimodal=0.5, reconstruction=0.5))
+    model = adversarial_toys.model(**adversarial_toys.NO_REGULARISERS | {"unimodal_weight": 0.5, "reconstruction_weight": 0.5})
     paired, noise = toys.values(N), FixedNoise(N)
     found = [
         model._phase_terms("generators", batch, toys.values(N, seed=7), noise, advance=False)["generator/reconstruction/image"]
@@ -121,7 +120,7 @@ class Played:
     """The discriminators' turn on paired values and on single ones: its terms, and the tuples that they are about."""
 
     def __init__(self, form):
-        self.model = adversarial_toys.model(form, weights=AdversarialWeights(unimodal=0.5))
+        self.model = adversarial_toys.model(form, **adversarial_toys.NO_REGULARISERS | {"unimodal_weight": 0.5})
         noise, values = FixedNoise(N), {"paired": toys.values(N), "single": toys.values(N, seed=7)}
         self.terms = self.model._phase_terms("discriminators", *values.values(), noise, advance=False)
         self.real, self.fake = {}, {}

@@ -9,7 +9,6 @@ from adversarial_contract import TrainedAdversarialContract, check_equal, fitted
 from eager import eagerly
 from toys import FixedNoise
 
-from mmtf.models.gan.base import AdversarialWeights
 from mmtf.networks.spectral import leaky
 
 N = 8
@@ -52,5 +51,5 @@ def test_the_graph_of_several_steps_plays_as_the_steps():
 
 
 def test_it_refuses_the_unimodal_game():
-    with pytest.raises(ValueError, match="whole tuples"):
-        adversarial_toys.model("joint", weights=AdversarialWeights(unimodal=0.1))
+    with pytest.raises(ValueError, match="has no option 'unimodal_weight'"):
+        adversarial_toys.model("joint", unimodal_weight=0.1)

@@ -15,7 +15,6 @@ from toys import ROUNDING, SHARED, FixedNoise
 from mmtf.distributed import random
 from mmtf.modality import Modality
 from mmtf.models.vae.contrastive import Contrast
-from mmtf.models.vae.elbo import Betas
 from mmtf.models.vae.jmvae import JMVAE
 from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.models.vae.mmvae_iw import ImportanceMMVAE
@@ -30,15 +29,12 @@ MASK = {
     "text": np.array([1, 1, 1, 0, 0, 0], bool),
 }
 POWERS = {"iwae": 1, "cubo": 2}
-# With samples of their own.
-WEIGHTED = {"mmvae_iw": {"samples": K}, "mmvae_plus": {"samples": K}, "mvae": {"samples": K}, "jmvae": {"samples": K}}
 # Samples of experts; of a posterior that is a mixture of experts or of products, a product, or a joint encoder's.
 WAYS = [("mmvae_iw", 0), ("mmjsd", 2), ("mopoe", 2), ("mvae", 2), ("mvtcae", 2), ("jmvae", 0)]
 
 
-def model_of(kind, estimate="iwae", private=0, count=3, contrast=None, **options):
-    contrast = contrast or Contrast(estimate, 2.0, OTHERS, K)
-    return toys.model(kind, private, count, contrast=contrast, **WEIGHTED.get(kind, {}), **options)
+def model_of(kind, estimate="iwae", private=0, count=3, **options):
+    return toys.model(kind, private, count, **toys.contrastive(estimate, 2.0, OTHERS, K) | options)
 
 
 def exchanged(values, noise):
@@ -209,7 +205,9 @@ def linear_model(kind, names, contrast, **options):
     if kind is JMVAE:
         options["joint_encoders"] = encoders()
     decoders = {n: keras.Sequential([keras.Input((DIM,)), keras.layers.Dense(SIZE)]) for n in names}
-    model = kind(modalities, encoders(), decoders, shared_dim=DIM, betas=Betas(beta=1.0), contrast=contrast, **options)
+    model = kind(modalities, encoders(), decoders, shared_dim=DIM, beta=1.0, **options)
+    # Its estimates may have more samples than the bound has.
+    model.contrast = contrast
     for n, w in slopes.items():
         model.coders.encoders[n].layers[-1].set_weights([np.eye(SIZE), np.zeros(SIZE)])
         model.coders.decoders[n].layers[-1].set_weights([w, np.zeros(SIZE)])
@@ -227,7 +225,7 @@ def linear_model(kind, names, contrast, **options):
 def test_it_is_the_likelihood_of_exchanged_examples_where_that_is_known(kind, count):
     """IWAE of many samples comes to log p(X) of every exchanged example, in closed form; CUBO is above it."""
     names, size = ["one", "two", "three"][:count], 5
-    options = {"samples": 2} if kind in (MVAE, ImportanceMMVAE) else {}
+    options = {"importance_samples": 2} if kind in (MVAE, ImportanceMMVAE) else {}
     found = {}
     for estimate in ("iwae", "cubo"):
         model, slopes = linear_model(kind, names, Contrast(estimate, 2.0, OTHERS, 4_000), **options)
@@ -290,11 +288,11 @@ def test_what_cannot_be_is_refused(options, message):
 
 
 def test_more_negatives_than_other_examples_are_refused():
-    model = model_of("mmvae_iw", contrast=Contrast(negatives=N, samples=K))
+    model = model_of("mmvae_iw", contrast_negatives=N)
     with pytest.raises(ValueError, match="contrast_negatives=6 asks for as many other examples, and a batch .* has 6"):
         model.terms(toys.values(N), None, FixedNoise(N), 0)
 
 
 def test_dreg_is_refused_beside_a_contrast():
     with pytest.raises(ValueError, match="beside a contrast take one of iwae, stl"):
-        model_of("mmvae_iw", estimator="dreg")
+        model_of("mmvae_iw", gradient_estimator="dreg")

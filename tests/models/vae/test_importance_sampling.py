@@ -16,7 +16,7 @@ def test_one_importance_sample_has_the_expectation_of_the_plain_bound(kind):
     noise = Noise(tf.constant([0, 1]), n)
 
     def losses(samples):
-        return np.asarray(toys.model(kind, 2, samples=samples).terms(values, None, noise, 0)["loss"], float)
+        return np.asarray(toys.model(kind, 2, importance_samples=samples).terms(values, None, noise, 0)["loss"], float)
 
     plain, sampled, more = (losses(k) for k in (None, 1, 8))
     error = np.hypot(plain.std(), sampled.std()) / np.sqrt(n)

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from mmtf.distributed import random
 from mmtf.modality import Modality
-from mmtf.models.vae.elbo import Betas
 from mmtf.models.vae.jmvae import JMVAE
 from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.models.vae.mmvae import MMVAE
@@ -63,7 +62,7 @@ def linear(kind, count, **options):
         {m.name: keras.Sequential([keras.Input((SIZE,)), keras.layers.Dense(1)]) for m in modalities},
         {m.name: keras.Sequential([keras.Input((DIM,)), keras.layers.Dense(SIZE)]) for m in modalities},
         shared_dim=DIM,
-        betas=Betas(beta=1.0),
+        beta=1.0,
         **options,
     )
     for n, w in slopes(count).items():
@@ -150,12 +149,16 @@ def test_the_joint_bound_of_mvae_is_its_closed_form(count):
 def test_importance_samples_bring_the_bounds_up_to_the_likelihood(count):
     exact, found = log_likelihood(count), {}
     for kind in ("looser", "tight"):
-        found[kind] = [bound(linear(ImportanceMMVAE, count, samples=k, bound=kind), count) for k in (1, 8, 64)]
+        found[kind] = [
+            bound(linear(ImportanceMMVAE, count, importance_samples=k, importance_bound=kind), count) for k in (1, 8, 64)
+        ]
         means = [mean for mean, _ in found[kind]]
         assert means == sorted(means)
         assert all(mean < exact + 4 * error for mean, error in found[kind])
     assert found["tight"][1][0] > found["looser"][1][0]
-    assert exact - bound(linear(ImportanceMMVAE, count, samples=256, bound="tight"), count, 1000)[0] < 0.03
+    assert (
+        exact - bound(linear(ImportanceMMVAE, count, importance_samples=256, importance_bound="tight"), count, 1000)[0] < 0.03
+    )
 
 
 def test_the_bound_of_mmvae_plus_rises_to_the_likelihood():
@@ -163,7 +166,7 @@ def test_the_bound_of_mmvae_plus_rises_to_the_likelihood():
     x, exact = known.drawn(1, 12), known.exact(known.drawn(1, 12), 1, known.NAMES)
     found = []
     for samples in (1, 10, 100, 3000):
-        model = known.model_of(MMVAEPlus, 1, samples=samples, bound="tight")
+        model = known.model_of(MMVAEPlus, 1, importance_samples=samples, importance_bound="tight")
         seeds = range(6 if samples < 3000 else 1)
         losses = [model.terms(x, None, random.Noise(tf.constant([0, s]), 12), 0)["loss"] for s in seeds]
         found.append(-np.mean(losses, axis=0))

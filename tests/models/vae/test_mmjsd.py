@@ -31,7 +31,7 @@ def test_prior_weight_is_used():
 
 
 def test_prior_weight_is_refused_outside_0_to_1():
-    with pytest.raises(ValueError, match="between 0 and 1"):
+    with pytest.raises(ValueError, match="prior_weight must be"):
         toys.model("mmjsd", prior_weight=1.5)
 
 

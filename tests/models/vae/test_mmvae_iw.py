@@ -8,7 +8,6 @@ from contract import FEW_SAMPLES, ModelContract, ObjectiveContract
 from losses import importance_bound, mmvae_iw
 from toys import SHARED, FixedNoise
 
-from mmtf.distributions.family import LAPLACE
 from mmtf.modality import subsets
 
 N = 6
@@ -17,19 +16,19 @@ N = 6
 class TestImportanceMMVAE(ModelContract):
     """The one estimator whose gradient is the derivative of the sampled loss; the others have its expectation at best."""
 
-    kind, options = "mmvae_iw", {"estimator": "iwae"}
+    kind, options = "mmvae_iw", {"gradient_estimator": "iwae"}
     trained = FEW_SAMPLES
 
 
 class TestTightByDReG(ObjectiveContract):
-    kind, options = "mmvae_iw", {"bound": "tight", "samples": 3}
+    kind, options = "mmvae_iw", {"importance_bound": "tight", "importance_samples": 3}
 
 
 @pytest.mark.parametrize("samples", [1, 3])
 @pytest.mark.parametrize("bound", ["looser", "tight"])
 def test_importance_weighted_bounds_equal_numpy(bound, samples):
     values, noise = toys.values(N), FixedNoise(N)
-    model = toys.model("mmvae_iw", samples=samples, bound=bound)
+    model = toys.model("mmvae_iw", importance_samples=samples, importance_bound=bound)
     wanted = mmvae_iw(model, values, noise, samples=samples, tight=bound == "tight")
     np.testing.assert_allclose(model.terms(values, None, noise, 0)["loss"], wanted, rtol=1e-5)
 
@@ -38,7 +37,7 @@ def test_importance_weighted_bounds_equal_numpy(bound, samples):
 def test_estimators_differ_in_the_encoders_gradient_alone(bound):
     values, found = toys.values(N), {}
     for estimator in ("iwae", "stl", "dreg"):
-        model = toys.model("mmvae_iw", samples=4, bound=bound, estimator=estimator)
+        model = toys.model("mmvae_iw", importance_samples=4, importance_bound=bound, gradient_estimator=estimator)
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(model.terms(values, None, FixedNoise(N), 0)["loss"])
         variables = {name: v.value for name, v in model.named_weights().items()}
@@ -58,9 +57,9 @@ def test_estimators_differ_in_the_encoders_gradient_alone(bound):
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"samples": 0}, "importance_samples must be 1 or more, not 0"),
-        ({"bound": "loose"}, "looser, tight, not 'loose'"),
-        ({"estimator": "vimco"}, "iwae, stl, dreg, not 'vimco'"),
+        ({"importance_samples": 0}, "importance_samples must be at least 1, not 0"),
+        ({"importance_bound": "loose"}, "looser, tight, not 'loose'"),
+        ({"gradient_estimator": "vimco"}, "iwae, stl, dreg, not 'vimco'"),
     ],
 )
 def test_bounds_that_cannot_be_are_refused(options, problem):
@@ -71,7 +70,7 @@ def test_bounds_that_cannot_be_are_refused(options, problem):
 @pytest.mark.parametrize("private", [0, 2])
 def test_laplace_posteriors_and_priors_equal_numpy(private):
     values, noise = toys.values(N), FixedNoise(N)
-    model = toys.model("mmvae_iw", private, samples=4, family=LAPLACE)
+    model = toys.model("mmvae_iw", private, importance_samples=4, posterior_family="laplace")
     codes = model.encode(values)
     for n, q in codes.shared.items():
         features = model.coders.encoders[n](values[n])

@@ -12,7 +12,7 @@ N = 6
 
 
 class TestMMVAEPlus(ModelContract):
-    kind, options, private = "mmvae_plus", {"estimator": "iwae"}, (3, 2, 1)
+    kind, options, private = "mmvae_plus", {"gradient_estimator": "iwae"}, (3, 2, 1)
     trained = FEW_SAMPLES
 
 
@@ -27,7 +27,7 @@ def test_mmvae_plus_needs_private_codes():
 
 def test_mmvae_plus_draws_another_modality_s_private_code_apart_from_its_value():
     """What x_vector is told by its private encoder changes its own reconstruction from its own expert, and no other one."""
-    model, values, noise = toys.model("mmvae_plus", samples=2), toys.values(N), FixedNoise(N)
+    model, values, noise = toys.model("mmvae_plus", importance_samples=2), toys.values(N), FixedNoise(N)
     codes = model.encode(values)
     head = model.coders.heads["vector"]
     shift = np.zeros(head.bias.shape[0], np.float32)

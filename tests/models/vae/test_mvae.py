@@ -18,7 +18,7 @@ class TestMVAE(ModelContract):
 
 
 class TestRandomSubsets(ObjectiveContract):
-    kind, options = "mvae", {"random_subsets": 2}
+    kind, options = "mvae", {"mvae_subsets": 2}
 
 
 def test_one_modality_mvae_has_one_bound():
@@ -27,7 +27,7 @@ def test_one_modality_mvae_has_one_bound():
 
 
 def test_random_subsets_add_bounds_of_two_modalities():
-    model, values, noise = toys.model("mvae", random_subsets=2), toys.values(60), FixedNoise(60)
+    model, values, noise = toys.model("mvae", mvae_subsets=2), toys.values(60), FixedNoise(60)
     terms = model.terms(values, None, noise, 0)
     shown = np.stack([terms[f"subset_0/log_likelihood/{n}"] != 0 for n in model.names])
     np.testing.assert_array_equal(shown.sum(axis=0), 2)
@@ -50,7 +50,7 @@ def test_random_subsets_add_bounds_of_two_modalities():
     np.testing.assert_allclose(terms["loss"], mvae(model, values, noise) - added, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("options", "count"), [({"random_subsets": 1}, 2), ({"random_subsets": -1}, 3)])
+@pytest.mark.parametrize(("options", "count"), [({"mvae_subsets": 1}, 2), ({"mvae_subsets": -1}, 3)])
 def test_random_subsets_are_refused(options, count):
     with pytest.raises(ValueError, match="mvae_subsets"):
         toys.model("mvae", count=count, **options)
@@ -58,7 +58,7 @@ def test_random_subsets_are_refused(options, count):
 
 def test_mvae_s_importance_weighted_bounds_equal_numpy():
     values, noise, samples, total = toys.values(N), FixedNoise(N), 3, 0.0
-    model = toys.model("mvae", 2, samples=samples)
+    model = toys.model("mvae", 2, importance_samples=samples)
     shared, private = experts(model, values)
     for bound, members in {"joint": list(values), **{f"only_{n}": [n] for n in values}}.items():
         precision = 1.0 + sum(shared[n][1] ** -2.0 for n in members)
@@ -79,7 +79,7 @@ def test_mvae_s_importance_weighted_bounds_equal_numpy():
 
 def test_unit_weights_of_single_bounds_leave_the_joint_bound():
     values, noise = toys.values(N), FixedNoise(N)
-    plain, unit = (toys.model("mvae", unit_weights_of_single_bounds=u).terms(values, None, noise, 0) for u in (False, True))
+    plain, unit = (toys.model("mvae", quirks=u).terms(values, None, noise, 0) for u in ("", "unit_weights_of_single_bounds"))
     added = sum((m.likelihood_weight - 1.0) * plain[f"only_{m.name}/log_likelihood/{m.name}"] for m in toys.modalities(2))
     np.testing.assert_allclose(unit["loss"], plain["loss"] + added, rtol=1e-5)
     for name in plain.keys() - {"loss"}:

@@ -9,7 +9,6 @@ from drawn import assert_same
 from toys import ROUNDING
 
 from mmtf.distributed import random, replicas, strategies
-from mmtf.models.vae.contrastive import Contrast
 
 KIND, N, STEPS = "mmjsd", 12, 2
 MASK = {n: np.random.default_rng(k).uniform(size=N) > 0.3 for k, n in enumerate(("vector", "image", "text"))}
@@ -48,7 +47,7 @@ def test_two_replicas_in_a_graph_update_as_one_device():
 @pytest.mark.parametrize("kind", ["mmjsd", "mvae"])
 def test_a_contrast_in_a_microbatch_is_that_of_its_examples(kind, graph):
     """In a loop inside of a graph, too, where TensorFlow's optimizer has changed sums of terms that are broadcast."""
-    model = toys.model(kind, 0, contrast=Contrast("iwae", 2.0, 2, 2), microbatch=6)
+    model = toys.model(kind, 0, **toys.contrastive("iwae", 2.0, 2, 2), microbatch=6)
     model.compile(keras.optimizers.SGD(0.01))
     data, noise = tf.nest.map_structure(tf.convert_to_tensor, toys.values(N)), random.Noise(tf.constant([0, 1]), N)
 

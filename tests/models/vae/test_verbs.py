@@ -142,5 +142,16 @@ def test_networks_that_do_not_fit_are_named():
     wrong = decoders | {"vector": toys.decoder(parts[1], SHARED)}
     with pytest.raises(ValueError, match="vector: the decoder's output must have the shape"):
         kind(parts, encoders, wrong, shared_dim=SHARED)
-    with pytest.raises(ValueError, match="One encoder per modality"):
-        kind(parts, {"vector": encoders["vector"]}, decoders, shared_dim=SHARED)
+    with pytest.raises(ValueError, match="encoders has a network for 'sound', but the modalities are vector, image, text"):
+        kind(parts, encoders | {"sound": encoders["vector"]}, decoders, shared_dim=SHARED)
+
+
+def test_a_modality_without_networks_gets_those_of_its_kind():
+    parts = toys.modalities(0)
+    model = toys.MODELS["mmvae"](parts, {"vector": toys.encoder(parts[0])}, shared_dim=SHARED, seed=3)
+    assert model.coders.encoders["vector"].layers[-1].units == 6
+    whole = toys.MODELS["mmvae"](parts, shared_dim=SHARED, seed=3)
+    for part in ("encoders", "decoders"):
+        for name in ("image", "text"):
+            found, wanted = (m.networks[part][name].get_weights() for m in (model, whole))
+            assert all(np.array_equal(a, b) for a, b in zip(found, wanted, strict=True))
