@@ -9,7 +9,6 @@ import toys
 from small_evaluations import split_of, with_holes
 
 from mmtf import evaluation
-from mmtf.distributions.family import LAPLACE
 from mmtf.metrics import latents
 from mmtf.modality import subsets
 from mmtf.models.encoders import Codes
@@ -122,7 +121,7 @@ MODELS = {
     "product": lambda: toys.model("mvae", 2, 2),
     "mixture of products, three modalities": lambda: toys.model("mopoe", 2),
     "joint encoder, without private codes": lambda: toys.model("jmvae", 0, 2),
-    "mixture, laplace": lambda: toys.model("mmvae_plus", 2, 2, family=LAPLACE),
+    "mixture, laplace": lambda: toys.model("mmvae_plus", 2, 2, posterior_family="laplace"),
     "game": lambda: adversarial_toys.model("joint", 2),
 }
 
@@ -149,7 +148,7 @@ def test_of_every_model_and_of_what_an_example_has_alone(kind, monkeypatch):
 
 def test_laplace_posteriors_have_their_own_divergence():
     """By its definition, whose mean over the data is shown; and of one that is the prior it is 0."""
-    model, values = toys.model("mmvae_iw", 2, 2, family=LAPLACE), toys.values(40, count=2)
+    model, values = toys.model("mmvae_iw", 2, 2, posterior_family="laplace"), toys.values(40, count=2)
     set_head(model, "image", 0.0, 0.0)
     found = evaluation.code_use(model, split_of(values))["collapse"]
     codes = model.encode({"vector": values["vector"]})

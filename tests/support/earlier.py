@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 from checkout import ROOT
 
-from mmtf import registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
+from mmtf.data.arrays import builders
 from mmtf.networks import vector
 from mmtf.networks.adversarial import vector as adversarial
 from mmtf.networks.sizes import JointDiscriminatorSizes
@@ -51,11 +51,11 @@ def data():
 @contextlib.contextmanager
 def narrow():
     """Make the networks of these models so small that a run takes some kilobytes; enter it to build one of them."""
-    arrays = dataclasses.replace(registry.DATASETS["arrays"], joint_sizes=JointDiscriminatorSizes((4,), None, (4,)))
+    arrays = dataclasses.replace(builders.ARRAYS, joint_sizes=JointDiscriminatorSizes((4,), None, (4,)))
     with (
         mock.patch.multiple(adversarial, NARROWEST=4, CODE=4, TRUNK=4),
         mock.patch.object(vector, "NARROWEST", 4),
-        mock.patch.dict(registry.DATASETS, arrays=arrays),
+        mock.patch.object(builders, "ARRAYS", arrays),
     ):
         yield
 
