@@ -5,11 +5,12 @@
     model = mmtf.load(run)
     protein = model.translate({"rna": x}, to=["protein"])
 
-Importing the package registers nothing, starts nothing and does not import TensorFlow: each name is found when it is first
-used.
+Importing the package starts nothing and does not import TensorFlow: each name is found when it is first used.
 """
 
 import importlib
+
+from mmtf import keras_names
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,9 @@ _PUBLIC = {
 _WHERE = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = sorted(_WHERE)
+
+# So that Keras loads `.keras` files of these models and layers.
+keras_names.announce()
 
 
 def __getattr__(name: str):

@@ -23,6 +23,7 @@ ROOMS = (
     "distributions",
     "distributed",
     "runs",
+    "keras_names",
     "config",
     "metrics",
     "modality",

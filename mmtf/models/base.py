@@ -19,13 +19,14 @@ from mmtf.distributions.mixture import sample
 from mmtf.errors import UserError
 from mmtf.modality import Modality, check_subset, subsets
 from mmtf.models.encoders import Coders, Codes
-from mmtf.models.inputs import Observed, observe
+from mmtf.models.inputs import Observed, as_codes, observe
+from mmtf.models.keras_model import KerasModel
 from mmtf.models.term_means import TermMeans
 
 tfd = tfp.distributions
 
 
-class LatentModel(keras.Model):
+class LatentModel(KerasModel):
     """A generative model of several modalities with a shared code c and, where a modality has one, a private code s_j.
 
     Here are its verbs, from encoding to translating; evaluation, pictures and serving know nothing else of it. A family of
@@ -123,7 +124,8 @@ class LatentModel(keras.Model):
         names = check_subset(self.names if to is None else to, self.names)
         if private:
             check_subset(private, self.names)
-        return {name: self._decode(name, shared, (private or {}).get(name)) for name in names}
+        shared, own = as_codes(shared), {name: as_codes(code) for name, code in (private or {}).items()}
+        return {name: self._decode(name, shared, own.get(name)) for name in names}
 
     def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
         """Every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j); where it is missing, from p(s_j).
@@ -219,16 +221,6 @@ class LatentModel(keras.Model):
 
     # ---- what training needs ---------------------------------------------------------------------------------------
 
-    def compile(self, optimizer=None, *, compile_gradients: bool = False, **kwargs):
-        """As Keras' own.
-
-        Args:
-          compile_gradients: compile what a training step computes up to its gradients with XLA, and leave the update and the
-            report outside, where replicas meet.
-        """
-        super().compile(optimizer=optimizer, **kwargs)
-        self.compiles_gradients = compile_gradients
-
     def settled_step(self) -> int:
         """Return the step from which on the objective does not change with the step."""
         return 0
@@ -248,10 +240,11 @@ class LatentModel(keras.Model):
 
     def test_step(self, data):
         """The terms of a batch with noise of its own; no update."""
-        noise = random.Noise(tf.stack([self.seed, -1]), replicas.batch_size(data["values"]))
+        batch = self.batch_of(data)
+        noise = random.Noise(tf.stack([self.seed, -1]), replicas.batch_size(batch.values))
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        terms = self.terms(data["values"], data.get("mask"), noise, step)
-        self.term_means.update_state(terms, data.get("mask"), step)
+        terms = self.terms(batch.values, batch.mask, noise, step)
+        self.term_means.update_state(terms, batch.mask, step)
         return self.get_metrics_result()
 
     @property
@@ -271,10 +264,13 @@ class LatentModel(keras.Model):
         return self.named_weights()
 
     def _maybe_symbolic_build(self, *args, **kwargs):
-        """Leaves out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails."""
+        """Leave out Keras' building from a first batch: every variable exists, and averaging booleans over replicas fails.
+
+        Nothing public turns it off.
+        """
 
     def make_train_function(self, force=False):
-        """Keras' own; on several workers `distribution.train_function`."""
+        """Make Keras' own training function; on several workers `strategies.train_function`."""
         if not strategies.several_workers(self.distribute_strategy):
             return super().make_train_function(force)
         if self.train_function is None or force:

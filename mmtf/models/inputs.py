@@ -47,7 +47,8 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
         (see `check_values`); what is inside tensors is not looked at.
     """
     names = check_subset(values, tuple(modalities))
-    mask = mask or {}
+    values = {name: as_array(values[name]) for name in names}
+    mask = {name: as_array(there) for name, there in (mask or {}).items()}
     if mask:
         check_subset(mask, tuple(modalities))
     arrays = {n: values[n] for n in names if isinstance(values[n], np.ndarray)}
@@ -57,6 +58,20 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
         {name: _value(values[name], mask.get(name), modalities[name]) for name in names},
         {name: _present(values[name], mask.get(name)) for name in names},
     )
+
+
+def as_array(value):
+    """Return a table, a sparse matrix or a list as a NumPy array; an array or a tensor as it is."""
+    if hasattr(value, "toarray"):
+        return value.toarray()
+    if hasattr(value, "to_numpy"):
+        return value.to_numpy()
+    return np.asarray(value) if isinstance(value, list | tuple) else value
+
+
+def as_codes(code) -> tf.Tensor:
+    """Return codes `[..., D]` as a float32 tensor, from whatever `as_array` takes."""
+    return tf.cast(tf.convert_to_tensor(as_array(code)), tf.float32)
 
 
 def _value(value, mask, modality: Modality) -> tf.Tensor:

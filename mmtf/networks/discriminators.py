@@ -13,6 +13,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
+from mmtf.keras_names import PACKAGE
 from mmtf.networks.spectral import Spectral, SpectralDense, bind_all, built, leaky
 
 
@@ -26,6 +27,7 @@ class BoundPair(NamedTuple):
     score: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class PairDiscriminator(keras.layers.Layer):
     """Judges a value beside a code: both through towers of their own, then together through a trunk.
 
@@ -44,6 +46,7 @@ class PairDiscriminator(keras.layers.Layer):
     ):
         """Args: value_tower, code_tower: LeakyReLU after each layer; may be empty. trunk: the last layer gives the logits."""
         super().__init__(**kwargs)
+        self._value_shape, self._code_dim = tuple(value_shape), code_dim
         self.value_tower, value_out = built(value_tower, value_shape)
         self.code_tower, code_out = built(code_tower, (code_dim,))
         self.value_width = math.prod(value_out)
@@ -67,6 +70,20 @@ class PairDiscriminator(keras.layers.Layer):
 
         return BoundPair(features, score)
 
+    def get_config(self):
+        parts = {"value_tower": self.value_tower, "code_tower": self.code_tower, "trunk": self.trunk}
+        return {
+            **super().get_config(),
+            **{name: _serialized(layers) for name, layers in parts.items()},
+            "value_shape": self._value_shape,
+            "code_dim": self._code_dim,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        parts = {name: _deserialized(config.pop(name)) for name in ("value_tower", "code_tower", "trunk")}
+        return cls(**parts, **config)
+
 
 class BoundTowers(NamedTuple):
     """Attributes:
@@ -78,6 +95,7 @@ class BoundTowers(NamedTuple):
     score: Callable[..., tf.Tensor]
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class TowersDiscriminator(keras.layers.Layer):
     """Judges values of all modalities together, and codes with them where it has a tower for codes.
 
@@ -103,6 +121,7 @@ class TowersDiscriminator(keras.layers.Layer):
         super().__init__(**kwargs)
         if trunk is None and code_dim:
             raise ValueError("Inner products compare modalities alone; codes need a trunk.")
+        self._value_shapes, self._code_dim = {name: tuple(shape) for name, shape in value_shapes.items()}, code_dim
         self.towers, widths = {}, []
         for name, layers in towers.items():
             self.towers[name], shape = built(layers, value_shapes[name])
@@ -111,6 +130,8 @@ class TowersDiscriminator(keras.layers.Layer):
             raise ValueError(f"Inner products need towers of one width, not {widths}.")
         self.code_tower, shape = built(code_tower, (code_dim,)) if code_dim else ([], (0,))
         self.trunk = None if trunk is None else built(trunk, (sum(widths) + math.prod(shape),))[0]
+        # Keras saves the layers of a list, but not those of a dict of lists.
+        self._saved_layers = [layer for layers in self.towers.values() for layer in layers]
         self.built = True
 
     def bind(self, advance: bool) -> BoundTowers:
@@ -125,6 +146,31 @@ class TowersDiscriminator(keras.layers.Layer):
             return tf.cast(trunk(tf.concat(parts if z is None else [*parts, code(z)], axis=-1)), tf.float32)
 
         return BoundTowers(lambda name, x: tf.reshape(towers[name](x), [tf.shape(x)[0], -1]), score)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "towers": {name: _serialized(layers) for name, layers in self.towers.items()},
+            "trunk": None if self.trunk is None else _serialized(self.trunk),
+            "code_tower": _serialized(self.code_tower),
+            "value_shapes": self._value_shapes,
+            "code_dim": self._code_dim,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        towers = {name: _deserialized(layers) for name, layers in config.pop("towers").items()}
+        trunk = config.pop("trunk")
+        trunk = None if trunk is None else _deserialized(trunk)
+        return cls(towers, trunk, code_tower=_deserialized(config.pop("code_tower")), **config)
+
+
+def _serialized(layers: Sequence[Spectral]) -> list[dict]:
+    return [keras.saving.serialize_keras_object(layer) for layer in layers]
+
+
+def _deserialized(configs: Sequence[Mapping]) -> list[Spectral]:
+    return [keras.saving.deserialize_keras_object(config) for config in configs]
 
 
 def _of_all_pairs(features: Sequence[tf.Tensor]) -> tf.Tensor:

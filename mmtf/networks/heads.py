@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import keras
 
+from mmtf.keras_names import PACKAGE
 from mmtf.networks import layers
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class GaussianHead(keras.layers.Layer):
     """The four last layers of [S] C.3.2 (3a, 3b and their like in Tables 5 to 7), fused into one matrix product.
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from mmtf.keras_names import PACKAGE
 from mmtf.modality import Modality
 
 KERNELS, DROPOUT = 0, 1
@@ -69,6 +70,7 @@ def normal(seed: int | None, stddev: float = ADVERSARIAL_STDDEV) -> Iterator[ker
     return (keras.initializers.RandomNormal(0.0, stddev, each) for each in seeds(seed))
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class Characters(keras.layers.Layer):
     """Convolution of kernel 1 over one-hot characters: integer classes `[B, T]` -> `[B, T, units]`.
 
@@ -123,10 +125,12 @@ class _Whole:
         return self.activation(keras.ops.reshape(features, (-1, *[1] * self.rank, self.filters)))
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class WholeConv1D(_Whole, keras.layers.Conv1D):
     """`[B, T, C]` -> `[B, 1, filters]`, kernel size T."""
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class WholeConv2D(_Whole, keras.layers.Conv2D):
     """`[B, H, W, C]` -> `[B, 1, 1, filters]`, kernel size (H, W)."""
 
@@ -142,14 +146,17 @@ class _WholeTranspose:
         return self.activation(keras.ops.reshape(spread, (-1, *self.kernel_size, self.filters)) + self.bias)
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class WholeConv1DTranspose(_WholeTranspose, keras.layers.Conv1DTranspose):
     """`[B, 1, C]` -> `[B, kernel size, filters]`."""
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class WholeConv2DTranspose(_WholeTranspose, keras.layers.Conv2DTranspose):
     """`[B, 1, 1, C]` -> `[B, *kernel size, filters]`."""
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class Conv2DDoubling(keras.layers.Conv2DTranspose):
     """The transposed convolution `(filters, 4, 2, "same")`: `[B, H, W, C]` -> `[B, 2H, 2W, filters]`; for few filters.
 

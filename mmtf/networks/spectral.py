@@ -14,6 +14,7 @@ import keras
 import tensorflow as tf
 
 from mmtf.distributed import replicas
+from mmtf.keras_names import PACKAGE
 from mmtf.networks.layers import halved
 
 # Below every norm that occurs: a kernel of zeros has no direction.
@@ -78,6 +79,7 @@ class Spectral(keras.layers.Layer):
         }
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class SpectralDense(Spectral):
     """`[B, ...]`, flattened, -> `[B, units]`."""
 
@@ -91,6 +93,7 @@ class SpectralDense(Spectral):
         return (input_shape[0], self.units)
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class SpectralHalving(Spectral):
     """Convolution of kernel 4 and stride 2: `[B, H, W, C]` -> `[B, H/2, W/2, units]`, or along one axis `[B, T, C]`."""
 
@@ -109,7 +112,9 @@ def built(layers: Sequence[Spectral], input_shape: Sequence[int]) -> tuple[list[
     """The layers with their variables made one after the other, and the shape per example that comes out."""
     shape = (None, *input_shape)
     for layer in layers:
-        layer.build(shape)
+        # Keras builds the layers of a file on its own.
+        if not layer.built:
+            layer.build(shape)
         shape = layer.compute_output_shape(shape)
     return list(layers), shape[1:]
 

@@ -12,6 +12,7 @@ import math
 import keras
 
 from mmtf.distributions.units import to_network
+from mmtf.keras_names import PACKAGE
 from mmtf.modality import Modality
 from mmtf.networks import layers
 from mmtf.networks.classifiers import FEATURES
@@ -103,6 +104,7 @@ def classifier_input(modality: Modality) -> list[keras.layers.Layer]:
     return units + ([MissingCells(indicate=False)] if modality.missing_cells and not modality.num_classes else [])
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class MissingCells(keras.layers.Layer):
     """NaN to 0, and on request an indicator behind the values, 1 where a cell is missing: `[..., C]` -> `[..., 2C]`."""
 
@@ -119,6 +121,7 @@ class MissingCells(keras.layers.Layer):
         return {**super().get_config(), "indicate": self.indicate}
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class OneHot(keras.layers.Layer):
     """Integer classes `[...]` -> `[..., num_classes]`; where classes may be missing, one place more, the first one, says so."""
 
@@ -133,6 +136,7 @@ class OneHot(keras.layers.Layer):
         return {**super().get_config(), "num_classes": self.num_classes, "missing_cells": self.missing_cells}
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
 class Standardised(keras.layers.Layer):
     """Values in the modality's own unit -> values in the unit of its networks; NaN stays NaN."""
 

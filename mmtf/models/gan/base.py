@@ -24,6 +24,7 @@ from mmtf.models.gan.options import AdversarialOptions
 from mmtf.models.gan.relaxation import output_distribution, relax
 from mmtf.models.gan.tuples import Tuples
 from mmtf.models.inputs import observe
+from mmtf.models.keras_model import Batch
 from mmtf.networks import adversarial
 from mmtf.networks.layers import ADVERSARIAL_STDDEV
 from mmtf.networks.sizes import JointDiscriminatorSizes
@@ -178,16 +179,18 @@ class AdversarialModel(LatentModel):
     # ---- training --------------------------------------------------------------------------------------------------
 
     def train_step(self, data):
-        """The discriminators' turn, the generators' turn on fresh batches, the moving average, the report.
+        """Update the discriminators, the generators on fresh values, and the moving average; report.
 
         Args:
-          data: `values`, and `single` where there is a unimodal game, `[B, 2, ...]` per modality: a batch for each turn.
+          data: `values`, and `single` where there are unimodal terms, `[B, 2, ...]` per modality: a batch for each phase. Or
+            a plain dict of values, see `in_phases`.
         """
+        parts = self.in_phases(self.batch_of(data))
         step = tf.cast(self.optimizer.iterations, tf.int32)
-        noise = random.Noise(tf.stack([self.seed, step]), replicas.batch_size(data["values"]))
+        noise = random.Noise(tf.stack([self.seed, step]), replicas.batch_size(parts.values))
         terms = {}
         for place, (phase, (optimizer, variables)) in enumerate(zip(PHASES, self.learned().items(), strict=True)):
-            batch, single = (_batch_of(data.get(part), place) for part in ("values", "single"))
+            batch, single = (_of_phase(part, place) for part in (parts.values, parts.single))
             find = functools.partial(self._differentiated, phase, batch, single, noise, variables)
             found, gradients = replicas.compiled(find) if self.compiles_gradients else find()
             getattr(self, optimizer).apply(gradients, variables)
@@ -235,10 +238,23 @@ class AdversarialModel(LatentModel):
     def uses_unpaired_values(self):
         return bool(self.loss_weights.unimodal)
 
-    def compile(self, optimizer=None, discriminator_optimizer=None, **kwargs):
-        """Args: optimizer: of the generators; its iterations count the steps. discriminator_optimizer: of the others."""
-        super().compile(optimizer=optimizer, **kwargs)
-        self.discriminator_optimizer = discriminator_optimizer
+    def in_phases(self, batch: Batch) -> Batch:
+        """Return a batch whose values are `[B, phases, ...]`: of plain values the first and the second half of the examples.
+
+        The unimodal terms, which look at no pairs, then take the same values.
+
+        Raises:
+          ValueError: incomplete examples, or an odd number of them.
+        """
+        if batch.phased:
+            return batch
+        if batch.mask:
+            raise ValueError(
+                f"{type(self).__name__} learns from complete examples; leave incomplete ones out of the data set, or train "
+                "with mmtf.train, which uses their values without pairing them."
+            )
+        values = {name: _halves(x) for name, x in batch.values.items()}
+        return Batch(values, single=values if self.uses_unpaired_values() else None, phased=True)
 
     @property
     def networks(self):
@@ -372,9 +388,20 @@ def _given_or_made(given: Mapping[str, keras.Layer], makers: Mapping[str, Callab
     return {name: given[name] if name in given else make() for name, make in makers.items()}
 
 
-def _batch_of(values: Mapping | None, place: int) -> dict[str, tf.Tensor] | None:
-    """The batch of one turn, from `[B, turns, ...]`."""
+def _of_phase(values: Mapping | None, place: int) -> dict[str, tf.Tensor] | None:
+    """Return the batch of one phase, from `[B, phases, ...]`."""
     return None if values is None else {n: x[:, place] for n, x in values.items()}
+
+
+def _halves(x: tf.Tensor) -> tf.Tensor:
+    """Return the two halves of a batch `[2B, ...]`, side by side: `[B, 2, ...]`."""
+    size = x.shape[0]
+    if size is not None and size % 2:
+        raise ValueError(
+            f"A training step takes the two halves of a batch, and {size} examples have none; choose an even batch size, and "
+            "drop_remainder=True."
+        )
+    return tf.stack(tf.split(x, 2), axis=1)
 
 
 def _kinds(posteriors: Codes) -> tuple[tuple[str, Mapping], ...]:

@@ -99,6 +99,9 @@ class MultimodalVAE(LatentModel):
         self.contrast, self.microbatch = contrast_of(self.options), microbatch
         super().__init__(modalities, coders, seed=seed, name=name)
 
+    def build_arguments(self):
+        return {"microbatch": self.microbatch}
+
     def family(self) -> Family:
         """Return the family of the codes' posteriors and priors."""
         return NORMAL
@@ -217,7 +220,8 @@ class MultimodalVAE(LatentModel):
 
     def train_step(self, data):
         """One update: terms, loss, gradients, report."""
-        values, mask = data["values"], data.get("mask")
+        batch = self.batch_of(data)
+        values, mask = batch.values, batch.mask
         step = tf.cast(self.optimizer.iterations, tf.int32)
         size = replicas.batch_size(values)
         noise = random.Noise(tf.stack([self.seed, step]), size)
