@@ -65,12 +65,12 @@ def _evaluation() -> list[str] | None:
 def _check_names(todo: list[sweep.Point]) -> None:
     console.load_tensorflow()  # after all that a bad flag should not wait for
     from mmtf import registry
-    from mmtf.verbs import evaluate
+    from mmtf.evaluation import parts
 
     for point in todo:
         registry.check_names(point.job.config)
     if EVALUATE.value:
-        evaluate.part_names(config.EvaluateConfig(parts=flags.FLAGS.parts))
+        parts.chosen(config.EvaluateConfig(parts=flags.FLAGS.parts))
 
 
 if __name__ == "__main__":

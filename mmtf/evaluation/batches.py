@@ -12,13 +12,13 @@ from mmtf.config import EvaluateConfig
 from mmtf.data import pipeline
 from mmtf.data.dataset import Split
 from mmtf.metrics import intervals
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import Modality
 
 BATCH = 500
 DECIMALS = 4
 # Of an interval; its ends then vary with the seed by about 4 % of half its width.
 RESAMPLES = 1000
-ARROW = "<-"
 
 
 def in_batches(split: Split, function: Callable, *, alone: bool = True):

@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.evaluation.batches import ARROW, BATCH, batch_seed, in_batches, whole_somewhere
+from mmtf.evaluation.batches import BATCH, batch_seed, in_batches, whole_somewhere
 from mmtf.evaluation.coherence_scores import CoherenceScores
 from mmtf.metrics import classifier
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import subset_key, subsets
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import Split
-from mmtf.evaluation.batches import ARROW, given_in, rounded, share_of_examples
+from mmtf.evaluation.batches import given_in, rounded, share_of_examples
 from mmtf.evaluation.labels import Scores, left_out, mean_scores, scores_by_label
 from mmtf.metrics import coherence, intervals, precision
+from mmtf.metrics.specs import ARROW
 
 # By kind, and by `Y<-K`, what Y's classifier says of what was generated, `[N_K, K]`: row n is of the n-th example that has K.
 Conditional = Mapping[str, Mapping[str, np.ndarray]]

@@ -11,10 +11,11 @@ import numpy as np
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.evaluation.batches import ARROW, mean_of_examples
+from mmtf.evaluation.batches import mean_of_examples
 from mmtf.evaluation.features import Features
 from mmtf.evaluation.generation import Generated
 from mmtf.metrics import cca
+from mmtf.metrics.specs import ARROW
 
 log = logging.getLogger(__name__)
 

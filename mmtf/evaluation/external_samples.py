@@ -11,7 +11,7 @@ from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.data.samples import Samples
 from mmtf.errors import UserError
-from mmtf.evaluation.batches import ARROW, given_in
+from mmtf.evaluation.batches import given_in
 from mmtf.evaluation.coherence import classified
 from mmtf.evaluation.coherence_scores import CoherenceScores
 from mmtf.evaluation.correlation import Pairs, correlated
@@ -19,6 +19,7 @@ from mmtf.evaluation.features import Features
 from mmtf.evaluation.labels import check_labels
 from mmtf.evaluation.quality import RANDOM, Set, compared
 from mmtf.metrics import prd, precision
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import subset_key
 
 

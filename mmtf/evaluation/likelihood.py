@@ -22,8 +22,9 @@ from mmtf.data.dataset import Split
 from mmtf.distributed import random, replicas
 from mmtf.distributions import likelihood as densities
 from mmtf.distributions.family import family_of, log_density, parameters
-from mmtf.evaluation.batches import ARROW, filled_up, mean_of_examples, rounded
+from mmtf.evaluation.batches import filled_up, mean_of_examples, rounded
 from mmtf.metrics import likelihood
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import Modality, subset_key, subsets
 from mmtf.models.encoders import Codes
 from mmtf.models.fusion import mixture_log_density

@@ -12,10 +12,11 @@ from sklearn.decomposition import PCA
 from mmtf import progress
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.evaluation.batches import ARROW, rounded
+from mmtf.evaluation.batches import rounded
 from mmtf.evaluation.features import Features
 from mmtf.evaluation.generation import Generated
 from mmtf.metrics import frechet, prd
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import subset_key
 
 log = logging.getLogger(__name__)

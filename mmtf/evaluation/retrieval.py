@@ -14,10 +14,11 @@ from scipy import stats
 from mmtf import registry
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.evaluation.batches import ARROW, rounded, sources
+from mmtf.evaluation.batches import rounded, sources
 from mmtf.evaluation.codes import shared_moments
 from mmtf.evaluation.likelihood import log_weights
 from mmtf.metrics import likelihood, retrieval
+from mmtf.metrics.specs import ARROW
 
 RECALLS = (1, 5, 10)
 

@@ -11,16 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmtf.config import Config, differences
+from mmtf.metrics.specs import ARROW, METRICS
 from mmtf.report.canvas import DPI, FONT
 
-ARROW = "<-"
 ACROSS = 3
 # Weights whose effect is by factors.
 BY_FACTORS = ("beta", "shared_beta", "private_beta", "alpha")
 # What varies with a parameter by design: [S] C.3.5 takes private dimensions from the shared ones.
 TOGETHER = {"private_dim": ("shared_dim",)}
-# What a sweep shows, where it was measured, beside the likelihood of all modalities and the areas under PRD curves.
-SHOWN = ("probe", "coherence")
 JOINT, AREA = "log p(X), nats", "PRD area"
 FALLBACK = "log_likelihood/"
 
@@ -130,7 +128,7 @@ def swept(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Seque
                 values = [panels[title][name] for panels in found]
                 lines.setdefault(title, {})[name] = _over_seeds([_value(c, parameter) for c, _ in runs], values)
     if not lines:
-        raise ValueError(f"None of {', '.join(entries or SHOWN)} was measured in all {len(runs)} runs.")
+        raise ValueError(f"None of {', '.join(entries or METRICS.where(summary=True))} was measured in all {len(runs)} runs.")
     return lines
 
 
@@ -186,7 +184,9 @@ def _panels(metrics: Mapping, entries: Sequence[str]) -> dict[str, dict[str, flo
     if entries:
         found = {entry: _entry(metrics, entry) for entry in entries}
     else:
-        found = {key: metrics[key] for key in metrics if key in SHOWN} | _joint(metrics) | _areas(metrics)
+        found = {}
+        for key in METRICS.where(summary=True):
+            found |= SUMMARIES.get(key, _as_it_is)(metrics, key) if metrics.get(key) else {}
         if JOINT not in found:
             terms = {k: v for k, v in metrics.get("test_terms", {}).items() if k.startswith(FALLBACK)}
             found |= {f"test_terms/{name}": value for name, value in terms.items()}
@@ -194,23 +194,31 @@ def _panels(metrics: Mapping, entries: Sequence[str]) -> dict[str, dict[str, flo
     return {title: lines for title, lines in panels.items() if lines}
 
 
-def _joint(metrics: Mapping) -> dict[str, dict]:
+def _as_it_is(metrics: Mapping, key: str) -> dict:
+    return {key: metrics[key]}
+
+
+def _joint(metrics: Mapping, key: str) -> dict[str, dict]:
     """The likelihood of all modalities, by samples of their own posterior."""
-    joint = metrics.get("likelihood", {}).get("joint")
+    joint = metrics[key].get("joint")
     if not joint:
         return {}
     everything = max(joint, key=lambda key: key.count(","))
     return {JOINT: {f"K = {joint[everything].get('samples', '?')}": joint[everything]}}
 
 
-def _areas(metrics: Mapping) -> dict[str, dict]:
+def _areas(metrics: Mapping, key: str) -> dict[str, dict]:
     """The area under the PRD curve of each modality's samples: random ones, and the mean over those from other modalities."""
     panels = {"random": {}, "conditional": {}}
-    for name, places in metrics.get("prd", {}).items():
+    for name, places in metrics[key].items():
         crossed = [found["area"] for place, found in places.items() if ARROW in place]
         panels["random"] |= {name: places["random"]["area"]} if "random" in places else {}
         panels["conditional"] |= {name: float(np.mean(crossed))} if crossed else {}
     return {f"{AREA}, {kind}": areas for kind, areas in panels.items() if areas}
+
+
+# What is shown of an entry with more numbers than fit, as panels of their own.
+SUMMARIES = {"likelihood": _joint, "prd": _areas}
 
 
 def _entry(metrics: Mapping, entry: str):

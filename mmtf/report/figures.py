@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import check_subset, subset_key, subsets
 from mmtf.report.canvas import DPI, FONT, Cell, Group, cells, draw_grid
 
@@ -124,7 +125,7 @@ def coherence_matrix(coherence: Mapping[str, float], names: Sequence[str]) -> Fi
     Raises:
       ValueError: no key has an arrow, a key names an unknown modality, or a share lies outside 0..1.
     """
-    shares = {_parsed(key, names): share for key, share in coherence.items() if "<-" in key}
+    shares = {_parsed(key, names): share for key, share in coherence.items() if ARROW in key}
     if not shares or not all(0.0 <= share <= 1.0 for share in shares.values()):
         raise ValueError(f"Wanted shares in 0..1 under keys such as 'word<-digit', not {dict(coherence)}.")
     given = [key for key in (subset_key(s, names) for s in subsets(names)) if any(key == row for _, row in shares)]
@@ -281,7 +282,7 @@ def _nested(samples: Sequence, count: int, what: str) -> list[list[Cell]]:
 
 def _parsed(key: str, names: Sequence[str]) -> tuple[str, str]:
     """`scene<-digit,word` as the generated modality and the key of the given subset."""
-    target, _, given = key.partition("<-")
+    target, _, given = key.partition(ARROW)
     return check_subset(target, names)[0], subset_key(given.split(","), names)
 
 

@@ -18,7 +18,7 @@ SEED = "seed"
 # How long a run took is in the tables; over a parameter it tells of the machine.
 TRAINING = "training/"
 # Whose numbers are of one scale.
-TOGETHER = (*curves.SHOWN, curves.JOINT, f"{curves.AREA}, random", f"{curves.AREA}, conditional")
+TOGETHER = ("probe", "coherence", curves.JOINT, f"{curves.AREA}, random", f"{curves.AREA}, conditional")
 
 
 class Result(NamedTuple):

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from mmtf.config import Config
 from mmtf.errors import UserError
-from mmtf.report.page_numbers import ARROW, ERROR, cell, entries_tables, escape, table
-from mmtf.report.page_texts import FIGURES, MEANING, MEANING_OF_ATTRIBUTES, OTHER, PAPERS, PROTOCOLS, SECTIONS, STYLE
+from mmtf.metrics.specs import ARROW, METRICS, SECTIONS, STANDARD_ERROR
+from mmtf.report.page_numbers import cell, entries_tables, escape, table
+from mmtf.report.page_texts import FIGURES, PAPERS, PROTOCOLS, STYLE
 from mmtf.report.protocols import shown
 from mmtf.runs import RunDirectory, write_atomically
 
@@ -156,36 +157,43 @@ def _numbers(metrics: Mapping) -> list[Section]:
         if key not in (*HEADING, *PROVENANCE):
             by_section.setdefault(_section_of(key), {})[key] = value
     score = metrics.get("score", "accuracy")
-    meaning = MEANING if score == "accuracy" else MEANING | MEANING_OF_ATTRIBUTES
     footers = metrics.get(f"classifier_{score}", {})
-    order = [(anchor, title) for anchor, title, _ in SECTIONS] + [OTHER]
     return [
-        (anchor, title, _entries(by_section[anchor], footers if anchor == "coherence" else {}, meaning))
-        for anchor, title in order
+        (anchor, title, _entries(by_section[anchor], footers if anchor == "coherence" else {}, score))
+        for anchor, title in SECTIONS.items()
         if anchor in by_section
     ]
 
 
 def _section_of(key: str) -> str:
-    return next((anchor for anchor, _, words in SECTIONS if any(word in key for word in words)), OTHER[0])
+    spec = METRICS.of(key)
+    return "other" if spec is None or spec.section is None else spec.section
 
 
-def _entries(entries: Mapping, footers: Mapping, meaning: Mapping[str, str]) -> str:
+def _entries(entries: Mapping, footers: Mapping, score: str) -> str:
     """Each table under the names of what it shows, and what these mean."""
     parts = []
     for names, html in entries_tables(entries, footers):
-        beside = [name for name in names if name.endswith(ERROR) and name.removesuffix(ERROR) in names]
+        beside = [name for name in names if name.endswith(STANDARD_ERROR) and name.removesuffix(STANDARD_ERROR) in names]
         shown = [name for name in names if name not in beside]
-        parts.append(f"<h3>{', '.join(f'<code>{escape(name)}</code>' for name in shown)}</h3>")
-        told = [name for name in shown if name in meaning]
-        for name in told:
+        parts.append(f"<h3>{', '.join(map(_headed, shown))}</h3>")
+        told = {name: METRICS.meaning(name, score) for name in shown if name in METRICS}
+        for name, meaning in told.items():
             title = f"<code>{escape(name)}</code>: " if len(shown) > 1 else ""
-            parts.append(f'<p class="note meaning">{title}{escape(meaning[name])}</p>')
+            parts.append(f'<p class="note meaning">{title}{escape(meaning)}</p>')
         if beside:
             errors = ", ".join(f"<code>{escape(name)}</code>" for name in beside)
             parts.append(f'<p class="note">± is one standard error ({errors}).</p>')
         parts.append(html)
     return "\n".join(parts)
+
+
+def _headed(key: str) -> str:
+    """Return an entry's title, unit and key."""
+    spec, code = METRICS.get(key), f"<code>{escape(key)}</code>"
+    if spec is None:
+        return code
+    return f"{escape(spec.title)}{f', {escape(spec.unit)}' if spec.unit else ''} {code}"
 
 
 def _notes(metrics: Mapping) -> str:
@@ -203,7 +211,7 @@ def _by_name(parts: Mapping[str, object]) -> str:
     for key, value in parts.items():
         rows = [(name, [x]) for name, x in _flat(value)]
         found.append(f"<h3><code>{escape(key)}</code></h3>")
-        found.append(f'<p class="note meaning">{escape(MEANING[key])}</p>' if key in MEANING else "")
+        found.append(f'<p class="note meaning">{escape(METRICS[key].meaning)}</p>' if key in METRICS else "")
         found.append(table(("", "value"), rows))
     return "\n".join(found)
 

@@ -11,8 +11,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-ARROW = "<-"
-ERROR = "_standard_error"
+from mmtf.metrics.specs import ARROW
+from mmtf.metrics.specs import STANDARD_ERROR as ERROR
+
 UNCERTAINTY = ("value", "standard_error", "low", "high")
 ABSENT = "\N{EN DASH}"
 MOST_COLUMNS = 8  # a wider table is turned over

@@ -152,7 +152,7 @@ def synergy(key: str) -> Measure:
     )
 
 
-PARTS = {
+CODES = {
     "content": Measure("probe/{row}", f"Content {_PROBE.format('q(c|x)')}", differs=True),
     "style": Measure("probe_private/{row}", f"Style {_PROBE.format('the private code q(s|x)')}", differs=True),
     "both": Measure("probe_both/{row}", f"Both {_PROBE.format('both codes side by side')}", differs=True),

@@ -87,7 +87,7 @@ LAYOUTS = {
     "mmali/1": Layout("multimnist/{row}_{column}.cfg", {count: protocols.latent("mnist_0") for count in "234"}),
     "mmali/2/100%": _table_2("mnist_svhn/{row}.cfg"),
     "mmali/2/20%": _table_2("mnist_svhn/{row}_20pct.cfg"),
-    "mmali/3": Layout("mnist_svhn/mmali.cfg", protocols.PARTS),
+    "mmali/3": Layout("mnist_svhn/mmali.cfg", protocols.CODES),
     "mmali/4": Layout("cub/{row}.cfg", protocols.CORRELATIONS),
 }
 

@@ -12,7 +12,7 @@ from mmtf.errors import UserError
 from mmtf.runs import RunDirectory
 
 IDENTITY = ("model", "dataset", "seed", "step")
-PARTS = ("data", "evaluation", "classifier_accuracy")
+NESTED = ("data", "evaluation", "classifier_accuracy")
 # What does not change the numbers: where files are, what is shown, how the work is cut up. How long was trained is told by the
 # step, and seeds are what is averaged over.
 PLACES = {"data_dir": "", "download": False, "features_dir": "", "data_seed": 0}
@@ -130,7 +130,7 @@ def _read(path: Path) -> Run:
     missing = [key for key in IDENTITY if not isinstance(metrics, Mapping) or key not in metrics]
     if missing:
         raise UserError(f"{path / 'metrics.json'} lacks {', '.join(missing)}: another version wrote it. Judge the run again.")
-    wrong = [key for key in PARTS if not isinstance(metrics.get(key, {}), Mapping)]
+    wrong = [key for key in NESTED if not isinstance(metrics.get(key, {}), Mapping)]
     wrong += [] if isinstance(metrics["step"], int) else ["step"]
     if wrong:
         raise UserError(f"{path / 'metrics.json'} has a {wrong[0]} that evaluate.py did not write. Judge the run again.")

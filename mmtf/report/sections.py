@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from mmtf.metrics.specs import ARROW, METRICS
+
 ABSENT = "-"
 # How both protocols name what they measure: a row, where metrics.json has the corrected number, and the published one.
 PROTOCOLS = (
@@ -49,7 +51,7 @@ def likelihoods(metrics: Mapping) -> str:
     for kind, label in labels.items():
         for key, found in few.get(kind, {}).items():
             more = many.get(kind, {}).get(key, {})
-            name = label.format(key.replace("<-", " | "))
+            name = label.format(key.replace(ARROW, " | "))
             trusted = [number(part.get("effective_sample_size")) for part in (found, more)]
             rows.append([name, estimate(found), trusted[0], estimate(more), trusted[1], number(more.get("pareto_k"))])
     counts = [next(iter(part.get("marginal", {}).values()), {}).get("samples", ABSENT) for part in (few, many)]
@@ -132,17 +134,35 @@ def costs(metrics: Mapping) -> str:
     return markdown(("part", "seconds", "CPU seconds"), rows)
 
 
-# What is printed of metrics.json, by the entry that it needs, in order; and the entries that it shows.
-SECTIONS: tuple[tuple[str, Callable[[Mapping], str], tuple[str, ...]], ...] = (
-    ("likelihood", likelihoods, ("likelihood", "likelihood_many", "likelihood_published")),
-    ("prd", samples, ("prd", "frechet", "features")),
-    ("cca", correlations, ("cca",)),
-    ("reconstruction_error", reconstructions, ("reconstruction_error",)),
-    ("active_units", codes, ("active_units", "collapse")),
-    ("divergence_between", agreement, ("divergence_between", "mismatch_auc")),
-    ("retrieval", pairs, ("retrieval",)),
-    ("parts", costs, ("parts", "version", "measured_of")),
-)
+# Printed tables in order, by the name that `MetricSpec.table` has for them. A table is there where one of its entries is.
+TABLES: dict[str, Callable[[Mapping], str]] = {
+    "likelihood": likelihoods,
+    "samples": samples,
+    "correlations": correlations,
+    "reconstructions": reconstructions,
+    "codes": codes,
+    "agreement": agreement,
+    "pairs": pairs,
+    "costs": costs,
+}
+# The entry without which a table says nothing, where it has several.
+NEEDED = {
+    "likelihood": "likelihood",
+    "samples": "prd",
+    "codes": "active_units",
+    "agreement": "divergence_between",
+    "costs": "parts",
+}
+
+
+def tables(metrics: Mapping) -> list[str]:
+    """Return the printed tables of what was measured."""
+    drawn = []
+    for name, draw in TABLES.items():
+        entries = METRICS.where(table=name)
+        if metrics.get(NEEDED.get(name, entries[0])):
+            drawn.append(draw(metrics))
+    return drawn
 
 
 def _at(metrics: Mapping, place: Sequence[str]):

@@ -6,21 +6,13 @@ import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from mmtf.metrics.specs import ARROW, BESIDE, BY_LABEL, LEFT_OUT, METRICS
 from mmtf.report.protocols import shown
-from mmtf.report.sections import ABSENT, SECTIONS, markdown, number, protocols
+from mmtf.report.sections import ABSENT, markdown, number, protocols, tables
 
 IDENTITY = ("model", "dataset", "protocol", "seed")
 CLASSIFIERS = ("classifier_accuracy", "classifier_average_precision")
-KNOWN = (*IDENTITY, "score", "probe", "coherence", *CLASSIFIERS, "test_terms", "training", "data")
-# Too long for a screen; metrics.json has them.
-UNPRINTED = (
-    *("step", "probe_one_batch", "coherence_own_private", "coherence_likeliest", "probe_private", "probe_both"),
-    *("coherence_standard_error", "coherence_interval", "coherence_published", "label_prevalence", "evaluation"),
-)
-# Likewise, whatever they are of.
-BY_LABEL, LEFT_OUT = "_by_label", "_left_out"
 WIDTH = 80
-ARROW = "<-"
 ACCURACY = "accuracy"
 
 LEGENDS = {
@@ -67,15 +59,23 @@ def metrics_table(metrics: Mapping) -> str:
         parts.append(markdown((TERMS, "value"), [(n, number(value)) for n, value in metrics["test_terms"].items()]))
     if metrics.get("data"):
         parts.append(_data(metrics["data"]))
-    parts += [draw(metrics) for key, draw, _ in SECTIONS if metrics.get(key)]
+    parts += tables(metrics)
     if both:
         parts.append(both)
-    drawn = {entry for _, _, entries in SECTIONS for entry in entries}
-    others = [key for key in metrics if key not in (*KNOWN, *UNPRINTED, *drawn) and not key.endswith((BY_LABEL, LEFT_OUT))]
-    if others:
-        rows = [(name, number(value)) for key in others for name, value in _flat(key, metrics[key])]
+    rows = [(name, number(value)) for key in metrics if _is_other(key) for name, value in _flat(_title(key), metrics[key])]
+    if rows:
         parts.append(markdown(("other", "value"), rows))
     return "\n\n".join(parts) + "\n"
+
+
+def _is_other(key: str) -> bool:
+    """Whether an entry is printed at the end: it is not known, or belongs there. What stands beside an entry is not printed."""
+    return METRICS[key].table == "other" if key in METRICS else not key.endswith((*BESIDE, BY_LABEL, LEFT_OUT))
+
+
+def _title(key: str) -> str:
+    spec = METRICS.get(key)
+    return key if spec is None else f"{spec.title}{f' ({spec.unit})' if spec.unit else ''}"
 
 
 def comparison_table(rows: Sequence[Mapping]) -> str:

@@ -29,7 +29,7 @@ NETWORKS = "networks.json"
 # Written before config.json, which makes a run of a directory.
 BEGINNING = ("modalities.json", "data.json", "pairing.npz", NETWORKS)
 # In the order in which they are removed: what a kill leaves of it is a run that can be overwritten.
-PARTS = (
+FILES = (
     "checkpoints",
     "training.json",
     "metrics.json",
@@ -189,7 +189,7 @@ class RunDirectory:
     def _clear(self) -> None:
         # Only what a run is made of: a file that somebody else put here stays.
         kept = [path.name for path in self.path.glob("metrics.*.json")]
-        for part in (*PARTS, *kept):
+        for part in (*FILES, *kept):
             target = self.path / part
             shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
             for unfinished in self.path.glob(f".{part}.*"):

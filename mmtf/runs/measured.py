@@ -27,11 +27,20 @@ class Measured:
     measured anew, and the file that holds them is kept under another name.
     """
 
-    def __init__(self, run: RunDirectory, about: Mapping, of: str, *, again: Collection[str] = ()):
+    def __init__(
+        self,
+        run: RunDirectory,
+        about: Mapping,
+        of: str,
+        *,
+        again: Collection[str] = (),
+        renamed: Mapping[str, str] | None = None,
+    ):
         """Args:
         about: entries that identify the run.
         of: the fingerprint.
         again: parts to measure anew; a file that has one of them is kept under another name, too.
+        renamed: the names that parts have now, by those that an older file may have.
         """
         self._run = run
         self._content = {**about, "version": VERSION, "measured_of": of, "parts": {}}
@@ -43,9 +52,10 @@ class Measured:
         elif old.get("measured_of") != of:
             _keep(run, "with other settings, weights or samples", "everything")
         else:
-            parts = {name: part for name, part in old["parts"].items() if name not in again}
-            if len(parts) < len(old["parts"]):
-                _keep(run, "with the same settings", ", ".join(name for name in old["parts"] if name in again))
+            found = {(renamed or {}).get(name, name): part for name, part in old["parts"].items()}
+            parts = {name: part for name, part in found.items() if name not in again}
+            if len(parts) < len(found):
+                _keep(run, "with the same settings", ", ".join(name for name in found if name in again))
             entries = [key for part in parts.values() for key in part["entries"]]
             self._content |= {key: old[key] for key in entries} | {"parts": parts}
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from mmtf import __version__, registry
 from mmtf.config import OF_A_MACHINE
+from mmtf.metrics.specs import BESIDE, METRICS
 from mmtf.runs import RunDirectory, write_atomically
 
 LICENCE = "Apache-2.0"
-# Of metrics.json: what is no measurement, or stands beside one.
-NO_METRICS = ("model", "dataset", "protocol", "seed", "step", "score", "version", "measured_of", "parts")
-NO_METRICS += ("training", "data", "evaluation")
-BESIDE = ("_standard_error", "_interval")
 # Where files lay on the machine of the run, under whatever key: nobody else's business, and of no use to them.
 PLACES = (*OF_A_MACHINE, "cache_dir", "inception_weights")
 USE = (
@@ -116,13 +113,25 @@ def _measured(metrics: Mapping, step: int) -> list[str]:
     """A table of every number, with its 95 % interval where there is one."""
     if not metrics:
         return ["Nothing was measured: `scripts/evaluate.py` had not been run."]
-    rows = [f"| {' '.join(path)} | {value} | {interval} |" for path, value, interval in _numbers(metrics)]
-    return [*_of_another(metrics.get("step"), step), "| | value | 95 % interval |", "|---|---:|---|", *rows]
+    numbers = list(_numbers(metrics))
+    rows = [f"| {' '.join(path)} | {value} | {interval} |" for path, value, interval in numbers]
+    table = ["| | value | 95 % interval |", "|---|---:|---|", *rows]
+    return [*_of_another(metrics.get("step"), step), *table, "", *_meanings({path[0] for path, _, _ in numbers}, metrics)]
+
+
+def _meanings(keys: Collection[str], metrics: Mapping) -> list[str]:
+    """What the entries that are shown mean, a line each."""
+    score = metrics.get("score", "accuracy")
+    shown = [(key, spec) for key, spec in METRICS.items() if key in keys]
+    return [
+        f"- `{key}`, {spec.title}{f' ({spec.unit})' if spec.unit else ''}: {METRICS.meaning(key, score)}" for key, spec in shown
+    ]
 
 
 def _numbers(metrics: Mapping) -> Iterator[tuple[tuple[str, ...], object, str]]:
     for key, entry in metrics.items():
-        if key in NO_METRICS or key.endswith(BESIDE):
+        spec = METRICS.get(key)
+        if (spec is not None and spec.section is None) or key.endswith(BESIDE):
             continue
         intervals = metrics.get(f"{key}_interval", {})
         for path, value in _leaves({key: entry}):

@@ -15,6 +15,7 @@ from mmtf.data import pipeline
 from mmtf.data.dataset import MultimodalData
 from mmtf.distributed import random, replicas
 from mmtf.metrics.latents import COLLAPSED_BELOW
+from mmtf.metrics.specs import ARROW
 from mmtf.modality import subset_key
 from mmtf.report import dimensions, figures
 from mmtf.runs import events
@@ -116,4 +117,4 @@ def _posteriors(model, test, graph) -> Iterator[tuple[str, np.ndarray, np.ndarra
         for subset, moments in codes.items():
             there = test.has(subset)
             if there.any() and (len(subset) == 1 or len(subset) == len(model.names)):
-                yield (f"{kind}<-{subset_key(subset, model.names)}", *(x[there].astype(np.float64) for x in moments))
+                yield (f"{kind}{ARROW}{subset_key(subset, model.names)}", *(x[there].astype(np.float64) for x in moments))

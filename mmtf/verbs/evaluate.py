@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,6 +16,8 @@ from mmtf.data import record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
 from mmtf.evaluation import figures as model_figures
+from mmtf.evaluation import parts
+from mmtf.metrics.specs import ARROW
 from mmtf.report import curves, figures, page
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.measured import Measured, fingerprint
@@ -54,7 +56,7 @@ def evaluate(
         scored.
     """
     config = config or EvaluateConfig()
-    chosen = part_names(config)
+    chosen = parts.chosen(config)
     run = RunDirectory.open(run_dir)
     run.check_writable()
     trained = run.read_json("training.json")
@@ -75,9 +77,11 @@ def evaluate(
         "data": context.about_data(),
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(context.test)},
     }
-    measured = Measured(run, about, context.fingerprint(experiment.to_json()), again=chosen if again else ())
+    of = context.fingerprint(experiment.to_json())
+    measured = Measured(run, about, of, again=chosen if again else (), renamed=parts.RENAMED)
+    measures = parts.of_models()
     for name in chosen:
-        measured.part(name, functools.partial(PARTS[name], context))
+        measured.part(name, functools.partial(measures[name], context))
     metrics = measured.content()
     run.write_json("metrics.json", metrics)
     hparams.write_metrics(run.logs, curves.summary(metrics), step)
@@ -95,6 +99,9 @@ class _Context(evaluation.EvaluationContext):
         super().__init__(data, config, model.modalities)
         self.run, self.model, self.step = run, model, step
 
+    def save_figures(self, drawn: Mapping[str, Figure]) -> None:
+        _save(self.run, drawn)
+
     @functools.cached_property
     def generated(self) -> evaluation.Generated:
         return evaluation.Generated(self.model, self.test, self.config)
@@ -109,64 +116,6 @@ class _Context(evaluation.EvaluationContext):
         examples = [self.test.rows[n] for n in self.test.rows] + ([] if self.test.label is None else [self.test.label])
         how = {k: v for k, v in dataclasses.asdict(self.config).items() if k not in PLACES}
         return fingerprint(experiment["model"], how, self.step, self.about_data(), *weights, *examples)
-
-
-def _probe(context: _Context) -> dict:
-    if not context.labelled:
-        return {}
-    return evaluation.scale(context.data, context.test) | evaluation.latent_probes(
-        context.model, context.data, context.test, context.config
-    )
-
-
-def _coherence(context: _Context) -> dict:
-    if not context.labelled:
-        log.info("%s has no labels: probes and coherence are left out.", context.data.name)
-        return {}
-    found = evaluation.Coherence(context.model, context.test, context.classifiers, context.config).report(
-        context.data.class_names
-    )
-    return evaluation.in_context(found, context.data, context.test, context.classifiers)
-
-
-def _terms(context: _Context) -> dict:
-    return {"test_terms": evaluation.objective_terms(context.model, context.test, context.step, context.config)}
-
-
-def _quality(context: _Context) -> dict:
-    found, shown = evaluation.sample_quality(
-        context.model, context.data, context.test, context.features, context.config, context.generated
-    )
-    if shown:
-        # At once: a judgement that goes on does not measure the curves again.
-        _save(context.run, {"prd": curves.prd_figure(shown)})
-    return found
-
-
-# The parts of metrics.json, in the order in which they are measured.
-PARTS: dict[str, Callable[[_Context], dict]] = {
-    "terms": _terms,
-    "probe": _probe,
-    "coherence": _coherence,
-    "codes": lambda context: evaluation.code_use(context.model, context.test),
-    "reconstruction": lambda context: evaluation.reconstruction_errors(context.model, context.test, context.config),
-    "quality": _quality,
-    "correlation": lambda j: evaluation.correlations(j.model, j.data, j.test, j.features, j.config, j.generated),
-    "likelihood": lambda context: evaluation.log_likelihoods(context.model, context.test, context.config),
-    "relatedness": lambda context: evaluation.retrieval_scores(context.model, context.data, context.test, context.config),
-}
-
-
-def part_names(config: EvaluateConfig, parts: Iterable[str] | None = None) -> list[str]:
-    """The parts that a config asks for, in their order. Raises UserError where one is not among `parts`, by default a run's."""
-    parts = PARTS if parts is None else parts
-    if config.parts == "all":
-        return list(parts)
-    names = [name.strip() for name in config.parts.split(",")]
-    unknown = [name for name in names if name not in parts]
-    if unknown:
-        raise UserError(f"--parts names {unknown[0]!r}, but there are {', '.join(parts)}; or all.")
-    return [name for name in parts if name in names]
 
 
 def _write_figures(run: RunDirectory, drawn: dict[str, Figure]) -> None:
@@ -193,7 +142,7 @@ def _save(run: RunDirectory, drawn: Mapping[str, Figure]) -> None:
 def _charts(metrics: Mapping, names: Sequence[str]) -> dict[str, Figure]:
     """The charts of what was measured, by the name of their file."""
     drawn = {}
-    if any("<-" in key for key in metrics.get("coherence", ())):
+    if any(ARROW in key for key in metrics.get("coherence", ())):
         drawn["coherence"] = figures.coherence_matrix(metrics["coherence"], names)
     if metrics.get("probe"):
         drawn["probe"] = figures.probe_bars(metrics["probe"], metrics["score"].replace("_", " "))
@@ -210,12 +159,12 @@ def _by_target(coherence: Mapping[str, Mapping[str, float]]) -> dict[str, dict[s
     """Scores under `Y<-K` as Y, then K."""
     found = {}
     for key, scores in coherence.items():
-        target, _, given = key.partition("<-")
+        target, _, given = key.partition(ARROW)
         found.setdefault(target, {})[given] = scores
     return found
 
 
 def _is_cross(name: str) -> bool:
     """Whether a coherence such as `coherence/word<-digit` is of a modality that was not given; `random` is, too."""
-    target, _, given = name.split("/", 1)[1].partition("<-")
+    target, _, given = name.split("/", 1)[1].partition(ARROW)
     return target not in given.split(",")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 from mmtf import evaluation, registry
@@ -15,9 +14,10 @@ from mmtf.data import samples as sample_files
 from mmtf.data.dataset import MultimodalData
 from mmtf.data.samples import Samples
 from mmtf.errors import UserError
+from mmtf.evaluation import parts
 from mmtf.runs import RunDirectory
 from mmtf.runs.measured import Measured, fingerprint
-from mmtf.verbs.evaluate import PLACES, part_names
+from mmtf.verbs.evaluate import PLACES
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,9 @@ def evaluate_samples(
     context.check_measurable()
     log.info("Judging samples in %s by %d test examples of %s.", folder, len(context.test), data.name)
     measured = Measured(place, context.about(), context.fingerprint(), again=chosen if again else ())
+    measures = parts.of_samples()
     for name in chosen:
-        measured.part(name, functools.partial(PARTS[name], context))
+        measured.part(name, functools.partial(measures[name], context))
     metrics = measured.content()
     place.write_json("metrics.json", metrics)
     return metrics
@@ -131,22 +132,6 @@ class _Context(evaluation.EvaluationContext):
         return fingerprint([list(self.samples.random), given], *arrays)
 
 
-def _coherence(context: _Context) -> dict:
-    if not context.labelled:
-        log.info("%s has no labels: coherence is left out.", context.data.name)
-        return {}
-    found = evaluation.external_coherence(context.samples, context.data, context.test, context.classifiers, context.config)
-    return evaluation.in_context(found, context.data, context.test, context.classifiers)
-
-
-# The parts of metrics.json, as in `mmtf.verbs.evaluate.PARTS`, that can be measured without a model.
-PARTS: dict[str, Callable[[_Context], dict]] = {
-    "coherence": _coherence,
-    "quality": lambda j: evaluation.external_quality(j.samples, j.data, j.test, j.features, j.config)[0],
-    "correlation": lambda j: evaluation.external_correlations(j.samples, j.data, j.test, j.features, j.config),
-}
-
-
 def _checked(which: DataConfig, config: EvaluateConfig) -> list[str]:
     """The names of the parts that are asked for."""
     # Refuses options of other data sets.
@@ -154,7 +139,7 @@ def _checked(which: DataConfig, config: EvaluateConfig) -> list[str]:
     for field in dataclasses.fields(config):
         if field.name in OF_MODELS and getattr(config, field.name) != field.default:
             raise UserError(f"--{field.name} does nothing for --samples, which have no codes and no likelihoods. Remove it.")
-    return part_names(config, PARTS)
+    return parts.chosen(config, parts.of_samples())
 
 
 def _check_output(place: RunDirectory) -> None:

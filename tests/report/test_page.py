@@ -98,7 +98,7 @@ METRICS = {
     "coherence_standard_error": {"random": 0.0017, "a<-a": 0.0018, "b<-a": 0.0019},
     "coherence_left_out": {"a<-b": ["bald", "young"]},
     "classifier_accuracy": {"a": 0.999, "b": 0.888},
-    "log_likelihood": {"a": MEASURED, "a,b": {"value": -1234.5678, "standard_error": 2.5}},
+    "likelihood": {"a": MEASURED, "a,b": {"value": -1234.5678, "standard_error": 2.5}},
     "frechet": {"a": {"joint": 12.25, "cross": {"deep": [1.5, 2.5, {"deeper": 3.75}]}}},
     "probe_by_label": {"a": {f"label_{i}": i / 41 for i in range(40)}, "b": {"label_1": 0.4242}},
     "prd": {"value": 0.61},

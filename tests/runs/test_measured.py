@@ -11,6 +11,8 @@ from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
+from mmtf.evaluation import parts as evaluation_parts
+from mmtf.metrics import specs
 from mmtf.runs import RunDirectory, measured
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.measured import Measured, fingerprint
@@ -184,7 +186,8 @@ def run(tmp_path, data, monkeypatch):
 @pytest.fixture
 def parts(monkeypatch):
     parts = Parts()
-    monkeypatch.setattr(evaluate, "PARTS", {name: lambda judged, name=name: parts.measure(name) for name in NAMES})
+    measures = {name: evaluation_parts.Part(lambda context, name=name: parts.measure(name)) for name in NAMES}
+    monkeypatch.setattr(evaluation_parts, "PARTS", measures)
     return parts
 
 
@@ -230,17 +233,37 @@ def test_only_what_the_numbers_depend_on_has_them_measured_anew(run, data, parts
 def test_an_unknown_part_is_refused_before_anything_is_read(tmp_path):
     with pytest.raises(UserError, match="--parts names 'prope', but there are terms, probe, coherence, .*; or all"):
         evaluate.evaluate(tmp_path / "nothing", EvaluateConfig(parts="probe, prope"))
-    assert evaluate.part_names(EvaluateConfig(parts="quality, terms,terms")) == ["terms", "quality"]
-    assert evaluate.part_names(EvaluateConfig()) == list(evaluate.PARTS)
+    assert evaluation_parts.chosen(EvaluateConfig(parts="quality, terms,terms")) == ["terms", "quality"]
+    assert evaluation_parts.chosen(EvaluateConfig()) == list(evaluation_parts.of_models())
+
+
+def test_the_old_name_of_a_part_is_still_read(run, data, parts, caplog):
+    """In a flag, with a note; and in a file, whose part is not measured again."""
+    assert evaluation_parts.chosen(EvaluateConfig(parts="relatedness"), {"retrieval": None}) == ["retrieval"]
+    assert "'relatedness' is called 'retrieval' now" in caplog.text
+    evaluate.evaluate(run.path, HOW, data=data)
+    old = run.read_json("metrics.json")
+    old["parts"] = {"relatedness" if name == "one" else name: part for name, part in old["parts"].items()}
+    run.write_json("metrics.json", old)
+    again = Measured(run, {}, old["measured_of"], renamed={"relatedness": "one"})
+    assert set(again.content()["parts"]) == set(NAMES)
+    assert not list(run.path.glob("metrics.*.json"))
+
+
+def test_a_metric_of_the_name_of_a_part_is_refused(monkeypatch):
+    taken = specs.MetricSpec("codes", "Codes", "What codes are.", measure=len)
+    monkeypatch.setitem(specs.METRICS, "codes", taken)
+    with pytest.raises(UserError, match="There is a part 'codes' of metrics.json already"):
+        evaluation_parts.of_models()
 
 
 def test_the_curves_of_samples_are_drawn_with_their_part(run, data, monkeypatch):
     """A judgement that goes on has no curves: what is drawn at the end is drawn from metrics.json."""
     drawn, draw = [], Figure()
     monkeypatch.setattr(evaluate, "_save", lambda run, figures: drawn.append(sorted(figures)))
-    monkeypatch.setattr(evaluate.curves, "prd_figure", lambda found: draw)
+    monkeypatch.setattr(evaluation_parts.curves, "prd_figure", lambda found: draw)
     monkeypatch.setattr(evaluation.context, "train_classifiers", lambda data, config: {})
-    monkeypatch.setattr(evaluation, "sample_quality", lambda *given: ({"prd": {}}, {"a real": None}))
+    monkeypatch.setattr(evaluation_parts, "sample_quality", lambda *given: ({"prd": {}}, {"a real": None}))
     for expected in ([["prd"], []], [[]]):
         evaluate.evaluate(run.path, EvaluateConfig(test_examples=25, parts="quality"), data=data)
         assert drawn == expected

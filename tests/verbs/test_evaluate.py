@@ -16,6 +16,7 @@ from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
+from mmtf.evaluation import parts
 from mmtf.modality import subsets
 from mmtf.report import tables
 from mmtf.runs import RunDirectory, events
@@ -57,7 +58,7 @@ def check_numbers(metrics, names, text, test_examples):
     """That there is one for every subset and target, and that they are of one another. text: the categorical modality."""
     keys = [",".join(s) for s in subsets(names)]
     assert (metrics["model"], metrics["protocol"], metrics["seed"], metrics["step"]) == ("mmjsd", "corrected", 3, 2)
-    assert list(metrics["parts"]) == list(evaluate.PARTS)
+    assert list(metrics["parts"]) == list(parts.of_models())
     assert list(metrics["probe"]) == list(metrics["probe_one_batch"]) == keys
     assert set(metrics["probe_private"]) == set(metrics["probe_both"]) == set(names)
     assert set(metrics["coherence"]) == {"random"} | {f"{n}<-{k}" for n in names for k in keys}

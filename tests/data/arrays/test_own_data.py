@@ -12,6 +12,7 @@ from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
 from mmtf.distributions.likelihood import likelihood
+from mmtf.evaluation import parts
 from mmtf.models.inputs import observe
 from mmtf.runs import events
 from mmtf.verbs import evaluate, export, train
@@ -59,7 +60,7 @@ def test_the_wine_s_cultivar_is_found_in_the_codes(wine, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_whole_judgement_of_columns_has_every_part_and_figure(wine, tmp_path):
     metrics = evaluated(copied(wine[2], tmp_path / "run"), tmp_path / "cache")
-    assert set(metrics["parts"]) == set(evaluate.PARTS)
+    assert set(metrics["parts"]) == set(parts.of_models())
     drawn = {path.stem for path in (tmp_path / "run/figures").iterdir()}
     assert {"random_acids", "from_rest", "latent_map", "coherence", "probe", "training"} <= drawn
     assert (tmp_path / "run/report.html").exists()
