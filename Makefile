@@ -15,13 +15,13 @@ WORKERS ?= 2
 .PHONY: quickstart test test-slow lint benchmark docs clean
 
 quickstart: $(VENV)/.installed
-	$(BIN)/python scripts/train.py --flagfile=configs/quickstart.cfg --run_dir=$(RUN)
-	$(BIN)/python scripts/evaluate.py --run_dir=$(RUN) $(SOONER)
-	$(BIN)/python scripts/export.py --run_dir=$(RUN) --export_dir=$(EXPORT)
+	$(BIN)/mmtf train --flagfile=quickstart.cfg --run_dir=$(RUN)
+	$(BIN)/mmtf evaluate --run_dir=$(RUN) $(SOONER)
+	$(BIN)/mmtf export --run_dir=$(RUN) --export_dir=$(EXPORT)
 	@echo
 	@echo "Pictures and numbers: open $(RUN)/report.html in a browser."
 	@echo "Training in TensorBoard: $(BIN)/tensorboard --logdir=$(RUN)/logs"
-	@echo "Your own data, one NAME.npy a modality in FOLDER: $(BIN)/python scripts/train.py --dataset=arrays --data_dir=FOLDER --run_dir=runs/own (docs/data.md)"
+	@echo "Your own data, one NAME.npy a modality in FOLDER: $(BIN)/mmtf train --dataset=arrays --data_dir=FOLDER --run_dir=runs/own (docs/data.md)"
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" tests

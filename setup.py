@@ -33,11 +33,33 @@ REQUIRED = [
     "setuptools; python_version >= '3.12'",
 ]
 
-# pandas: tables of a user's own are tested with it; nothing else needs it.
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis>=6", "ruff>=0.8", "pandas"]
+# A user who has tables has pandas; nothing else needs it.
+TABLES = ["pandas"]
+# setuptools: makes the wheel that the tests install.
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis>=6", "ruff>=0.8", "setuptools>=64", *TABLES]
 # multivae wants a torchvision: pip takes that of the torch pinned here, and without the pin the newest of both.
 BENCH = ["torch==2.13.0", "multivae==1.0.3"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]
+
+CLASSIFIERS = [
+    "Development Status :: 4 - Beta",
+    "Environment :: Console",
+    "Intended Audience :: Developers",
+    "Intended Audience :: Science/Research",
+    "Operating System :: OS Independent",
+    "Programming Language :: Python :: 3",
+    *(f"Programming Language :: Python :: 3.{minor}" for minor in (10, 11, 12, 13)),
+    "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    "Topic :: Software Development :: Libraries :: Python Modules",
+]
+PAPERS = {
+    "mmJSD (Sutter, Daunhawer, Vogt 2020)": "https://arxiv.org/abs/2006.08242",
+    "MMALI (Chen, Zhu 2022)": "https://arxiv.org/abs/2112.10384",
+}
+# The flag files of configs/, as packages of their own inside mmtf: where each of them lies here.
+CONFIGS = Path(__file__).with_name("configs")
+FLAG_FILES = {"mmtf.configs": "configs"}
+FLAG_FILES |= {f"mmtf.configs.{path.name}": f"configs/{path.name}" for path in sorted(CONFIGS.iterdir()) if path.is_dir()}
 
 setup(
     name="mmtf",
@@ -46,9 +68,14 @@ setup(
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    packages=find_packages(include=["mmtf", "mmtf.*"]),
-    package_data={"mmtf.report": ["paper_tables.json"]},
+    keywords="multimodal VAE, generative models, TensorFlow, Keras, missing modalities, cross-modal generation",
+    classifiers=CLASSIFIERS,
+    project_urls=PAPERS,
+    packages=[*find_packages(include=["mmtf", "mmtf.*"]), *FLAG_FILES],
+    package_dir=FLAG_FILES,
+    package_data={"mmtf.report": ["paper_tables.json"]} | {name: ["*.cfg"] for name in FLAG_FILES},
+    entry_points={"console_scripts": ["mmtf = mmtf.cli.main:main"]},
     python_requires=">=3.10",
     install_requires=REQUIRED,
-    extras_require={"test": TEST, "bench": BENCH, "docs": DOCS},
+    extras_require={"tables": TABLES, "test": TEST, "bench": BENCH, "docs": DOCS},
 )

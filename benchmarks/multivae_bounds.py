@@ -1,6 +1,6 @@
-"""Trains a model with both libraries from the same weights, and judges the weights that both find with one evaluator: ours.
+"""Trains a model with both libraries from the same weights, and evaluates the weights that both find with one evaluator: ours.
 
-That it judges the objective of either is what `tests/benchmarks/test_multivae_equal.py` shows.
+That it evaluates the objective of either is what `tests/benchmarks/test_multivae_equal.py` shows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mmtf.data.dataset import MultimodalData, Split
 from mmtf.distributed import random, replicas
 from mmtf.verbs import train
 
-# Of the noise under which everything is judged: the same for all.
+# Of the noise under which everything is evaluated: the same for all.
 NOISE_SEED = 2021
 TEST_BATCH = 397
 # Of equal means, 5 pairs in 100 have a smaller p-value.
@@ -47,10 +47,10 @@ def compare(model: str, batch_size: int, seeds: Sequence[int], epochs: int) -> d
         multivae_peer.copy_to(peer, ours)
         found["steps"] = epochs * (len(data.train) // batch_size)
         train_ours(ours, data, config, found["steps"])
-        found["mmtf"].append(judge(ours, data.test))
+        found["mmtf"].append(evaluate(ours, data.test))
         peer = multivae_peer.train(peer, multivae_peer.dataset(data.train), config, epochs)
         multivae_peer.copy_from(peer, ours)
-        found["multivae"].append(judge(ours, data.test))
+        found["multivae"].append(evaluate(ours, data.test))
         found["multivae_itself"].append(evaluate_itself(peer, data.test))
     return found | {library: _by_term(found[library]) for library in ("mmtf", "multivae")}
 
@@ -62,7 +62,7 @@ def train_ours(model, data: MultimodalData, config: Config, steps: int) -> None:
     model.fit(batches, epochs=1, shuffle=False, verbose=0)
 
 
-def judge(model, split: Split) -> Terms:
+def evaluate(model, split: Split) -> Terms:
     """Means of our model's terms over a split."""
 
     @tf.function
@@ -90,8 +90,8 @@ def _batches(split: Split) -> Iterable[dict[str, np.ndarray]]:
     return (split.take(np.arange(first, min(first + TEST_BATCH, len(split)))) for first in range(0, len(split), TEST_BATCH))
 
 
-def _by_term(judged: Sequence[Terms]) -> dict[str, list[float]]:
-    return {name: [round(terms[name], 3) for terms in judged] for name in judged[0]}
+def _by_term(evaluated: Sequence[Terms]) -> dict[str, list[float]]:
+    return {name: [round(terms[name], 3) for terms in evaluated] for name in evaluated[0]}
 
 
 def distance(ours: Sequence[float], peers: Sequence[float]) -> tuple[float, float]:

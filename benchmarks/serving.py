@@ -157,7 +157,7 @@ def modalities_of(model_dir: str | Path) -> dict[str, Modality]:
         card = json.loads(path.read_text(encoding="utf-8"))
         return {m["name"]: Modality.from_json(m) for m in card["modalities"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}); export the model again with scripts/export.py.") from error
+        raise UserError(f"{path} cannot be read ({error!r}); export the model again with mmtf export.") from error
 
 
 def table(found: Load) -> str:

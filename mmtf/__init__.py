@@ -22,6 +22,7 @@ _PUBLIC = {
     "mmtf.modality": ("Modality",),
     "mmtf.config": ("Config", "DataConfig", "ModelConfig", "TrainConfig", "EvaluateConfig"),
     "mmtf.errors": ("UserError",),
+    "mmtf.metrics.specs": ("MetricSpec",),
     "mmtf.runs": ("RunDirectory",),
     "mmtf.models.vae.mmjsd": ("MMJSD",),
     "mmtf.models.vae.mvae": ("MVAE",),

@@ -1,18 +1,6 @@
-"""Prints judged runs side by side, as Markdown: python scripts/compare.py --runs=runs/first,runs/second"""
+"""The same as `mmtf compare`, for a checkout."""
 
-from absl import flags
-
-from mmtf.cli import console
-from mmtf.report import tables
-from mmtf.runs import RunDirectory
-
-RUNS = flags.DEFINE_list("runs", None, "Directories of runs that evaluate.py has judged.", required=True)
-
-
-def main(argv):
-    console.refuse_arguments(argv)
-    print(tables.comparison_table([RunDirectory.open(path).read_json("metrics.json") for path in RUNS.value]))
-
+from mmtf.cli import main
 
 if __name__ == "__main__":
-    console.run(main)
+    main.run("compare")

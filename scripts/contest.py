@@ -1,7 +1,7 @@
 """Trains systems for the same time each and tells what they came to: python scripts/contest.py --max_seconds=300
 
 Every system is a flag file; all get as much time, at constant learning rates, in epochs of 50 steps. A run that is there
-and was judged is taken as it is, so that a contest that was stopped goes on; one that was not is left alone, and named.
+and was evaluated is taken as it is, so that a contest that was stopped goes on; one that was not is left alone, and named.
 """
 
 from pathlib import Path
@@ -10,11 +10,10 @@ from absl import flags
 
 from mmtf.cli import console
 from mmtf.cli.sweeps import processes
+from mmtf.config import flag_files
 from mmtf.errors import UserError
 from mmtf.report import tables
 from mmtf.runs import RunDirectory, write_atomically
-
-ROOT = Path(__file__).resolve().parents[1]
 
 SYSTEMS = flags.DEFINE_list("systems", None, "Flag files; by default all of configs/digits.")
 MAX_SECONDS = flags.DEFINE_float("max_seconds", 300.0, "Seconds of training that each system gets.", lower_bound=1)
@@ -29,14 +28,14 @@ MOST_STEPS = 10_000_000
 
 def main(argv):
     console.refuse_arguments(argv)
-    files = [Path(f) for f in SYSTEMS.value or sorted((ROOT / "configs/digits").glob("*.cfg"))]
+    files = [Path(f) for f in SYSTEMS.value or sorted((flag_files.folder() / "digits").glob("*.cfg"))]
     missing = [str(f) for f in files if not f.is_file()]
     if missing or len({f.stem for f in files}) < len(files):
         raise UserError(
             f"--systems wants flag files of different names that are there, not {', '.join(missing or map(str, files))}."
         )
-    scripts = processes.Scripts(ROOT / "scripts", JOBS.value)
-    rows = processes.in_turn(scripts, lambda file: _compete(file, scripts), files, JOBS.value)
+    commands = processes.Commands(JOBS.value)
+    rows = processes.in_turn(commands, lambda file: _compete(file, commands), files, JOBS.value)
     table = tables.contest_table({f.stem: row for f, row in zip(files, rows, strict=True) if row})
     lost = [f.stem for f, row in zip(files, rows, strict=True) if not row]
     table += f"\n\nNot to the end: {', '.join(lost)}." if lost else ""
@@ -45,25 +44,25 @@ def main(argv):
         write_atomically(Path(TABLE.value), (table + "\n").encode())
 
 
-def _compete(file: Path, scripts: processes.Scripts) -> dict | None:
-    """metrics.json of one system, trained and judged unless it is there; None if that failed, with the reason printed."""
+def _compete(file: Path, commands: processes.Commands) -> dict | None:
+    """metrics.json of one system, trained and evaluated unless it is there; None if that failed, with the reason printed."""
     run = Path(RUN_DIR.value) / file.stem
     if not (run / "metrics.json").is_file():
         print(f"{file.stem}: training", flush=True)
         train = [f"--flagfile={file}", f"--max_seconds={MAX_SECONDS.value}", f"--clock={CLOCK.value}", f"--seed={SEED.value}"]
         train += [f"--steps={MOST_STEPS}", "--steps_per_epoch=50", "--learning_rate_schedule=constant", "--panels_every=0"]
-        if not (_call(scripts, "train.py", run, train) and _call(scripts, "evaluate.py", run, [])):
+        if not (_call(commands, "train", run, train) and _call(commands, "evaluate", run, [])):
             return None
     found = RunDirectory.open(run).read_json("metrics.json")
     print(f"{file.stem}: {found['training']['steps']} steps in {found['training']['seconds']:.0f} s", flush=True)
     return found
 
 
-def _call(scripts: processes.Scripts, name: str, run: Path, arguments: list[str]) -> bool:
+def _call(commands: processes.Commands, name: str, run: Path, arguments: list[str]) -> bool:
     output = run.parent / "output" / f"{run.name}.txt"
-    status = scripts(name, [f"--run_dir={run}", *arguments], output)
+    status = commands(name, [f"--run_dir={run}", *arguments], output)
     if status:
-        print(f"{run.name}: {name} ended with {status}: {' '.join(processes.last_lines(output, 1))}", flush=True)
+        print(f"{run.name}: mmtf {name} ended with {status}: {' '.join(processes.last_lines(output, 1))}", flush=True)
     return status == 0
 
 

@@ -1,6 +1,6 @@
 """Kills a training run again and again, and tells whether it ends as the uninterrupted one does, bit for bit.
 
-python scripts/kill_test.py --kills=20 --work_dir=FOLDER -- --flagfile=configs/digits/mmjsd.cfg --checkpoint_every=10
+python scripts/kill_test.py --kills=20 --work_dir=FOLDER -- --flagfile=digits/mmjsd.cfg --checkpoint_every=10
 """
 
 import random
@@ -67,7 +67,7 @@ def session(train: list[str], run: Path, delay: float | None = None, at_once: bo
 
 
 def at_end(folder: Path) -> bool:
-    """Whether the killed run has the last checkpoint of the whole one, after which train.py refuses to go on."""
+    """Whether the killed run has the last checkpoint of the whole one, after which mmtf train refuses to go on."""
     return checkpoints(folder / "killed")[-1:] == checkpoints(folder / "whole")[-1:]
 
 

@@ -25,7 +25,7 @@ def main(argv):
     console.refuse_arguments(argv)
     for file, what in (("saved_model.pb", "SavedModel"), ("assets.extra/mmtf.json", "description of its modalities")):
         if not (Path(MODEL_DIR.value) / file).is_file():
-            wanted = "name a version that scripts/export.py wrote, such as NAME/1"
+            wanted = "name a version that mmtf export wrote, such as NAME/1"
             raise UserError(f"{MODEL_DIR.value} holds no {what} ({file}); {wanted}.")
     console.load_tensorflow()
     import serving

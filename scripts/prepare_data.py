@@ -1,28 +1,6 @@
-"""Prepares features that a data set is made of: python scripts/prepare_data.py cub --data_dir=FOLDER"""
+"""The same as `mmtf prepare`, for a checkout."""
 
-from mmtf import config
-from mmtf.cli import console
-from mmtf.data.preparation import prepare
-from mmtf.errors import UserError
-
-config.define_flags([prepare.PrepareConfig])
-
-
-def main(argv):
-    if tuple(argv[1:]) not in [(name,) for name in prepare.DATASETS]:
-        raise UserError(
-            f"Name one data set to prepare, of {', '.join(prepare.DATASETS)}, as in 'python scripts/prepare_data.py cub "
-            f"--data_dir=FOLDER', not {' '.join(argv[1:]) or 'none'!r}."
-        )
-    how = config.read_flags(prepare.PrepareConfig)
-    console.load_tensorflow()
-    path, record = prepare.prepare(how)
-    print(prepare.summary(record))
-    print(f"Prepared features: {path}")
-    where = f" --features_dir={how.features_dir}" if how.features_dir else ""
-    folder = f" --data_dir={how.data_dir}" if how.data_dir else ""
-    print(f"Next: python scripts/train.py --flagfile=configs/cub/mmjsd_ms.cfg{folder}{where} --run_dir=runs/cub")
-
+from mmtf.cli import main
 
 if __name__ == "__main__":
-    console.run(main)
+    main.run("prepare")

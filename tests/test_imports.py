@@ -9,6 +9,7 @@ from checkout import ROOT
 
 # From top to bottom, as CONTRIBUTING.md lists them.
 ROOMS = (
+    "__main__",
     "cli",
     "verbs",
     "training",

@@ -43,6 +43,11 @@ def read(module: str, name: str) -> type:
         raise LookupError(f"{module} has no class {name} that mmtf.config.declare marks.") from None
 
 
+def docstring(module: str) -> str | None:
+    """Return what a module says of itself, without importing it."""
+    return ast.get_docstring(ast.parse(_source(module)))
+
+
 def _resolved(module: str, name: str):
     """Return what a name means at the top of a module; None where only the module as a whole could tell."""
     if module in sys.modules:

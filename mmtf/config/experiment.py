@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 
 from absl import flags
 
-from mmtf.config import options
+from mmtf.config import options, plugins
 from mmtf.config.names import DATASETS, MODELS
 from mmtf.config.options import check_limits
 from mmtf.config.schema import DataConfig, EvaluateConfig, ModelConfig, TrainConfig
@@ -52,8 +53,11 @@ class Config:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, parts: Mapping) -> Config:
-        """The config of a config.json.
+    def from_json(cls, parts: Mapping, plugin: Path | None = None) -> Config:
+        """The config of a config.json, whose plugin is loaded.
+
+        Args:
+          plugin: the copy of the plugin that is kept beside the file.
 
         Raises:
           UserError: a concern or field that this version does not know, or a value out of its limits.
@@ -61,6 +65,7 @@ class Config:
         concerns = {f.name: f.default_factory for f in dataclasses.fields(cls)}
         if not (isinstance(parts, Mapping) and all(isinstance(values, Mapping) for values in parts.values())):
             raise UserError("config.json must hold an object of objects: data, model and train, each with its fields.")
+        plugins.load(str(parts.get("train", {}).get("plugin", "")), plugin)
         unknown = sorted(set(parts) - set(concerns))
         for name in set(parts) & set(concerns):
             table = TABLES.get(concerns[name])

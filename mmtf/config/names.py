@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 
 from mmtf.config import declared
@@ -21,6 +22,12 @@ class NameTable(dict):
         """Args: kind: the flag by which one is chosen, such as "model"."""
         super().__init__(rows)
         self.kind = kind
+        self._given: dict[str, type] = {}
+
+    def add(self, name: str, thing: type) -> None:
+        """Add a class that is imported already, with its own `Options`."""
+        self[name] = f"{thing.__module__}:{thing.__qualname__}"
+        self._given[name] = thing
 
     def row(self, name: str) -> str:
         """Return where the thing of a name is. Raises UserError, with the nearest name, where there is none."""
@@ -35,11 +42,18 @@ class NameTable(dict):
     def load(self, name: str):
         """Return the thing itself, whose module is imported. Raises UserError for an unknown name."""
         module, _, attribute = self.row(name).partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return self._given.get(name) or getattr(importlib.import_module(module), attribute)
 
     def options_of(self, name: str) -> type:
         """Return the dataclass of the options. Raises UserError for an unknown name."""
-        return declared.read(self.row(name).partition(":")[0], "Options")
+        row = self.row(name)
+        return self._given[name].Options if name in self._given else declared.read(row.partition(":")[0], "Options")
+
+    def summary(self, name: str) -> str:
+        """Return what a thing is in a sentence: the first line of its module, which is not imported for it."""
+        module = self.row(name).partition(":")[0]
+        text = (sys.modules[module].__doc__ if module in sys.modules else declared.docstring(module)) or ""
+        return text.strip().partition("\n")[0]
 
     def where(self, true_of: Callable[[type], bool]) -> list[str]:
         """Return the names of those whose options satisfy a condition."""

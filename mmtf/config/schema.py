@@ -1,6 +1,6 @@
 """Every hyper-parameter, declared once: its default, its flag, its place in config.json and its limits come from here.
 
-One frozen dataclass per concern: which examples, which model, how it is trained, how it is judged.
+One frozen dataclass per concern: which examples, which model, how it is trained, how it is evaluated.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class TrainConfig:
     )
     embeddings_every: int = option(
         0,
-        "Epochs between embeddings for TensorBoard's projector; 0 for none. evaluate.py writes them anyway.",
+        "Epochs between embeddings for TensorBoard's projector; 0 for none. mmtf evaluate writes them anyway.",
         low=0,
         may_change=True,
     )
@@ -172,6 +172,11 @@ class TrainConfig:
         choices=STRATEGIES,
         may_change=True,
     )
+    plugin: str = option(
+        "",
+        "Python file or module with models and metrics of your own, in tables MODELS and METRICS. A run keeps a file.",
+        may_change=True,
+    )
     tpu: str = option(
         "", "Name of the TPU of --strategy=tpu, 'local' on a TPU VM; by default that of TPU_NAME.", may_change=True
     )
@@ -179,7 +184,7 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """How a trained run, or a folder of samples, is judged; kept in metrics.json."""
+    """How a trained run, or a folder of samples, is evaluated; kept in metrics.json."""
 
     parts: str = option("all", "Parts of metrics.json to measure, such as 'probe,likelihood'; those that are there stay.")
     protocol: str = option(
@@ -216,6 +221,7 @@ class EvaluateConfig:
         "Folder with the data: of a run where it has moved since training, else the run's own --data_dir; of --samples as for "
         "training, by default MMTF_DATA_DIR.",
     )
+    plugin: str = option("", "Python file or module with metrics of your own; by default that of the run.")
     cache_dir: str = option("", "Where trained classifiers are kept; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")
 
     def __post_init__(self):

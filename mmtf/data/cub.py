@@ -1,4 +1,4 @@
-"""CUB Image-Captions [C]: features of a bird's image and of a sentence about it, as `scripts/prepare_data.py cub` made them."""
+"""CUB Image-Captions [C]: features of a bird's image and of a sentence about it, as `mmtf prepare cub` made them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ KINDS = {
     "classes": "features of a small network trained here to tell the classes (a fallback, not what [C] has)",
 }
 WHOLE_SET = 11_788
-COMMAND = "python scripts/prepare_data.py cub --data_dir=FOLDER"
+COMMAND = "mmtf prepare cub --data_dir=FOLDER"
 # A part of a prepared file's name: raise it when features are made in another way.
 RECIPE = "1"
 # A feature's spread is at least this part of the root mean square spread of its modality: one that is nearly always the same in

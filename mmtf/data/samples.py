@@ -1,4 +1,4 @@
-"""A folder with samples that any program made: what `evaluate.py --samples` reads.
+"""A folder with samples that any program made: what `mmtf evaluate --samples` reads.
 
 random/NAME.npy         samples from the prior, [N, ...] of every modality; row n of all files belongs together
 from_A,B/NAME.npy       samples of NAME, row n given A and B of the n-th test example that has both   (any set of modalities)
@@ -50,7 +50,7 @@ def check_folder(folder: Path) -> None:
         problem = "is a file" if folder.exists() else "is not there"
         raise UserError(f"--samples={folder} {problem}; name a folder with {RANDOM}/NAME.npy or {GIVEN}A,B/NAME.npy in it.")
     if (folder / "config.json").exists():
-        raise UserError(f"--samples={folder} is a run of train.py; judge it with --run_dir={folder}.")
+        raise UserError(f"--samples={folder} is a run of mmtf train; evaluate it with --run_dir={folder}.")
     wrong = [path for path in _visible(folder) if path.suffix == ".npy" or (path.is_dir() and not _is_set(path))]
     if wrong:
         raise UserError(f"{wrong[0]}: samples stand in folders {RANDOM} and {GIVEN}A,B, such as {folder / RANDOM}/NAME.npy.")

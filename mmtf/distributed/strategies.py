@@ -226,7 +226,7 @@ def _multi_worker() -> tf.distribute.Strategy:
     except RuntimeError as error:
         raise UserError(
             f"The workers cannot be joined ({error}). TensorFlow joins them before it does anything else: begin training on "
-            "several workers in a process of its own, as scripts/train.py does."
+            "several workers in a process of its own, as mmtf train does."
         ) from error
     except tf.errors.OpError as error:
         raise UserError(f"The workers cannot be joined: {_reason(error)}. Start all of them again.") from error

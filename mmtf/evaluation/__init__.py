@@ -1,7 +1,7 @@
 """What models are worth: arrays from a model's verbs, or from files, and numbers from `mmtf.metrics`.
 
-Used by evaluate.py and during training. Where each example has one class, probes and coherence are accuracies; where it has any
-number of attributes, they are average precisions, their means over attributes ([S] C.4.3). An attribute that all or none of the
+Used by `mmtf evaluate` and during training. Where each example has one class, probes and coherence are accuracies. Where it has
+any number of attributes, they are means over attributes of average precisions ([S] C.4.3); an attribute that all or none of the
 examples in question have is left out of them, and named beside them.
 """
 

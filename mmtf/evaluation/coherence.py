@@ -74,7 +74,7 @@ def classified(classifiers: Mapping[str, keras.Model], values: Mapping) -> dict:
 
 
 def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[str, ...]], tf.Tensor]]:
-    """What `Coherence` judges: by kind, and by target modality and subset, generated values."""
+    """What `Coherence` evaluates: by kind, and by target modality and subset, generated values."""
     means, own, likeliest = {}, {}, {}
     for subset in subsets(model.names):
         given = {n: values[n] for n in subset}

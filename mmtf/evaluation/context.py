@@ -1,4 +1,4 @@
-"""What every judgement needs, of a model or of samples: the examples it is of, and classifiers and features to compare by."""
+"""What every evaluation needs, of a model or of samples: the examples it is of, and classifiers and features to compare by."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mmtf.modality import Modality
 
 class EvaluationContext:
     """Attributes:
-    data: the data set. config: how it is judged. modalities: of what is judged, by name.
+    data: the data set. config: how it is evaluated. modalities: of what is evaluated, by name.
     test: the test examples that count. labelled: whether there are classes to know them by.
     """
 

@@ -1,4 +1,4 @@
-"""Measurements of samples that somebody else made, `mmtf.data.samples`: by the code that judges a model's."""
+"""Measurements of samples that somebody else made, `mmtf.data.samples`: by the code that evaluates a model's."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def external_coherence(
 def external_quality(
     samples: Samples, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
-    """As `judge.sample_quality`, of every set that there is."""
+    """As `evaluate.sample_quality`, of every set that there is."""
 
     def sets(name: str) -> Iterator[Set]:
         if name in samples.random:
@@ -81,7 +81,7 @@ def external_quality(
 def external_correlations(
     samples: Samples, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> dict[str, dict]:
-    """As `judge.correlations`, of the pairs that there are: random ones, from each other, and both from both."""
+    """As `evaluate.correlations`, of the pairs that there are: random ones, from each other, and both from both."""
 
     def generated(pair: tuple[str, str], there: Split) -> dict:
         found = {}

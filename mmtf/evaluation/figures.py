@@ -1,4 +1,4 @@
-"""The pictures that show what a model does, drawn from its verbs: for TensorBoard while it trains, and for evaluate.py."""
+"""The pictures that show what a model does, drawn from its verbs: for TensorBoard while it trains, and for mmtf evaluate."""
 
 from __future__ import annotations
 

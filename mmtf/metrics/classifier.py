@@ -1,4 +1,4 @@
-"""The classifiers that judge generated samples, [S] C.2.2: fitted once, kept in a cache, asked for classes or attributes.
+"""The classifiers that evaluate generated samples, [S] C.2.2: fitted once, kept in a cache, asked for classes or attributes.
 
 Values are images, uint8 in 0..255 or float in 0..1; text, as integer classes or as probabilities of classes; or other numbers,
 as they are. Labels are classes `[N]`, or 0 and 1 for each of K attributes `[N, K]`. Models return logits `[B, K]`;

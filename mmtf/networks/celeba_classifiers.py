@@ -1,4 +1,4 @@
-"""The classifiers that judge CelebA's images and texts, [S] Table 3: values of one modality -> a logit for each attribute.
+"""The classifiers that evaluate CelebA's images and texts, [S] Table 3: values of one modality -> a logit for each attribute.
 
 The table ends in a sigmoid; here the logits come out, and `metrics.classifier` applies it inside the loss. Blocks have the
 release's batch normalisation (see `mmtf.networks.residual`). Its dropout, in the blocks and before the last layer, is not in

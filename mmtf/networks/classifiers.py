@@ -1,4 +1,4 @@
-"""The classifiers that judge coherence, [S] Tables 1 and 2: values of one modality -> class logits.
+"""The classifiers that evaluate coherence, [S] Tables 1 and 2: values of one modality -> class logits.
 
 The tables end in a sigmoid; here the logits come out, and `metrics.classifier` applies it inside the loss. Batch
 normalisation has PyTorch's defaults, as in the authors' release: momentum 0.1 (0.9 as Keras counts it), epsilon 1e-5.

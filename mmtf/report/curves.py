@@ -27,7 +27,7 @@ Lines = dict[str, dict[str, tuple[list[float], list[float], list[float]]]]
 
 
 def prd_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Precision over recall of distributions (Sajjadi et al. 2018), a line for each of the samples judged.
+    """Precision over recall of distributions (Sajjadi et al. 2018), a line for each of the samples evaluated.
 
     Args:
       curves: per name, precisions and recalls in 0..1, both `[T]`; drawn in the order of the recalls. Names such as

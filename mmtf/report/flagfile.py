@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from mmtf import config
-from mmtf.config import Config
+from mmtf.config import Config, flag_files
 from mmtf.errors import UserError
 
 
@@ -17,15 +17,13 @@ def read(path: Path, further: Sequence[str] = ()) -> Config:
     """The config of a flag file and of further flags, which override it as on the command line.
 
     Raises:
-      UserError: there is no such file, a flag that train.py does not have, or a value that is refused.
+      UserError: there is no such file, a flag that mmtf train does not have, or a value that is refused.
     """
-    if not path.is_file():
-        raise UserError(f"There is no flag file {path}.")
     return config_of([f"--flagfile={path}", *further], str(path))
 
 
 def config_of(arguments: Sequence[str], where: str) -> Config:
-    """The config of flags of train.py. Raises UserError as `parsed`, or for a value that is refused."""
+    """The config of flags of mmtf train. Raises UserError as `parsed`, or for a value that is refused."""
     return config.from_flags(parsed(arguments, where))
 
 
@@ -39,10 +37,8 @@ def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:
     """
     values = flags.FlagValues()
     config.define_flags(flag_values=values)
-    # absl defines it in the program's own flags alone.
-    flags.DEFINE_string("flagfile", "", "", flag_values=values)
     try:
-        rest = values(["program", *arguments])[1:]
+        rest = values(["program", *flag_files.expanded(arguments)])[1:]
     except flags.Error as error:
         raise UserError(f"{where}: {error}") from error
     if rest:

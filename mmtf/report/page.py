@@ -34,7 +34,7 @@ Section = tuple[str, str, str]  # anchor, title, content
 
 
 def write(run: RunDirectory) -> Path:
-    """Writes `report.html` of a run that evaluate.py has judged, and returns where it is.
+    """Writes `report.html` of a run that mmtf evaluate has evaluated, and returns where it is.
 
     Raises:
       UserError: metrics.json or figures/ is missing or damaged, or the page cannot be written.
@@ -42,7 +42,7 @@ def write(run: RunDirectory) -> Path:
     config, metrics = run.config(), run.read_json("metrics.json")
     missing = [key for key in HEADING[:4] if key not in metrics] if isinstance(metrics, Mapping) else HEADING[:4]
     if missing:
-        raise UserError(f"{run.path / 'metrics.json'} lacks {', '.join(missing)}; judge the run anew with scripts/evaluate.py.")
+        raise UserError(f"{run.path / 'metrics.json'} lacks {', '.join(missing)}; evaluate the run anew with mmtf evaluate.")
     trained = run.read_json("training.json")
     day = datetime.datetime.fromtimestamp((run.path / "training.json").stat().st_mtime, datetime.timezone.utc)
     path = run.path / PAGE
@@ -87,7 +87,7 @@ def page(config: Config, metrics: Mapping, trained: Mapping, pictures: Mapping[s
 <main>
 {body}
 </main>
-<footer>Made from the run's config.json, training.json, metrics.json and figures/ by scripts/report.py. A number's full digits
+<footer>Made from the run's config.json, training.json, metrics.json and figures/ by mmtf report. A number's full digits
 stand in the page's source, as the value of its data element.</footer>
 </body>
 </html>
@@ -95,7 +95,7 @@ stand in the page's source, as the value of its data element.</footer>
 
 
 def given_flags(config: Config) -> list[str]:
-    """The flags of train.py that differ from their defaults, as they are written in a shell."""
+    """The flags of mmtf train that differ from their defaults, as they are written in a shell."""
     found = []
     for concern in (config.data, config.model, config.train):
         for field in dataclasses.fields(concern):
@@ -108,7 +108,7 @@ def given_flags(config: Config) -> list[str]:
 
 def _pictures(run: RunDirectory) -> dict[str, bytes]:
     if not run.figures.is_dir():
-        raise UserError(f"{run.path} has no figures/; judge the run with scripts/evaluate.py --run_dir={run.path}.")
+        raise UserError(f"{run.path} has no figures/; evaluate the run with mmtf evaluate --run_dir={run.path}.")
     found = {}
     for path in sorted(run.figures.glob("*.png")):
         try:
@@ -116,7 +116,7 @@ def _pictures(run: RunDirectory) -> dict[str, bytes]:
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.") from error
         if not found[path.stem].startswith(PNG) or len(found[path.stem]) < 24:
-            raise UserError(f"{path} is no PNG file; remove it, or judge the run anew with scripts/evaluate.py.")
+            raise UserError(f"{path} is no PNG file; remove it, or evaluate the run anew with mmtf evaluate.")
     return found
 
 
@@ -145,8 +145,8 @@ def _made(config: Config, trained: Mapping) -> str:
     # A line ends between flags, and not within one.
     flags = " ".join(f'<span class="flag">{escape(flag)}</span>' for flag in [*given_flags(config), "--run_dir=RUN"])
     return (
-        f"<p>Flags that are not named have their defaults.</p><pre><code>python scripts/train.py {flags}\n"
-        f"python scripts/evaluate.py --run_dir=RUN</code></pre>\n{_by_name({'training.json': trained})}"
+        f"<p>Flags that are not named have their defaults.</p><pre><code>mmtf train {flags}\n"
+        f"mmtf evaluate --run_dir=RUN</code></pre>\n{_by_name({'training.json': trained})}"
     )
 
 
@@ -200,7 +200,7 @@ def _notes(metrics: Mapping) -> str:
     protocol = str(metrics["protocol"])
     parts = [f"<p>Protocol <b>{escape(protocol)}</b>. {escape(PROTOCOLS.get(protocol, ''))}</p>"]
     parts += [_by_name({key: metrics[key] for key in PROVENANCE if key in metrics})]
-    parts.append(_by_name({"judged": {key: metrics[key] for key in HEADING if key in metrics}}))
+    parts.append(_by_name({"evaluated": {key: metrics[key] for key in HEADING if key in metrics}}))
     papers = "".join(f"<li>{escape(paper)}</li>" for paper in PAPERS)
     return "\n".join([*parts, f"<h3>Papers</h3><ul>{papers}</ul>"])
 

@@ -1,4 +1,4 @@
-"""Published tables beside judged runs: which run belongs to which row, means over seeds, and what has to be said with them.
+"""Published tables beside evaluated runs: which run belongs to which row, means over seeds, and what has to be said with them.
 
 A run belongs to a row by what it is (`defining`), compared with the row's flag file. Runs of one row are averaged over seeds
 where all else is the same; other settings make a line of their own, with a footnote that names them.
@@ -170,7 +170,7 @@ def _missing(table: Table, protocol: str, matched: Mapping[str, Sequence[Run]]) 
     for path, places in lacking.items():
         by_places.setdefault(", ".join(dict.fromkeys(places)), []).append(path)
     return [
-        f"Not in metrics.json of {', '.join(paths)}: {places}. Judge the run again, with a version that measures it."
+        f"Not in metrics.json of {', '.join(paths)}: {places}. Evaluate the run again, with a version that measures it."
         for places, paths in by_places.items()
     ]
 

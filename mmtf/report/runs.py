@@ -1,4 +1,4 @@
-"""Judged runs as the papers' tables take them: where they are, what makes a run one of a row, and what changes its numbers."""
+"""Evaluated runs as the papers' tables take them: where they are, what makes a run one of a row, what changes its numbers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WORK = "microbatch"
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A judged run."""
+    """An evaluated run."""
 
     path: Path
     config: Config
@@ -59,7 +59,7 @@ class Run:
 
 
 def find_runs(places: Iterable[str]) -> tuple[list[Run], list[str]]:
-    """The judged runs at these places, and a sentence on each run that cannot be used.
+    """The evaluated runs at these places, and a sentence on each run that cannot be used.
 
     Args:
       places: runs, folders that hold runs at any depth, or patterns of them such as `runs/*/seed_*`.
@@ -125,18 +125,20 @@ def _runs_below(start: Path) -> list[Path]:
 def _read(path: Path) -> Run:
     run = RunDirectory.open(path)
     if not (path / "metrics.json").is_file():
-        raise UserError(f"{path} was not judged yet; run python scripts/evaluate.py --run_dir={path}.")
+        raise UserError(f"{path} was not evaluated yet; run mmtf evaluate --run_dir={path}.")
     config, metrics = run.config(), run.read_json("metrics.json")
     missing = [key for key in IDENTITY if not isinstance(metrics, Mapping) or key not in metrics]
     if missing:
-        raise UserError(f"{path / 'metrics.json'} lacks {', '.join(missing)}: another version wrote it. Judge the run again.")
+        raise UserError(
+            f"{path / 'metrics.json'} lacks {', '.join(missing)}: another version wrote it. Evaluate the run again."
+        )
     wrong = [key for key in NESTED if not isinstance(metrics.get(key, {}), Mapping)]
     wrong += [] if isinstance(metrics["step"], int) else ["step"]
     if wrong:
-        raise UserError(f"{path / 'metrics.json'} has a {wrong[0]} that evaluate.py did not write. Judge the run again.")
+        raise UserError(f"{path / 'metrics.json'} has a {wrong[0]} that mmtf evaluate did not write. Evaluate the run again.")
     if (metrics["model"], metrics["dataset"]) != (config.model.model, config.data.dataset):
         raise UserError(
             f"{path / 'metrics.json'} is of {metrics['model']} on {metrics['dataset']}, and config.json of "
-            f"{config.model.model} on {config.data.dataset}. Judge the run again."
+            f"{config.model.model} on {config.data.dataset}. Evaluate the run again."
         )
     return Run(path, config, metrics)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from mmtf.metrics.specs import ARROW, BESIDE, BY_LABEL, LEFT_OUT, METRICS
 from mmtf.report.protocols import shown
-from mmtf.report.sections import ABSENT, markdown, number, protocols, tables
+from mmtf.report.sections import ABSENT, estimate, markdown, number, protocols, tables
 
 IDENTITY = ("model", "dataset", "protocol", "seed")
 CLASSIFIERS = ("classifier_accuracy", "classifier_average_precision")
@@ -62,7 +62,7 @@ def metrics_table(metrics: Mapping) -> str:
     parts += tables(metrics)
     if both:
         parts.append(both)
-    rows = [(name, number(value)) for key in metrics if _is_other(key) for name, value in _flat(_title(key), metrics[key])]
+    rows = [row for key in metrics if _is_other(key) for row in _others(key, metrics[key])]
     if rows:
         parts.append(markdown(("other", "value"), rows))
     return "\n\n".join(parts) + "\n"
@@ -73,9 +73,20 @@ def _is_other(key: str) -> bool:
     return METRICS[key].table == "other" if key in METRICS else not key.endswith((*BESIDE, BY_LABEL, LEFT_OUT))
 
 
-def _title(key: str) -> str:
+def _others(key: str, value) -> list[tuple[str, str]]:
+    """The numbers of an entry, a row each; of a known metric a number and its standard error together."""
     spec = METRICS.get(key)
-    return key if spec is None else f"{spec.title}{f' ({spec.unit})' if spec.unit else ''}"
+    if spec is None:
+        return [(name, number(x)) for name, x in _flat(key, value)]
+    title = f"{spec.title}{f' ({spec.unit})' if spec.unit else ''}"
+    return [(name, estimate(x) if isinstance(x, Mapping) else number(x)) for name, x in _measured(title, value)]
+
+
+def _measured(name: str, value) -> list[tuple[str, object]]:
+    """As `_flat`, but that a number stays beside its uncertainty."""
+    if not isinstance(value, Mapping) or "value" in value:
+        return [(name, value)]
+    return [pair for key, inner in value.items() for pair in _measured(f"{name} {key}", inner)]
 
 
 def comparison_table(rows: Sequence[Mapping]) -> str:

@@ -1,7 +1,7 @@
 """The run directory: everything that one run leaves behind, and the only thing that passes between train, evaluate and export.
 
 config.json        the whole configuration         training.json   steps, seconds, platform
-modalities.json    what the model models           metrics.json    what evaluate.py measured (metrics.1.json: before)
+modalities.json    what the model models           metrics.json    what mmtf evaluate measured (metrics.1.json: before)
 data.json          what it was trained on          pairing.npz     which examples belonged together
 checkpoints/       weights, optimizer, step        logs/           TensorBoard
 figures/           pictures (PNG)                  report.html     all of it on one page
@@ -26,8 +26,10 @@ from mmtf.runs.lock import NAME as LOCK
 
 # Networks that the user brought; only in runs that have some.
 NETWORKS = "networks.json"
+# The user's own models and metrics; only in runs that were trained with --plugin=FILE.
+PLUGIN = "plugin.py"
 # Written before config.json, which makes a run of a directory.
-BEGINNING = ("modalities.json", "data.json", "pairing.npz", NETWORKS)
+BEGINNING = ("modalities.json", "data.json", "pairing.npz", NETWORKS, PLUGIN)
 # In the order in which they are removed: what a kill leaves of it is a run that can be overwritten.
 FILES = (
     "checkpoints",
@@ -84,18 +86,18 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
-        """A run that train.py made.
+        """A run that mmtf train made.
 
         Raises:
           UserError: there is none.
         """
         run = cls(Path(path))
         if not run.begun:
-            raise UserError(f"{path} holds no run (no config.json in it); train one with scripts/train.py --run_dir={path}.")
+            raise UserError(f"{path} holds no run (no config.json in it); train one with mmtf train --run_dir={path}.")
         return run
 
     def config(self) -> Config:
-        return Config.from_json(self.read_json("config.json"))
+        return Config.from_json(self.read_json("config.json"), self.path / PLUGIN)
 
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities of the trained model, in order.
@@ -130,7 +132,7 @@ class RunDirectory:
         try:
             return json.loads((self.path / name).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UserError(f"{self.path} has no {name}; was the run started by scripts/train.py, and did it finish?") from None
+            raise UserError(f"{self.path} has no {name}; was the run started by mmtf train, and did it finish?") from None
         except ValueError as error:
             raise UserError(f"{self.path / name} is damaged ({error}); restore it, or train again.") from None
 

@@ -1,4 +1,4 @@
-"""metrics.json while it is measured: whole at every moment, so that a judgement that was stopped goes on where it was."""
+"""metrics.json while it is measured: whole at every moment, so that an evaluation that was stopped goes on where it was."""
 
 from __future__ import annotations
 

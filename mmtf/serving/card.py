@@ -14,7 +14,7 @@ from mmtf.runs import RunDirectory, write_atomically
 
 LICENCE = "Apache-2.0"
 # Where files lay on the machine of the run, under whatever key: nobody else's business, and of no use to them.
-PLACES = (*OF_A_MACHINE, "cache_dir", "inception_weights")
+PLACES = (*OF_A_MACHINE, "cache_dir", "inception_weights", "plugin")
 USE = (
     "Research on, and demonstrations of, learning from several modalities: encoding, completing, translating and generating "
     "values like those that it was trained on."
@@ -112,7 +112,7 @@ def _of_another(found: int | None, step: int) -> list[str]:
 def _measured(metrics: Mapping, step: int) -> list[str]:
     """A table of every number, with its 95 % interval where there is one."""
     if not metrics:
-        return ["Nothing was measured: `scripts/evaluate.py` had not been run."]
+        return ["Nothing was measured: `mmtf evaluate` had not been run."]
     numbers = list(_numbers(metrics))
     rows = [f"| {' '.join(path)} | {value} | {interval} |" for path, value, interval in numbers]
     table = ["| | value | 95 % interval |", "|---|---:|---|", *rows]

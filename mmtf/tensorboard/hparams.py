@@ -19,7 +19,7 @@ from mmtf.distributed import replicas
 from mmtf.report.runs import CONDUCT, PLACES
 
 FOLDER = "hparams"
-SESSION, EVALUATED = ".session", ".judged"
+SESSION, EVALUATED = ".session", ".evaluated"
 # Of what changes no number, the dashboard, which shows few columns at first, has these alone.
 LEFT_OUT = {*CONDUCT, *PLACES} - {"seed", "data_seed", "max_seconds", "steps_per_epoch"}
 

@@ -48,7 +48,7 @@ def write(logs: Path, model, data: MultimodalData, examples: int = EXAMPLES, *, 
 
     Args:
       model: anything with the verbs `encode` and `posteriors`.
-      graph: as for `judge.moments`.
+      graph: as for `evaluate.moments`.
       examples: how many at most. Where no test example has all modalities, nothing is written.
     """
     complete = data.test.at(data.test.has(model.names)).first(examples)

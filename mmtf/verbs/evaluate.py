@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from mmtf import evaluation, registry
-from mmtf.config import EvaluateConfig
+from mmtf.config import EvaluateConfig, plugins
 from mmtf.data import record
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
@@ -27,7 +27,7 @@ from mmtf.verbs.load import load_model
 log = logging.getLogger(__name__)
 
 # What no number depends on.
-PLACES = ("data_dir", "cache_dir", "protocol", "parts")
+PLACES = ("data_dir", "cache_dir", "protocol", "parts", "plugin")
 
 
 def evaluate(
@@ -38,9 +38,9 @@ def evaluate(
     again: bool = False,
     checkpoint: str = "latest",
 ) -> dict:
-    """Judges a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
+    """Evaluates a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
 
-    metrics.json is written after each part. A judgement that was stopped, or that was asked for other parts, goes on; with
+    metrics.json is written after each part. An evaluation that was stopped, or that was asked for other parts, goes on; with
     other settings, or after more training, the old file is kept under another name.
 
     Args:
@@ -56,17 +56,19 @@ def evaluate(
         scored.
     """
     config = config or EvaluateConfig()
-    chosen = parts.chosen(config)
     run = RunDirectory.open(run_dir)
+    # Its metrics are parts that may be asked for; a plugin that is named here comes before the run's own copy.
+    plugins.load(config.plugin)
+    experiment = run.config()
+    chosen = parts.chosen(config)
     run.check_writable()
     trained = run.read_json("training.json")
     model, step = load_model(run, checkpoint)
-    experiment = run.config()
     if data is None:
         data = registry.load_data(dataclasses.replace(experiment.data, data_dir=config.data_dir or experiment.data.data_dir))
     context = _Context(run, model, record.restored(run, data), config, step)
     evaluation.check_labels(context.data, context.test)
-    log.info("Judging %s at step %d on %d test examples.", experiment.model.model, step, len(context.test))
+    log.info("Evaluating %s at step %d on %d test examples.", experiment.model.model, step, len(context.test))
     about = {
         "model": experiment.model.model,
         "dataset": experiment.data.dataset,

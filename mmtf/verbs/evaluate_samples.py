@@ -44,9 +44,9 @@ def evaluate_samples(
     output: str | Path | None = None,
     again: bool = False,
 ) -> dict:
-    """Judges samples by the real values of a data set's test split, and writes metrics.json.
+    """Evaluates samples by the real values of a data set's test split, and writes metrics.json.
 
-    A judgement that was stopped, or that was asked for other parts, goes on; of other samples, of other data or with other
+    An evaluation that was stopped, or that was asked for other parts, goes on; of other samples, of other data or with other
     settings, the old file is kept under another name.
 
     Args:
@@ -64,6 +64,8 @@ def evaluate_samples(
         scored, options that do nothing here.
     """
     folder, config = Path(folder), config or EvaluateConfig()
+    if config.plugin:
+        raise UserError("--plugin does nothing for --samples: metrics of a plugin are measured of models. Remove it.")
     which = which or (DataConfig() if data is None else DataConfig(data.name))
     chosen, place = _checked(which, config), RunDirectory(Path(output or folder))
     sample_files.check_folder(folder)
@@ -72,7 +74,7 @@ def evaluate_samples(
     context = _Context(sample_files.load(folder, data), data, which, config)
     evaluation.check_external_labels(context.samples, data, context.test)
     context.check_measurable()
-    log.info("Judging samples in %s by %d test examples of %s.", folder, len(context.test), data.name)
+    log.info("Evaluating samples in %s by %d test examples of %s.", folder, len(context.test), data.name)
     measured = Measured(place, context.about(), context.fingerprint(), again=chosen if again else ())
     measures = parts.of_samples()
     for name in chosen:
@@ -97,7 +99,7 @@ class _Context(evaluation.EvaluationContext):
             )
 
     def about(self) -> dict:
-        """Entries that identify what is judged."""
+        """Entries that identify what is evaluated."""
         rows = {"random": len(next(iter(self.samples.random.values())))} if self.samples.random else {}
         rows |= {key: len(x) for key, x in evaluation.conditional_sets(self.samples, self.data.names).items()}
         how = {"test_examples": len(self.test), "samples": self._digest(), "data": dataclasses.asdict(self.which)}
@@ -126,7 +128,7 @@ class _Context(evaluation.EvaluationContext):
         return fingerprint(self._digest(), how, which, list(self.data.names), pools, *rows, *labels)
 
     def _digest(self) -> str:
-        """Of the samples that are judged, by name."""
+        """Of the samples that are evaluated, by name."""
         given = [[",".join(k), list(values)] for k, values in self.samples.given.items()]
         arrays = [*self.samples.random.values(), *(x for values in self.samples.given.values() for x in values.values())]
         return fingerprint([list(self.samples.random), given], *arrays)
@@ -144,7 +146,7 @@ def _checked(which: DataConfig, config: EvaluateConfig) -> list[str]:
 
 def _check_output(place: RunDirectory) -> None:
     if (place.path / "config.json").exists():
-        raise UserError(f"{place.path} is a run of train.py, whose metrics.json is its own; name another folder in --output.")
+        raise UserError(f"{place.path} is a run of mmtf train, whose metrics.json is its own; name another folder in --output.")
     try:
         place.check_writable()
     except UserError as error:

@@ -7,6 +7,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import tensorflow as tf
 from mmtf import registry
 from mmtf.errors import UserError, first_line
 from mmtf.runs import RunDirectory
-from mmtf.runs.directory import NETWORKS
+from mmtf.runs.directory import NETWORKS, PLUGIN
 from mmtf.serving.card import without_places, write_card
 from mmtf.serving.lite import write_lite
 from mmtf.serving.signatures import signatures
@@ -77,6 +78,10 @@ def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     built_from = {"config": without_places(run.config().to_json()), "step": step, "modalities": modalities}
     if (run.path / NETWORKS).exists():
         built_from["networks"] = run.read_json(NETWORKS)
+    # Where a plugin lay is nobody else's business; what it is called, Keras' names are made of.
+    built_from["config"]["train"]["plugin"] = Path(run.config().train.plugin).name
+    if (run.path / PLUGIN).exists():
+        shutil.copyfile(run.path / PLUGIN, extra / PLUGIN)
     (path / BUILT_FROM).write_text(json.dumps(built_from, indent=2) + "\n", encoding="utf-8")
 
 

@@ -17,7 +17,7 @@ from mmtf.models import own_networks
 from mmtf.models.base import LatentModel
 from mmtf.runs import RunDirectory
 from mmtf.runs.checkpoint import Checkpoints
-from mmtf.runs.directory import NETWORKS
+from mmtf.runs.directory import NETWORKS, PLUGIN
 
 # Beside the graph of an exported model: what it was built from.
 BUILT_FROM = "assets.extra/mmtf.json"
@@ -83,7 +83,8 @@ def _exported(path: Path) -> Path | None:
 def _load_exported(path: Path, networks: own_networks.Networks) -> LatentModel:
     try:
         card = json.loads((path / BUILT_FROM).read_text(encoding="utf-8"))
-        config, modalities = Config.from_json(card["config"]), [Modality.from_json(m) for m in card["modalities"]]
+        config = Config.from_json(card["config"], (path / BUILT_FROM).with_name(PLUGIN))
+        modalities = [Modality.from_json(m) for m in card["modalities"]]
         kept = own_networks.from_json(card.get("networks", {}))
     except UserError:
         raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keras
 
-from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig
+from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainConfig, plugins
 from mmtf.config.names import DATASETS, MODELS
 from mmtf.data.dataset import MultimodalData
 from mmtf.errors import UserError
@@ -68,6 +68,7 @@ def train(
             raise UserError(f"{extra}= stands beside a whole Config; put it into the config.")
         config, start = source, None
     else:
+        plugins.load(options.get("plugin", ""))
         data = _data_of(source, data)
         start = model if isinstance(model, LatentModel) else None
         config = _config(data, model or "mmjsd", options)

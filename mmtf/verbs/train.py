@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from mmtf import registry
-from mmtf.config import Config, TrainConfig, check_profile, shared_flags
+from mmtf.config import Config, TrainConfig, check_profile, plugins, shared_flags
 from mmtf.data import holdout, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.distributed import platform, strategies
@@ -22,7 +22,7 @@ from mmtf.models import checks, own_networks
 from mmtf.models.base import LatentModel
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
-from mmtf.runs.directory import NETWORKS
+from mmtf.runs.directory import NETWORKS, PLUGIN
 from mmtf.runs.lock import locked
 from mmtf.tensorboard import profile
 from mmtf.training import saving, session
@@ -60,6 +60,7 @@ def train(
       monitor.NotFiniteError: a term became NaN or infinite; the last good checkpoint is kept.
       saving.Stopped: SIGTERM or Ctrl-C asked for an end; a checkpoint of what was done is kept.
     """
+    plugins.load(config.train.plugin)
     registry.check_names(config)
     # Before all else: workers are joined when TensorFlow starts, and what one of them refuses all have to hear of.
     strategy = strategies.make_strategy(config.train.strategy, config.train.tpu, json.dumps(shared_flags(config)))
@@ -174,6 +175,9 @@ class TrainingRun:
         files = record.files(self.whole)
         if self.networks:
             files[NETWORKS] = json.dumps(own_networks.to_json(self.networks)).encode()
+        source = plugins.content(train.plugin)
+        if source is not None:
+            files[PLUGIN] = source
         self.directory.begin(self.config, self.modalities, files, overwrite=not self.resume)
         batch = f"batch {train.batch_size} on {strategies.described(self.strategy)}"
         name = self.config.model.model

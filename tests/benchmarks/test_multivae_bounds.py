@@ -41,6 +41,6 @@ def test_at_the_same_weights_the_library_agrees_with_our_evaluator():
         config = multivae_experiments.experiment(model, 8)
         ours, peer = registry.build_model(config, data.modalities), multivae_peer.build(config, data.modalities)
         multivae_peer.copy_to(peer, ours)
-        ours_says = multivae_bounds.judge(ours, data.test)["loss"]
+        ours_says = multivae_bounds.evaluate(ours, data.test)["loss"]
         # Under different noise, over 397 examples.
         assert multivae_bounds.evaluate_itself(peer, data.test) == pytest.approx(ours_says, rel=2e-3)

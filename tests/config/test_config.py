@@ -46,7 +46,7 @@ def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
         "alignment_form": "binary", "subset_posterior": "arithmetic", "contrast": "cubo", "microbatch": microbatch,
         "posterior_family": family, "importance_bound": "tight", "gradient_estimator": "stl", "clock": "cpu",
         "quirks": "log_softmax_as_probabilities", "contrast_trains": "decoders", "deterministic": True, "profile_steps": "1,2",
-        "precision": "bfloat16",
+        "precision": "bfloat16", "plugin": "own.py",
         "epochs": 50,  # with --steps, only the default is accepted
     }  # fmt: skip
     given, expected = [], {}

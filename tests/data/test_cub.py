@@ -273,7 +273,7 @@ def test_values_are_shown_as_the_nearest_training_picture_and_as_sentences(place
 
 def test_resnet_features_are_taken_where_there_are_any(place):
     changed = arrays() | {"image/features": arrays()["image/features"] + 1}
-    with pytest.raises(UserError, match="No features of CUB were prepared .*python scripts/prepare_data.py cub"):
+    with pytest.raises(UserError, match="No features of CUB were prepared .*mmtf prepare cub"):
         cub.load(config_of(place), str(place.parent / "kept"))
     first = load(place, "classes")
     second = load(place, "resnet101", content=changed)
@@ -301,7 +301,7 @@ def test_prepared_files_that_do_not_fit_are_refused(place):
     path = cub.prepared_file(folder, cub.input_key(place), "classes")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="features of CUB in .* are damaged; run 'python scripts/prepare_data.py cub"):
+    with pytest.raises(UserError, match="features of CUB in .* are damaged; run 'mmtf prepare cub"):
         cub.load(config_of(place), str(folder))
     path.write_bytes(whole)
     edit(place / "text_c10/004.White_bird/Bird_3.txt", "white", "snowy")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from checkout import ROOT, command, environment
+from checkout import MMTF, ROOT, command, environment
 from ports import free_ports
 from waiting import LONG, until
 
@@ -24,15 +24,14 @@ def documented(program):
 
 def test_the_documentation_s_commands_leave_what_it_says(tmp_path):
     """Trained with all that can be watched, a trace asked for meanwhile, and shown by TensorBoard."""
-    (documented_run,) = documented("python scripts/train.py")
-    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (documented_run,) = documented("mmtf train")
     (port,) = free_ports(1)
     arguments = [*documented_run[2:], *SHORTER, *SOONER, f"--profiler_port={port}"]
     logs = tmp_path / "runs/watched/logs"
     profiles = logs / "plugins/profile"
     # To a file: a pipe that nobody reads would be full one day, and hold the run up.
     with (tmp_path / "said").open("w") as said:
-        run = subprocess.Popen(command(documented_run[1], *arguments), cwd=tmp_path, env=environment(), stderr=said)
+        run = subprocess.Popen(command(MMTF, "train", *arguments), cwd=tmp_path, env=environment(), stderr=said)
     try:
         until(lambda: list(profiles.glob("*/*.xplane.pb")), [run])
         (first,) = profiles.glob("*/*.xplane.pb")

@@ -192,7 +192,7 @@ def test_the_error_of_agreement_is_that_of_a_mean_over_samples(scores, monkeypat
     assert found["coherence"]["random"] == pytest.approx(0.5, abs=4 * 0.25 / np.sqrt(3000))
 
 
-def test_bootstrap_errors_are_those_of_the_scores_that_were_judged(scores):
+def test_bootstrap_errors_are_those_of_the_scores_that_were_evaluated(scores):
     test = of_attributes(attributes(200))
     evaluated = evaluation.Coherence(OfAttributes(), test, CLASSIFIERS, HOW)
     logits = evaluated._conditional_logits()["coherence"]["a<-b"]
@@ -221,7 +221,7 @@ def test_few_examples_suffice(examples, scores):
 @pytest.mark.parametrize(
     "make", [lambda: toys.model("mmvae", 2, 2), lambda: adversarial_toys.model(count=2)], ids=["mmvae", "game"]
 )
-def test_what_is_judged_of_an_example_is_its_own(make, monkeypatch):
+def test_what_is_evaluated_of_an_example_is_its_own(make, monkeypatch):
     """Neither what fills its gaps nor which modalities other examples have, in its batch or in others, changes it."""
     monkeypatch.setattr(evaluation.batches, "BATCH", 4)
     # As many scores from each modality.
@@ -240,7 +240,7 @@ def test_what_is_judged_of_an_example_is_its_own(make, monkeypatch):
 
 
 def _logits(model, split):
-    """By `Y<-K` what `Coherence` judges, `[N, 3]`: NaN of examples that do not have all of K."""
+    """By `Y<-K` what `Coherence` evaluates, `[N, 3]`: NaN of examples that do not have all of K."""
     found = evaluation.Coherence(model, split, dict.fromkeys(model.names), HOW)._conditional_logits()["coherence"]
     return {key: _spread(x, split.has(key.split("<-")[1].split(","))) for key, x in found.items()}
 

@@ -62,7 +62,7 @@ def narrow(kind, name, seed=0):
             wide = getattr(module, constant)
             patched.setattr(module, constant, tuple(widths.get(width, 64) for width in wide))
         network, modality = PAIRS[name == "text"]
-        if kind == "judge":
+        if kind == "evaluate":
             return CLASSIFIERS[name == "text"][0](modality, 40, seed=seed)
         return network.encoder(modality, seed=seed) if kind == "encoder" else network.decoder(modality, LATENT, seed=seed)
 
@@ -70,7 +70,7 @@ def narrow(kind, name, seed=0):
 @pytest.fixture(scope="module")
 def small():
     """One of each kind, by kind and name."""
-    return {(kind, name): narrow(kind, name) for kind in ("encoder", "decoder", "judge") for name in ("image", "text")}
+    return {(kind, name): narrow(kind, name) for kind in ("encoder", "decoder", "evaluate") for name in ("image", "text")}
 
 
 def layer(taps, channels, filters):
@@ -183,7 +183,7 @@ def test_corners_and_middle_of_an_image_change_its_features(small):
     x = np.repeat(values(IMAGE, n=1), 5, axis=0)
     for row, place in enumerate((0, 31, 32, 63)):
         x[row, place, place] = 1.0 - x[row, place, place]
-    for kind in ("encoder", "judge"):
+    for kind in ("encoder", "evaluate"):
         found = np.asarray(small[kind, "image"](x))
         assert np.abs(found[:4] - found[4]).max(axis=-1).min() > 1e-4
 
@@ -192,7 +192,7 @@ def test_every_character_changes_the_features(small):
     x = np.repeat(values(TEXT, n=1), 5, axis=0)
     for row, place in enumerate((0, 127, 128, 255)):
         x[row, place] = (x[row, place] + 1) % 71
-    for found in (small["encoder", "text"](x), small["judge", "text"](np.eye(71, dtype=np.float32)[x])):
+    for found in (small["encoder", "text"](x), small["evaluate", "text"](np.eye(71, dtype=np.float32)[x])):
         assert np.abs(found[:4] - found[4]).max(axis=-1).min() > 1e-4
 
 
@@ -238,8 +238,8 @@ def test_every_variable_learns(small, name):
 
 
 @pytest.mark.parametrize("modality", [IMAGE, TEXT], ids=["image", "text"])
-def test_a_classifier_learns_with_the_statistics_of_the_batch_and_judges_without(modality):
-    model = narrow("judge", modality.name, seed=3)
+def test_a_classifier_learns_with_the_statistics_of_the_batch_and_evaluates_without(modality):
+    model = narrow("evaluate", modality.name, seed=3)
     x = probabilities(modality, 3)
     before = model.get_layer("block1_inner_norm").moving_mean.numpy()
     classifier_values = model(x)
@@ -266,7 +266,7 @@ def test_saved_weights_restore_the_outputs(small, name, tmp_path):
     np.testing.assert_array_equal(one(x), other(x))
 
 
-@pytest.mark.parametrize(("kind", "name"), [("encoder", "text"), ("decoder", "image"), ("judge", "text")])
+@pytest.mark.parametrize(("kind", "name"), [("encoder", "text"), ("decoder", "image"), ("evaluate", "text")])
 def test_a_seed_fixes_every_weight_and_leaves_the_global_generators_alone(small, kind, name):
     before, numpy_before = random.getstate(), np.random.get_state()[1].copy()
     again, other = (narrow(kind, name, seed) for seed in (0, 1))

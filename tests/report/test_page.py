@@ -279,7 +279,7 @@ def test_the_command_says_what_differs_from_defaults_and_makes_the_same_config()
 
 @pytest.fixture
 def run(tmp_path):
-    """A run as evaluate.py leaves it, as far as the page reads it."""
+    """A run as mmtf evaluate leaves it, as far as the page reads it."""
     run = RunDirectory(tmp_path / "run")
     run.write_json("config.json", Config(train=TrainConfig(seed=3)).to_json())
     run.write_json("training.json", TRAINED)
@@ -325,10 +325,13 @@ def test_without_pictures_the_page_says_so(run):
     [
         (lambda run: (run.path / "metrics.json").unlink(), r"has no metrics\.json"),
         (lambda run: (run.path / "metrics.json").write_text("{"), r"metrics\.json is damaged"),
-        (lambda run: run.write_json("metrics.json", [1]), "lacks model, dataset, protocol, seed; judge the run anew"),
-        (lambda run: run.write_json("metrics.json", {"model": "x", "seed": 1}), "lacks dataset, protocol; judge"),
+        (lambda run: run.write_json("metrics.json", [1]), "lacks model, dataset, protocol, seed; evaluate the run anew"),
+        (lambda run: run.write_json("metrics.json", {"model": "x", "seed": 1}), "lacks dataset, protocol; evaluate"),
         (lambda run: (run.path / "training.json").unlink(), r"has no training\.json"),
-        (lambda run: run.figures.rename(run.path / "elsewhere"), r"has no figures/; judge the run with scripts/evaluate\.py"),
+        (
+            lambda run: run.figures.rename(run.path / "elsewhere"),
+            r"has no figures/; evaluate the run with mmtf evaluate",
+        ),
         (lambda run: (run.figures / "training.png").write_bytes(b"GIF89a"), r"training\.png is no PNG file"),
     ],
 )

@@ -159,7 +159,7 @@ def test_flag_files_are_read_as_train_py_reads_them(tmp_path):
     for wrong, message in ((["--bacth=3"], "bacth"), (["steps=3"], "'steps=3' is not a flag"), (["--steps=x"], "steps")):
         with pytest.raises(UserError, match=message):
             flagfile.read(file, wrong)
-    with pytest.raises(UserError, match="no flag file"):
+    with pytest.raises(UserError, match="is neither a file nor one of the flag files"):
         flagfile.read(tmp_path / "none.cfg")
 
 

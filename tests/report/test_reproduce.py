@@ -220,11 +220,11 @@ def test_runs_that_cannot_be_used_are_named_and_left_out(tmp_path):
     assert not any(comparison.lines[row] for row in comparison.lines if row != "mmjsd")
     said = notes(comparison)
     for sentence in (
-        f"{tmp_path / 'unjudged'} was not judged yet",
+        f"{tmp_path / 'unjudged'} was not evaluated yet",
         f"{tmp_path / 'old/metrics.json'} lacks dataset, seed, step: another version wrote it",
         f"{tmp_path / 'list/metrics.json'} lacks model",
         f"{tmp_path / 'torn/metrics.json'} is damaged",
-        f"{tmp_path / 'odd/metrics.json'} has a data that evaluate.py did not write",
+        f"{tmp_path / 'odd/metrics.json'} has a data that mmtf evaluate did not write",
         f"{tmp_path / 'odder/metrics.json'} has a step that",
         f"{tmp_path / 'moved/metrics.json'} is of mvae on mnist_svhn_text",
         "config.json has 'model.flow'",

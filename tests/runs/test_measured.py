@@ -1,4 +1,4 @@
-"""metrics.json part by part: judgements that are stopped go on, and numbers of another making are not taken for one's own."""
+"""metrics.json part by part: evaluations that are stopped go on, and numbers of another making are not taken for one's own."""
 
 import json
 import logging
@@ -191,7 +191,7 @@ def parts(monkeypatch):
     return parts
 
 
-def test_a_judgement_that_was_stopped_goes_on(run, data, parts):
+def test_a_evaluation_that_was_stopped_goes_on(run, data, parts):
     parts.stop_in = "three"
     with pytest.raises(Stopped):
         evaluate.evaluate(run.path, HOW, data=data)
@@ -230,9 +230,9 @@ def test_only_what_the_numbers_depend_on_has_them_measured_anew(run, data, parts
     assert run.read_json("metrics.json")["step"] == 2
 
 
-def test_an_unknown_part_is_refused_before_anything_is_read(tmp_path):
+def test_an_unknown_part_is_refused_before_anything_is_measured(run):
     with pytest.raises(UserError, match="--parts names 'prope', but there are terms, probe, coherence, .*; or all"):
-        evaluate.evaluate(tmp_path / "nothing", EvaluateConfig(parts="probe, prope"))
+        evaluate.evaluate(run.path, EvaluateConfig(parts="probe, prope"))
     assert evaluation_parts.chosen(EvaluateConfig(parts="quality, terms,terms")) == ["terms", "quality"]
     assert evaluation_parts.chosen(EvaluateConfig()) == list(evaluation_parts.of_models())
 
@@ -258,7 +258,7 @@ def test_a_metric_of_the_name_of_a_part_is_refused(monkeypatch):
 
 
 def test_the_curves_of_samples_are_drawn_with_their_part(run, data, monkeypatch):
-    """A judgement that goes on has no curves: what is drawn at the end is drawn from metrics.json."""
+    """An evaluation that goes on has no curves: what is drawn at the end is drawn from metrics.json."""
     drawn, draw = [], Figure()
     monkeypatch.setattr(evaluate, "_save", lambda run, figures: drawn.append(sorted(figures)))
     monkeypatch.setattr(evaluation_parts.curves, "prd_figure", lambda found: draw)

@@ -1,34 +1,39 @@
 """scripts/contest.py: systems trained for the same time, runs that are there, and what is not brought to its end."""
 
-import shutil
+import sys
 
 import pytest
-from checkout import CONFIGS, ROOT, call
-from stand_ins import Scripts
+from checkout import CONFIGS, call
+from stand_ins import Commands
 
 from mmtf.cli.sweeps import processes
 from mmtf.config import Config
 from mmtf.runs import RunDirectory
 
 
-def contest(folder, *names, script="scripts/contest.py", **flags):
+def contest(folder, *names, **flags):
     files = ",".join(str(CONFIGS / "digits" / f"{name}.cfg") for name in names)
-    return call(script, f"--systems={files}", f"--run_dir={folder}", *(f"--{name}={value}" for name, value in flags.items()))
+    return call(
+        "scripts/contest.py",
+        f"--systems={files}",
+        f"--run_dir={folder}",
+        *(f"--{name}={value}" for name, value in flags.items()),
+    )
 
 
 def begun(path):
-    """A run that was not judged."""
+    """A run that was not evaluated."""
     run = RunDirectory.claim(path, Config())
     run.begin(Config(), (), {})
     return run
 
 
-def test_all_are_trained_as_long_at_constant_rates_and_judged(tmp_path, monkeypatch):
-    scripts = Scripts(spent=150)
-    monkeypatch.setattr(processes, "Scripts", lambda folder, jobs: scripts)
+def test_all_are_trained_as_long_at_constant_rates_and_evaluated(tmp_path, monkeypatch):
+    scripts = Commands(spent=150)
+    monkeypatch.setattr(processes, "Commands", lambda jobs: scripts)
     done = contest(tmp_path, "mvae", "mmjsd", max_seconds=7.5, clock="cpu", seed=3)
     assert (done.returncode, done.stderr) == (0, "")
-    assert scripts.calls == [(script, name, False) for name in ("mvae", "mmjsd") for script in ("train.py", "evaluate.py")]
+    assert scripts.calls == [(script, name, False) for name in ("mvae", "mmjsd") for script in ("train", "evaluate")]
     for config in scripts.configs.values():
         train = config.train
         assert (train.max_seconds, train.clock, train.seed, train.learning_rate_schedule) == (7.5, "cpu", 3, "constant")
@@ -38,7 +43,7 @@ def test_all_are_trained_as_long_at_constant_rates_and_judged(tmp_path, monkeypa
 
 
 def test_it_goes_on_with_the_runs_that_are_there(tmp_path):
-    """Both systems were judged before: the table is made of what they have, in the order asked for."""
+    """Both systems were evaluated before: the table is made of what they have, in the order asked for."""
     for name, steps in (("mvae", 200), ("mmjsd", 300)):
         found = {"model": name, "dataset": "digits", "protocol": "corrected", "seed": 0, "probe": {"digit": steps / 1000}}
         training = {"steps": steps, "seconds": 9.6, "steps_per_second": 31.25}
@@ -57,15 +62,13 @@ def test_what_is_not_there_is_refused(tmp_path):
     assert (done.returncode, "not nothing.cfg" in done.stderr) == (2, True)
 
 
-def test_a_run_that_was_not_judged_is_left_alone_and_named(tmp_path):
-    """As train.py refuses it: its last line is shown."""
-    folder = tmp_path / "scripts"
-    folder.mkdir()
-    shutil.copy(ROOT / "scripts/contest.py", folder)
-    (folder / "train.py").write_text("import sys\nprint(sys.argv)\nprint('error: it is there')\nsys.exit(2)\n")
+def test_a_run_that_was_not_evaluated_is_left_alone_and_named(tmp_path, monkeypatch):
+    """As mmtf train refuses it: its last line is shown."""
+    (tmp_path / "train.py").write_text("import sys\nprint(sys.argv)\nprint('error: it is there')\nsys.exit(2)\n")
+    monkeypatch.setattr(processes, "subcommand", lambda name: [sys.executable, str(tmp_path / f"{name}.py")])
     run = begun(tmp_path / "runs/mvae")
-    done = contest(tmp_path / "runs", "mvae", script=folder / "contest.py")
-    assert "mvae: train.py ended with 2: error: it is there" in done.stdout
+    done = contest(tmp_path / "runs", "mvae")
+    assert "mvae: mmtf train ended with 2: error: it is there" in done.stdout
     assert "Not to the end: mvae." in done.stdout
     assert "'--resume'" not in (output := (tmp_path / "runs/output/mvae.txt").read_text())
     assert "'--overwrite'" not in output
@@ -76,4 +79,4 @@ def test_a_run_that_was_not_judged_is_left_alone_and_named(tmp_path):
 def test_the_true_train_py_refuses_a_run_that_is_there(tmp_path):
     begun(tmp_path / "mvae")
     done = contest(tmp_path, "mvae")
-    assert "mvae: train.py ended with 2" in done.stdout
+    assert "mvae: mmtf train ended with 2" in done.stdout

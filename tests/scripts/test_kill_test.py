@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from checkout import ROOT, call
 
-# Stands for train.py: leaves all of the run at once, the first time before its end; and then refuses it as train.py does.
+# Stands for mmtf train: leaves all of the run at once, the first time before its end; and then refuses it as train.py does.
 ENDS = """
 import pathlib, shutil, sys, time
 (run,) = [pathlib.Path(a.removeprefix("--run_dir=")) for a in sys.argv if a.startswith("--run_dir=")]

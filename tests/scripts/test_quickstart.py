@@ -21,25 +21,25 @@ def printed():
 
 
 def scripts(printed):
-    return {words[1]: words[2:] for words in printed if words[1:] and words[1].startswith("scripts/")}
+    return {words[1]: words[2:] for words in printed if words[0].endswith("bin/mmtf")}
 
 
 def test_it_trains_evaluates_and_exports_one_run(printed, monkeypatch):
     monkeypatch.chdir(ROOT)
     found = scripts(printed)
-    assert list(found) == ["scripts/train.py", "scripts/evaluate.py", "scripts/export.py"]
+    assert list(found) == ["train", "evaluate", "export"]
     assert all("--run_dir=runs/one" in arguments for arguments in found.values())
-    config = flagfile.config_of([a for a in found["scripts/train.py"] if "run_dir" not in a], "Makefile")
+    config = flagfile.config_of([a for a in found["train"] if "run_dir" not in a], "Makefile")
     assert (config.model.model, config.data.dataset) == ("mmjsd", "digits")
     assert config.model.private_dim > 0
-    assert "--export_dir=saved_models/one" in found["scripts/export.py"]
+    assert "--export_dir=saved_models/one" in found["export"]
 
 
 def test_it_ends_by_saying_where_to_look_and_what_to_do_next(printed):
     page, board, own = (words[1] for words in printed[-3:])
     assert "runs/one/report.html" in page
     assert "tensorboard --logdir=runs/one/logs" in board
-    assert "scripts/train.py --dataset=arrays --data_dir=FOLDER" in own
+    assert "mmtf train --dataset=arrays --data_dir=FOLDER" in own
     assert (ROOT / "docs/data.md").exists()
     assert "docs/data.md" in own
 
@@ -48,7 +48,7 @@ def test_it_ends_by_saying_where_to_look_and_what_to_do_next(printed):
 def test_what_it_says_of_own_data_works(printed, tmp_path):
     for name in "ab":
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(400, 3)))
-    command = printed[-1][1].split("scripts/train.py ")[1].split(" (")[0]
+    command = printed[-1][1].split("mmtf train ")[1].split(" (")[0]
     arguments = shlex.split(command.replace("FOLDER", str(tmp_path)).replace("runs/own", str(tmp_path / "own")))
     done = call("scripts/train.py", *arguments, "--epochs=1", "--panels_every=0")
     assert done.returncode == 0, done.stderr

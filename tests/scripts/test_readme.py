@@ -9,14 +9,15 @@ from unittest import mock
 
 import pytest
 from absl import app, flags
-from checkout import ROOT, call, environment
+from checkout import MMTF, ROOT, call, environment
 
 from mmtf import config
+from mmtf.cli import main
 
 # Appended to the README's commands, so that they take seconds; a later flag overrides the flag file.
 SHORTER = {
-    "train.py": ["--steps=2", "--pairings=1", "--batch_size=16", "--panels_every=0"],
-    "evaluate.py": [
+    "train": ["--steps=2", "--pairings=1", "--batch_size=16", "--panels_every=0"],
+    "evaluate": [
         "--test_examples=60",
         "--probe_examples=60",
         "--random_samples=60",
@@ -27,7 +28,8 @@ SHORTER = {
         "--retrieval_likelihood_candidates=10",
     ],
 }
-PAGES = [path for pattern in ("*.md", "benchmarks/*.md", "docs/**/*.md", "scripts/*.py") for path in ROOT.glob(pattern)]
+PATTERNS = ("*.md", "benchmarks/*.md", "docs/**/*.md", "scripts/*.py", "mmtf/cli/commands/*.py")
+PAGES = [path for pattern in PATTERNS for path in ROOT.glob(pattern)]
 
 
 def blocks(language):
@@ -47,7 +49,9 @@ def test_readme_python_can_be_read():
 def commands(page):
     """The programs of this checkout that a page calls, or a script's description of itself, each with its arguments."""
     text = page.read_text().split('"""')[1] if page.suffix == ".py" else page.read_text()
-    found = re.findall(r"python ((?:scripts|docs/examples)/\w+\.py[^\n`]*)", text.replace("\\\n", " "))
+    text = text.replace("\\\n", " ")
+    found = re.findall(r"python ((?:scripts|docs/examples)/\w+\.py[^\n`]*)", text)
+    found += [f"{MMTF} {line}" for line in re.findall(rf"\bmmtf ((?:{'|'.join(main.COMMANDS)}) [^\n`]*--[^\n`]*)", text)]
     return [shlex.split(line, comments=True) for line in found if "--help" not in line]
 
 
@@ -62,7 +66,10 @@ def test_the_commands_of_all_pages_are_understood():
         run(read)
 
     run, found = app.run, [(page, command) for page in PAGES for command in commands(page)]
-    assert {command[0] for _, command in found} > {f"scripts/{path.name}" for path in (ROOT / "scripts").glob("*.py")}
+    of_commands = {command[1] for _, command in found if command[0] == MMTF}
+    assert of_commands >= set(main.COMMANDS) - {"list"}
+    alone = {path.name for path in (ROOT / "scripts").glob("*.py") if "from mmtf.cli import main" not in path.read_text()}
+    assert {command[0] for _, command in found} >= {f"scripts/{name}" for name in alone}
     for page, command in found:
         with mock.patch.object(app, "run", only_read):
             done = call(*command)
@@ -73,15 +80,14 @@ def test_the_commands_of_all_pages_are_understood():
 def readme(tmp_path_factory):
     """A folder in which the README's shell commands were run, and what they printed."""
     folder = tmp_path_factory.mktemp("readme")
-    for name in ("scripts", "configs"):
-        (folder / name).symlink_to(ROOT / name)
     said = []
     for line in "".join(blocks("bash")).splitlines():
         program, *arguments = shlex.split(line)
         if program == "tensorboard":  # a server: it would not end
             continue
-        extra = SHORTER.get(Path(arguments[0]).name, [])
-        path = sys.executable if program == "python" else str(Path(sys.executable).with_name(program))
+        assert program == "mmtf", line
+        extra = SHORTER.get(arguments[0], [])
+        path = str(Path(sys.executable).with_name(program))
         done = execute([path, *arguments, *extra], folder, MMTF_CACHE_DIR=str(folder / "cache"))
         assert done.returncode == 0, f"{line}\n{done.stderr[-3000:]}"
         said.append((line, done))
@@ -94,7 +100,7 @@ def test_readme_commands_run_without_a_warning_that_matters(readme):
     assert (folder / "runs/first/metrics.json").exists()
     assert (folder / "samples/word.npy").exists()
     for line, done in said:
-        if line.startswith("python"):
+        if line.startswith("mmtf"):
             noise = [text for text in done.stderr.splitlines() if re.search(r"warn|error|deprecat", text, re.I)]
             assert not noise, f"{line}\n{done.stderr[-3000:]}"
     assert "coherence" in next(done for line, done in said if "evaluate" in line).stdout

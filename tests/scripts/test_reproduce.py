@@ -53,7 +53,7 @@ def test_mistakes_get_a_sentence(tmp_path, arguments, message):
     assert message in done.stderr
 
 
-def test_what_a_table_lacks_is_trained_and_judged_before_it_is_shown(tmp_path, monkeypatch):
+def test_what_a_table_lacks_is_trained_and_evaluated_before_it_is_shown(tmp_path, monkeypatch):
     calls = []
 
     def stand_in(name, arguments):
@@ -61,7 +61,7 @@ def test_what_a_table_lacks_is_trained_and_judged_before_it_is_shown(tmp_path, m
         (path,) = [tmp_path / a.removeprefix("--run_dir=") for a in arguments if a.startswith("--run_dir=")]
         if path.name == "seed_5":
             return 3
-        if name == "train.py":
+        if name == "train":
             trained(path, MVAE, *arguments[1:-1])
         else:
             joint = {"mnist,svhn,text": {"value": -1900.5, "standard_error": 2.0}}
@@ -69,33 +69,33 @@ def test_what_a_table_lacks_is_trained_and_judged_before_it_is_shown(tmp_path, m
             shutil.copy(tmp_path / "other/metrics.json", path)
         return 0
 
-    monkeypatch.setattr(processes, "Scripts", lambda folder: stand_in)
+    monkeypatch.setattr(processes, "Commands", lambda: stand_in)
     given = ["--table=mmjsd/11", "--rows=mvae", "--run", "--runs=runs", "--seeds=4,5", "--train_flags=--steps=20 --beta=5"]
     done = reproduce(*given, "--evaluate_flags=--parts=likelihood", cwd=tmp_path)
     path = "runs/mnist_svhn_text/mvae/seed_4"
     further = ["--steps=20", "--beta=5", "--seed=4", f"--run_dir={path}"]
-    assert [name for name, _ in calls] == ["train.py", "evaluate.py", "train.py"]
+    assert [name for name, _ in calls] == ["train", "evaluate", "train"]
     assert calls[0][1][0] == f"--flagfile={CONFIGS / MVAE}"
     assert calls[0][1][-len(further) :] == further
     assert calls[1][1] == [f"--run_dir={path}", "--parts=likelihood"]
-    assert f"[1/2] {path}: to be trained and judged\n" in done.stdout
+    assert f"[1/2] {path}: to be trained and evaluated\n" in done.stdout
     assert (done.returncode, "-1900.5" in done.stdout) == (1, True)
-    assert done.stderr == "Not to the end:\nruns/mnist_svhn_text/mvae/seed_5: train.py ended with 3\n"
+    assert done.stderr == "Not to the end:\nruns/mnist_svhn_text/mvae/seed_5: mmtf train ended with 3\n"
 
 
 def _stopped(tmp_path, number):
-    """What the script said on both streams, and its status, after a signal while its train.py was at work."""
-    folder = tmp_path / "scripts"
-    folder.mkdir()
-    (tmp_path / "configs").symlink_to(CONFIGS)
-    shutil.copy(ROOT / "scripts/reproduce.py", folder)
-    (folder / "train.py").write_text(
+    """What the script said on both streams, and its status, after a signal while its mmtf train was at work."""
+    (tmp_path / "train.py").write_text(
         "import pathlib, sys, time\n"
         f"here = pathlib.Path({str(tmp_path)!r})\n"
         f"try:\n    (here / 'began').touch()\n    time.sleep({2 * LIMIT})\n"
         "except KeyboardInterrupt:\n    (here / 'ended').touch()\n    sys.exit(130)\n"
     )
-    command = [sys.executable, str(folder / "reproduce.py"), "--table=mmjsd/11", "--run", f"--runs={tmp_path}/runs"]
+    program = (
+        "import sys\nfrom mmtf.cli import main\nfrom mmtf.cli.sweeps import processes\n"
+        f"processes.subcommand = lambda name: [sys.executable, {str(tmp_path / 'train.py')!r}]\nmain.run('reproduce')"
+    )
+    command = [sys.executable, "-c", program, "--table=mmjsd/11", "--run", f"--runs={tmp_path}/runs"]
     script = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + LIMIT
     while not (tmp_path / "began").exists():
@@ -118,7 +118,7 @@ def test_training_ends_with_the_script(tmp_path, number):
 def documented():
     """The arguments of every command in the documentation."""
     text = (ROOT / "docs/reproduce.md").read_text().replace("\\\n", " ")
-    return [shlex.split(line)[2:] for line in re.findall(r"^    python scripts/reproduce.py.*", text, re.M)]
+    return [shlex.split(line)[2:] for line in re.findall(r"^    mmtf reproduce.*", text, re.M)]
 
 
 def test_the_documentation_s_commands_run(tmp_path):

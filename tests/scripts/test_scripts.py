@@ -7,6 +7,8 @@ import sys
 import pytest
 from checkout import ROOT, call, environment
 
+from mmtf.cli import main
+
 # In one process: what loads TensorFlow leaves it loaded.
 WITHOUT_TENSORFLOW = """
 import json, sys
@@ -27,6 +29,11 @@ def test_scripts_are_short():
 def test_what_needs_no_tensorflow_does_not_wait_for_it(tmp_path):
     """Help, wrong flags, flags that contradict one another, and lists: it takes seconds to load."""
     says = {path.name: path.read_text().split('"""')[1].strip() for path in (ROOT / "scripts").glob("*.py")}
+    # Those that are a subcommand as well show that one's help.
+    for name in main.COMMANDS:
+        script = "prepare_data.py" if name == "prepare" else f"{name}.py"
+        if script in says:
+            says[script] = (ROOT / f"mmtf/cli/commands/{name}.py").read_text().split('"""')[1].strip()
     new, none = f"--run_dir={tmp_path}/new", f"--run_dir={tmp_path}/none"
     wanted = [([name, "--help"], 1, text) for name, text in says.items()]
     wanted += [([name, "--no_such_flag=1"], 1, "Unknown command line flag 'no_such_flag'") for name in says]
@@ -50,7 +57,7 @@ def test_what_needs_no_tensorflow_does_not_wait_for_it(tmp_path):
         (["benchmark.py", "--steps=15"], 2, "error: --steps must be a multiple of 10"),
         (["compare_multivae.py", "--seeds=1"], 2, "error: --seeds=1 says nothing about the noise"),
         (["kill_test.py", f"--work_dir={tmp_path}"], 2, "is there already; name a new one."),
-        (["reproduce.py", "--list"], 0, "configs/multimnist/mmali_joint_4.cfg; 250,000 steps"),
+        (["reproduce.py", "--list"], 0, "multimnist/mmali_joint_4.cfg; 250,000 steps"),
         (["reproduce.py", "--table=mmjds/9"], 2, "is --table=mmjsd/9 meant?"),
     ]
     calls = json.dumps([[f"scripts/{name}", *arguments] for (name, *arguments), _, _ in wanted])

@@ -59,9 +59,9 @@ def test_the_card_shows_numbers_with_their_intervals_and_the_step_that_they_are_
 def test_the_card_names_no_folder_of_the_machine(run, tmp_path):
     config = run.config().to_json()
     config["data"] |= {"data_dir": "/home/ada/data"}
-    judged = {"data_dir": "/home/ada/data", "cache_dir": "/home/ada/cache", "inception_weights": "/home/ada/w.h5", "seed": 3}
+    evaluated = {"data_dir": "/home/ada/data", "cache_dir": "/home/ada/cache", "inception_weights": "/home/ada/w.h5", "seed": 3}
     run.write_json("config.json", config)
-    run.write_json("metrics.json", {"step": 2, "probe": {"digit": 0.9}, "evaluation": judged})
+    run.write_json("metrics.json", {"step": 2, "probe": {"digit": 0.9}, "evaluation": evaluated})
     card.write_card(tmp_path, run, 2)
     for name in ("model_card.json", "model_card.md"):
         assert "/home/" not in (tmp_path / name).read_text()

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / "configs"
 # Of mmtf, all flags are defined from there.
 DEFINES_FLAGS = "mmtf.config.options"
+# The command, for `call` and `run`; what its own flags are defined by begins with the second.
+MMTF, SUBCOMMAND = "mmtf/__main__.py", "mmtf "
 
 
 def environment(**variables):
@@ -26,8 +28,10 @@ def environment(**variables):
 
 
 def command(name, *arguments):
-    """name: of a program below the root, for instance "scripts/train.py"."""
-    return [sys.executable, str(ROOT / name), *map(str, arguments)]
+    """name: of a program below the root, for instance "scripts/train.py"; or `MMTF`."""
+    # As a module: its folder on the path would hide packages of the names of ours.
+    program = ["-m", "mmtf"] if name == MMTF else [str(ROOT / name)]
+    return [sys.executable, *program, *map(str, arguments)]
 
 
 def run(name, *arguments, cwd=ROOT, timeout=None, **variables):
@@ -50,9 +54,9 @@ def call(name, *arguments, cwd=ROOT, **variables):
     its own processes write is not in the answer, nor are Python's warnings, which pytest collects. An error that would end the
     program with a traceback is raised here.
     """
-    argv = command(name, *arguments)[1:]
+    argv = [str(ROOT / name), *map(str, arguments)]
     # As Python has it for a script, and PYTHONPATH after it.
-    path = [str((ROOT / name).parent), str(ROOT), *sys.path]
+    path = [*([] if name == MMTF else [str((ROOT / name).parent)]), str(ROOT), *sys.path]
     out, err = io.StringIO(), io.StringIO()
     with (
         mock.patch.dict(os.environ, variables),
@@ -104,7 +108,8 @@ def _flags_of(path):
     finally:
         for name in set(flags.FLAGS) - before:
             # A library that the program was the first to import keeps its own: it will not define them again.
-            if flags.FLAGS.find_module_defining_flag(name) in (path, DEFINES_FLAGS):
+            module = flags.FLAGS.find_module_defining_flag(name)
+            if module in (path, DEFINES_FLAGS) or module.startswith(SUBCOMMAND):
                 delattr(flags.FLAGS, name)
         for module, flag in ours:
             flags.FLAGS[flag.name] = flag

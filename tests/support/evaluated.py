@@ -1,4 +1,4 @@
-"""Run directories as train.py and evaluate.py leave them, with numbers of the test's own."""
+"""Run directories as mmtf train and evaluate.py leave them, with numbers of the test's own."""
 
 from checkout import CONFIGS
 

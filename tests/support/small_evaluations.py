@@ -1,4 +1,4 @@
-"""Splits, classifiers that read the answer from a value, and graphs switched off: what tests of judgements share."""
+"""Splits, classifiers that read the answer from a value, and graphs switched off: what tests of evaluations share."""
 
 import contextlib
 from unittest import mock

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from checkout import ROOT
 from evaluated import with_checkpoint
 
 from mmtf.cli.sweeps import processes, sweep
@@ -14,14 +13,14 @@ from mmtf.runs import RunDirectory
 SHORT = ("--steps=20", "--batch_size=16")
 
 
-class Scripts(processes.Scripts):
+class Commands(processes.Commands):
     """Notes what is called, and leaves what it would leave; those in `fails` say why and end with 1.
 
     Args: spent: steps in the budget of time that a session has; None for no end.
     """
 
     def __init__(self, *fails, spent=None):
-        super().__init__(ROOT / "scripts")
+        super().__init__()
         self.calls, self.configs, self._fails, self._spent = [], {}, fails, spent
 
     def __call__(self, name, arguments, output=None):
@@ -31,7 +30,7 @@ class Scripts(processes.Scripts):
             output.parent.mkdir(parents=True, exist_ok=True)
             output.write_text("reading\n\nerror: the disk is full\n")
             return 1
-        if name == "train.py":
+        if name == "train":
             flags = [a for a in arguments if not a.startswith(("--run_dir", "--resume"))]
             self.configs[path.name] = flagfile.config_of(flags, "here")
             leave(path, self.configs[path.name], self._spent)
@@ -41,7 +40,7 @@ class Scripts(processes.Scripts):
 
 
 def leave(path, config, steps=None):
-    """What train.py leaves after so many steps, by default all of them."""
+    """What mmtf train leaves after so many steps, by default all of them."""
     run = RunDirectory(path)
     run.begin(config, [Modality("digit", (2,), "normal")], {})
     run.write_json("data.json", {"examples": {"train": 320}})
@@ -53,7 +52,7 @@ def leave(path, config, steps=None):
 
 
 def evaluate_run(path):
-    """What evaluate.py leaves: numbers that tell beta and seed."""
+    """What mmtf evaluate leaves: numbers that tell beta and seed."""
     run = RunDirectory.open(path)
     config, training = run.config(), run.read_json("training.json")
     share = config.model.beta / 10 + config.train.seed / 100

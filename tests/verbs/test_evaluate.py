@@ -1,4 +1,4 @@
-"""What evaluate.py makes of a run, as numbers, pictures and a page. tests/evaluation has the parts alone."""
+"""What mmtf evaluate makes of a run, as numbers, pictures and a page. tests/evaluation has the parts alone."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ def run(tmp_path_factory, data):
 @pytest.fixture(scope="module")
 def evaluated(run, data, tmp_path_factory):
     """The run after its evaluation, and what that returned."""
-    copy = shared.copied(run, tmp_path_factory.mktemp("judged") / "run")
+    copy = shared.copied(run, tmp_path_factory.mktemp("evaluated") / "run")
     with mock.patch.object(evaluation.context, "train_classifiers", fresh_classifiers):
         return copy, evaluate.evaluate(copy.path, HOW, data=data)
 
@@ -166,7 +166,7 @@ def eager():
         yield
 
 
-def test_many_labels_are_judged_one_by_one(run, data, trained_on, few_pictures, eager, tmp_path, monkeypatch):
+def test_many_labels_are_evaluated_one_by_one(run, data, trained_on, few_pictures, eager, tmp_path, monkeypatch):
     monkeypatch.setattr(evaluation.context, "train_classifiers", fresh_classifiers)
     run, names = shared.copied(run, tmp_path / "run"), ("even", "above_1", "last", "below_4")
     trained_on(lambda c: np.stack([c % 2 == 0, c > 1, c == 3, c < 4], axis=1).astype(np.int64), names)
@@ -188,7 +188,7 @@ def test_many_labels_are_judged_one_by_one(run, data, trained_on, few_pictures, 
     assert "average precision" in tables.metrics_table(metrics)
 
 
-def test_without_labels_the_objective_is_judged(run, data, trained_on, few_pictures, eager, tmp_path, monkeypatch):
+def test_without_labels_the_objective_is_evaluated(run, data, trained_on, few_pictures, eager, tmp_path, monkeypatch):
     run = shared.copied(run, tmp_path / "run")
     trained_on(lambda c: None, ())
     # Nobody asks for a classifier.
@@ -220,7 +220,7 @@ def incomplete():
     return from_arrays(hidden, label, there, test=test)
 
 
-def test_examples_are_judged_by_the_modalities_that_they_have(tmp_path, trained_on, eager, monkeypatch):
+def test_examples_are_evaluated_by_the_modalities_that_they_have(tmp_path, trained_on, eager, monkeypatch):
     """With classifiers that are trained for it; of classes and of attributes."""
     monkeypatch.setattr(evaluation.labels.registry, "classifier_epochs", lambda dataset, name: 3)
     sample_files.of_one_run(monkeypatch)
@@ -253,7 +253,7 @@ def test_coherence_during_training_needs_labels(tmp_path):
         monitor.Coherence(tmp_path, data, every=1)
 
 
-def test_nothing_to_judge_is_said(tmp_path, run):
+def test_nothing_to_evaluate_is_said(tmp_path, run):
     with pytest.raises(UserError, match="holds no run"):
         evaluate.evaluate(tmp_path)
     empty = RunDirectory(tmp_path / "empty")

@@ -152,7 +152,7 @@ class Oracle:
         return {m: tf.random.stateless_uniform([n, WIDTH], seed + k, 0.0, 3.0) for k, m in enumerate(self.names)}
 
 
-def test_samples_of_a_model_are_judged_as_the_model_is(tmp_path, data, reader):
+def test_samples_of_a_model_are_evaluated_as_the_model_is(tmp_path, data, reader):
     data, model, how = data.only(["a", "b"]), Oracle(), EvaluateConfig(random_samples=900, quality_samples=600)
     test, classifiers = data.test, dict.fromkeys("ab")
     features = evaluation.Features(model.modalities, {})
@@ -169,7 +169,7 @@ def test_samples_of_a_model_are_judged_as_the_model_is(tmp_path, data, reader):
 
 
 def sets_of(model, test, config, count):
-    """All that a model generates, under the seeds of its judgement."""
+    """All that a model generates, under the seeds of its evaluation."""
     made = {"random": evaluation.generation.random_samples(model, count, config)}
     for given in subsets(model.names):
         made[f"from_{subset_key(given, model.names)}"] = evaluation.generation.translated(
@@ -233,7 +233,7 @@ def check_real_values(metrics, first, second):
     assert pairs["cross"][f"{second}<-{first}"] == pairs["ground_truth"]
 
 
-def test_the_script_judges_a_folder_by_the_files_of_a_data_set(tmp_path, monkeypatch):
+def test_the_script_evaluates_a_folder_by_the_files_of_a_data_set(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "classifier_epochs", lambda dataset, name: 40)
     test = three_kinds.arrays().test
     real = test.take(np.arange(len(test)))

@@ -1,4 +1,4 @@
-"""Samples, data and flags with which nothing can be judged: refused before any work."""
+"""Samples, data and flags with which nothing can be evaluated: refused before any work."""
 
 import dataclasses
 
@@ -114,9 +114,9 @@ def test_labels_and_places_by_which_nothing_can_be_told_are_refused(tmp_path, da
         evaluate_samples(folder, DataConfig(num_modalities=3))
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
-    with pytest.raises(UserError, match="is a run of train.py"):
+    with pytest.raises(UserError, match="is a run of mmtf train"):
         evaluate_samples(tmp_path / "run", data=data)
-    with pytest.raises(UserError, match="is a run of train.py.*another folder in --output"):
+    with pytest.raises(UserError, match="is a run of mmtf train.*another folder in --output"):
         evaluate_samples(folder, data=data, output=tmp_path / "run")
 
 

@@ -1,4 +1,4 @@
-"""Scripts in processes of their own: several at once, what they say in a file, and all of them ended when this one is."""
+"""Commands in processes of their own: several at once, what they say in a file, and all of them ended when this one is."""
 
 from __future__ import annotations
 
@@ -22,23 +22,29 @@ STOPPED = -signal.SIGINT  # what a process that was not started any more is said
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
 
 
-class Scripts:
-    """Runs the scripts of a folder, such as train.py, in the Python that runs this one.
+def subcommand(name: str) -> list[str]:
+    """Return what runs a subcommand of `mmtf`, such as "train", in the Python that runs this one."""
+    return [sys.executable, "-m", "mmtf", name]
+
+
+class Commands:
+    """Runs commands such as `mmtf train`, each in a process of its own.
 
     Args:
-      folder: theirs; mmtf is imported from beside it, as in a checkout where it is not installed.
       jobs: how many are to run at once: each gets its share of the processors as threads.
+      program: from a command's name to what starts it; by default `subcommand`.
     """
 
-    def __init__(self, folder: Path, jobs: int = 1):
-        self._folder = folder
-        path = os.pathsep.join(filter(None, [str(folder.parent), os.environ.get("PYTHONPATH")]))
+    def __init__(self, jobs: int = 1, program: Callable[[str], list[str]] | None = None):
+        self._program = program or subcommand
+        # This package, also in a checkout where it is not installed.
+        path = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH")]))
         self._environment = os.environ | {"PYTHONPATH": path} | _threads(jobs)
         self._running: set[subprocess.Popen] = set()
         self._lock, self.stopped = threading.Lock(), False
 
     def __call__(self, name: str, arguments: Sequence[str], output: Path | None = None) -> int:
-        """The exit status of a script. Args: output: what it says is added to this file; None shows it."""
+        """Return the exit status of a command. Args: output: what it says is added to this file; None shows it."""
         if output is None:
             return self._run(name, arguments, None)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +66,7 @@ class Scripts:
                 time.sleep(0.1)
 
     def _run(self, name: str, arguments: Sequence[str], file) -> int:
-        command, process = [sys.executable, str(self._folder / name), *arguments], None
+        command, process = [*self._program(name), *arguments], None
         try:
             with self._lock:
                 if self.stopped:
@@ -78,8 +84,8 @@ class Scripts:
             self._running.discard(process)
 
 
-def in_turn(scripts: Scripts, work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> list[Found]:
-    """What `work` returns for each item, so many at once; interrupted, it stops the scripts that work started, and raises.
+def in_turn(commands: Commands, work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> list[Found]:
+    """What `work` returns for each item, so many at once; interrupted, it stops the commands that work started, and raises.
 
     Raises:
       KeyboardInterrupt: by Ctrl-C, or by a signal to end, as schedulers send it.
@@ -92,7 +98,7 @@ def in_turn(scripts: Scripts, work: Callable[[Item], Found], items: Sequence[Ite
             return [future.result() for future in failed or waiting]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            scripts.stop()
+            commands.stop()
             raise
 
 

@@ -1,4 +1,4 @@
-"""Trains and judges what a published table lacks, by the scripts, so that it can be stopped and goes on where it was.
+"""Trains and evaluates what a published table lacks, by commands, so that it can be stopped and goes on where it was.
 
 A run's folder is its flag file's path and its seed: `<root>/mnist_svhn_text/mmjsd/seed_0`. Nothing that is there is replaced.
 """
@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from mmtf.config import Config, TrainConfig, differences
+from mmtf.config import Config, TrainConfig, differences, flag_files
 from mmtf.errors import UserError
 from mmtf.report import flagfile
 from mmtf.report.published import Table
@@ -17,11 +17,11 @@ from mmtf.report.runs import settings
 from mmtf.runs import RunDirectory
 from mmtf.runs.checksums import check_sums
 
-TRAIN, RESUME, EVALUATE, TAKEN, DAMAGED, OTHER = "train", "resume", "judge", "taken", "damaged", "other"
+TRAIN, RESUME, EVALUATE, TAKEN, DAMAGED, OTHER = "train", "resume", "evaluate", "taken", "damaged", "other"
 # A budget of time does not leave behind whether it was spent.
-NOT_HERE = ("seed", "max_seconds", "clock", "flagfile")
+NOT_HERE = ("seed", "max_seconds", "clock")
 
-# Runs a script such as train.py with arguments, and returns its exit status.
+# Runs a command such as "train" with arguments, and returns its exit status.
 Call = Callable[[str, Sequence[str]], int]
 
 
@@ -39,12 +39,14 @@ def jobs(table: Table, root: Path, seeds: Sequence[int], train_flags: Sequence[s
 
     Args:
       root: the folder that all runs are below.
-      train_flags: further flags of train.py for all runs, such as `--steps=20`; they override the flag files.
+      train_flags: further flags of mmtf train for all runs, such as `--steps=20`; they override the flag files.
       configs: the folder of the flag files.
 
     Raises:
-      UserError: a flag that train.py does not have or that a flag file contradicts, or one that says what is said elsewhere.
+      UserError: a flag that mmtf train does not have or that a flag file contradicts, or one that says what is said elsewhere.
     """
+    if flag_files.value_of(flag_files.FLAG, train_flags) is not None:
+        raise UserError("--train_flags must not have --flagfile: each run has that of its row.")
     given = flagfile.parsed(train_flags, "--train_flags")
     for name in NOT_HERE:
         if given[name].present:
@@ -63,14 +65,14 @@ def _job(file: Path, folder: Path, further: Sequence[str], seed: int) -> Job:
 
 
 def state(job: Job) -> tuple[str, str]:
-    """What a run needs: train, resume, judge; or nothing, since it is taken, damaged or of other settings; and why."""
+    """What a run needs: train, resume, evaluate; or nothing, since it is taken, damaged or of other settings; and why."""
     run = RunDirectory(job.path)
     if run.free:
         return TRAIN, ""
     try:
         run = RunDirectory.open(job.path)
         config = run.config()
-        examples = run.read_json("data.json")["examples"]["train"]  # without which it can neither go on nor be judged
+        examples = run.read_json("data.json")["examples"]["train"]  # without which it can neither go on nor be evaluated
         training = run.read_json("training.json") if (job.path / "training.json").exists() else None
         metrics = run.read_json("metrics.json") if (job.path / "metrics.json").exists() else None
         done = 0 if training is None else training["steps"]
@@ -88,15 +90,15 @@ def state(job: Job) -> tuple[str, str]:
     if planned and done < planned:
         return RESUME, f"{done} of {planned} steps"
     if not planned and not evaluated:
-        return RESUME, f"{done} steps; only train.py can tell of how many"
+        return RESUME, f"{done} steps; only mmtf train can tell of how many"
     if not at_end and not kept(job.path, done):
-        # An older one would be judged in its place.
+        # An older one would be evaluated in its place.
         return RESUME, f"the checkpoint of step {done} is missing or damaged"
     return (TAKEN, "") if evaluated else (EVALUATE, "")
 
 
 def is_of(metrics: Mapping, training: Mapping) -> bool:
-    """Whether a run was judged as it is now, whichever of its checkpoints.
+    """Whether a run was evaluated as it is now, whichever of its checkpoints.
 
     A run whose last checkpoint was lost is trained to the same step again, in other seconds.
 
@@ -107,7 +109,7 @@ def is_of(metrics: Mapping, training: Mapping) -> bool:
 
 
 def kept(path: Path, step: int) -> bool:
-    """Whether a run's checkpoint of a step is there, and whole. train.py writes training.json before the checkpoint appears."""
+    """Whether a run's checkpoint of a step is there, and whole; training.json is written before it appears."""
     folder = path / "checkpoints" / f"step-{step}"
     if not folder.is_dir():
         # Until 0.1.0 a checkpoint was a few files side by side.
@@ -135,15 +137,15 @@ def with_length(config: Config) -> Config:
 def carry_out(
     todo: Sequence[Job], call: Call, say: Callable[[str], None] = print, evaluate_flags: Sequence[str] = ()
 ) -> list[str]:
-    """Brings every run to where it is judged; one that fails does not keep the others.
+    """Brings every run to where it is evaluated; one that fails does not keep the others.
 
     Args:
-      call: runs a script, see `processes.Scripts`.
+      call: runs a command, see `processes.Commands`.
       say: is told what happens to each run.
-      evaluate_flags: further flags of evaluate.py.
+      evaluate_flags: further flags of mmtf evaluate.
 
     Returns:
-      A sentence per run that is not judged now.
+      A sentence per run that is not evaluated now.
     """
     lost = []
     for number, job in enumerate(todo, 1):
@@ -164,21 +166,21 @@ def _failed(job: Job, needs: str, call: Call, evaluate_flags: Sequence[str]) -> 
     at = f"--run_dir={job.path}"
     steps = []
     if needs in (TRAIN, RESUME):
-        steps.append(("train.py", [*job.flags, at, *(["--resume"] if needs == RESUME else [])]))
+        steps.append(("train", [*job.flags, at, *(["--resume"] if needs == RESUME else [])]))
     if needs != TAKEN:
-        steps.append(("evaluate.py", [at, *evaluate_flags]))
+        steps.append(("evaluate", [at, *evaluate_flags]))
     for name, arguments in steps:
         status = call(name, arguments)
         if status:
-            return f"{name} ended with {status}"
+            return f"mmtf {name} ended with {status}"
     return ""
 
 
 _SAYINGS = {
-    TRAIN: "to be trained and judged",
-    RESUME: "to be resumed and judged",
-    EVALUATE: "trained, to be judged",
-    TAKEN: "judged before",
+    TRAIN: "to be trained and evaluated",
+    RESUME: "to be resumed and evaluated",
+    EVALUATE: "trained, to be evaluated",
+    TAKEN: "evaluated before",
     DAMAGED: "damaged",
     OTHER: "made with other settings",
 }

@@ -1,4 +1,4 @@
-"""Sweeps: a run for every combination of some flags' values, each trained and judged in a process of its own.
+"""Sweeps: a run for every combination of some flags' values, each trained and evaluated in a process of its own.
 
 A sweep's folder holds a run under the name of each combination, such as `beta=5,seed=0`; `sweep.json`, which says what the
 sweep is and how each run ended; and `output/`, what the processes said. Called again, a sweep goes on where it was, and more
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmtf.cli.sweeps import rerun
-from mmtf.cli.sweeps.processes import STOPPED, Scripts, in_turn, last_lines
+from mmtf.cli.sweeps.processes import STOPPED, Commands, in_turn, last_lines
 from mmtf.config import Config
 from mmtf.errors import UserError
 from mmtf.report import flagfile
@@ -38,7 +38,7 @@ PLAIN = "+-._ "
 SAYINGS = {
     rerun.TRAIN: "training",
     rerun.RESUME: "going on",
-    rerun.EVALUATE: "trained before, judging",
+    rerun.EVALUATE: "trained before, evaluating",
     rerun.TAKEN: "as it is",
     rerun.DAMAGED: "damaged",
     rerun.OTHER: "made with other settings",
@@ -70,14 +70,14 @@ def axis(text: str) -> Axis:
     """`beta=1,2.5,5` as an axis; values that hold commas are parted by semicolons, as in `modalities=digit,word;digit`.
 
     Raises:
-      UserError: not of that form, a flag that train.py does not have, a value that it does not take, none, or one twice.
+      UserError: not of that form, a flag that mmtf train does not have, a value that it does not take, none, or one twice.
     """
     name, equals, listed = text.partition("=")
     name = name.strip().removeprefix("--")
     if not (name and equals and listed.strip()):
         raise UserError(f"--sweep={text!r} wants a flag and its values, such as beta=1,2.5,5.")
     if name in ("flagfile", "help"):
-        raise UserError(f"--sweep={text!r}: --{name} is no setting of a run; sweep over flags of train.py, such as beta.")
+        raise UserError(f"--sweep={text!r}: --{name} is no setting of a run; sweep over flags of mmtf train, such as beta.")
     parts = tuple(part.strip() for part in listed.split(";" if ";" in listed else ","))
     if "" in parts and ";" not in listed:
         raise UserError(f"--sweep={text!r} has an empty value; part values by semicolons where one of them is to be empty.")
@@ -92,7 +92,7 @@ def points(base: Sequence[str], axes: Sequence[Axis], folder: Path) -> list[Poin
     """The product of the axes, the last one fastest.
 
     Args:
-      base: flags of train.py that all runs have; an axis overrides them.
+      base: flags of mmtf train that all runs have; an axis overrides them.
       folder: of the sweep.
 
     Raises:
@@ -202,7 +202,7 @@ class Sweep:
 def needs(point: Point, record: Mapping, evaluation: Sequence[str] | None) -> tuple[str, str]:
     """What a run of a sweep needs, as `rerun.state` says it, and why.
 
-    A run that train.py ended is trained, also where a budget of time ended it; with another budget it goes on.
+    A run that mmtf train ended is trained, also where a budget of time ended it; with another budget it goes on.
     """
     found, why = rerun.state(point.job)
     steps = _steps(point.job.path)
@@ -219,16 +219,16 @@ def needs(point: Point, record: Mapping, evaluation: Sequence[str] | None) -> tu
 def carry_out(
     sweep: Sweep,
     todo: Sequence[Point],
-    scripts: Scripts,
+    commands: Commands,
     jobs: int,
     evaluation: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Trains every run, and judges it where that is asked for; one that fails does not keep the others.
+    """Trains every run, and evaluates it where that is asked for; one that fails does not keep the others.
 
     Args:
       jobs: processes at once.
-      evaluation: flags of evaluate.py; None for no judging.
+      evaluation: flags of mmtf evaluate; None for no evaluating.
       say: is told what happens to each run.
 
     Returns:
@@ -244,48 +244,50 @@ def carry_out(
         say(f"{said}{SAYINGS[state]}{f' ({why})' if why else ''}")
         if state in (rerun.DAMAGED, rerun.OTHER):
             return f"{point.name} was left alone, {SAYINGS[state]}: {why}"
-        failed = _brought_on(sweep, point, state, scripts, evaluation)
-        if scripts.stopped:
+        failed = _brought_on(sweep, point, state, commands, evaluation)
+        if commands.stopped:
             return ""
         if state != rerun.TAKEN:
             say(f"{said}{failed.splitlines()[0] if failed else 'done'}")
         return f"{point.name}: {failed}" if failed else ""
 
-    return [sentence for sentence in in_turn(scripts, one, list(enumerate(todo, 1)), jobs) if sentence]
+    return [sentence for sentence in in_turn(commands, one, list(enumerate(todo, 1)), jobs) if sentence]
 
 
-def _brought_on(sweep: Sweep, point: Point, state: str, scripts: Scripts, evaluation: Sequence[str] | None) -> str:
+def _brought_on(sweep: Sweep, point: Point, state: str, commands: Commands, evaluation: Sequence[str] | None) -> str:
     """Does what a run needs and notes it; what failed, or nothing."""
     at = f"--run_dir={point.job.path}"
     if state in (rerun.TRAIN, rerun.RESUME):
         resumed = ["--resume"] if state == rerun.RESUME else []
         # Neither will be true of it any more, however this ends.
         sweep.note(point, status=None, judged=None)
-        status = scripts("train.py", [*point.job.flags, at, *resumed], sweep.output(point))
+        status = commands("train", [*point.job.flags, at, *resumed], sweep.output(point))
         if status:
-            return _failure(sweep, point, scripts, "train.py", status)
+            return _failure(sweep, point, commands, "train", status)
         sweep.note(point, status=TRAINED, steps=_steps(point.job.path), budget=_budget(point))
     if evaluation is None or state == rerun.TAKEN:
         return ""
-    status = scripts("evaluate.py", [at, *evaluation], sweep.output(point))
+    status = commands("evaluate", [at, *evaluation], sweep.output(point))
     if status:
-        return _failure(sweep, point, scripts, "evaluate.py", status)
+        return _failure(sweep, point, commands, "evaluate", status)
     steps = _steps(point.job.path)
     sweep.note(point, status=EVALUATED, steps=steps, judged={"steps": steps, "flags": list(evaluation)})
     return ""
 
 
-def _failure(sweep: Sweep, point: Point, scripts: Scripts, script: str, status: int) -> str:
+def _failure(sweep: Sweep, point: Point, commands: Commands, command: str, status: int) -> str:
     # One that was interrupted saves, and ends with a status of its own.
-    if scripts.stopped or status == STOPPED:
-        return f"{script} was stopped"
+    if commands.stopped or status == STOPPED:
+        return f"mmtf {command} was stopped"
     said = last_lines(sweep.output(point))
-    sweep.note(point, status=FAILED, reason=f"{script} ended with {status}", last_lines=said)
-    return "\n".join([f"{script} ended with {status}; the last lines of {sweep.output(point)}:", *(f"    {x}" for x in said)])
+    sweep.note(point, status=FAILED, reason=f"mmtf {command} ended with {status}", last_lines=said)
+    return "\n".join(
+        [f"mmtf {command} ended with {status}; the last lines of {sweep.output(point)}:", *(f"    {x}" for x in said)]
+    )
 
 
 def _ended(point: Point, record: Mapping, steps: int) -> bool:
-    """Whether train.py ended a run at these steps by itself, and would do so again."""
+    """Whether mmtf train ended a run at these steps by itself, and would do so again."""
     path = point.job.path
     # A record from before budgets were written down counts as of this one.
     same = record.get("steps") == steps and record.get("budget", _budget(point)) == _budget(point)

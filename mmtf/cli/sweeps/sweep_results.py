@@ -49,11 +49,11 @@ def write(sweep: Sweep) -> str:
 
 
 def _measured(path: Path, training: Mapping) -> dict[str, float]:
-    """What evaluate.py measured of the run as it is now; of a run that was not judged its terms at the end of training."""
+    """What mmtf evaluate measured of the run as it is now; of a run that was not evaluated its terms at the end of training."""
     metrics = _content(path / "metrics.json")
     if metrics and "training" in metrics and rerun.is_of(metrics, training):
         return curves.summary(metrics)
-    from mmtf.runs import events  # here: it takes seconds to load TensorFlow, which a judged sweep does without
+    from mmtf.runs import events  # here: it takes seconds to load TensorFlow, which an evaluated sweep does without
 
     terms = {n: x for n, x in events.read_scalars(path / "logs").items() if not n.startswith(("schedule/", "coherence"))}
     return {f"{grids.TRAINING}{name}" if name == "loss" else name: values[-1] for name, (_, values) in terms.items()}

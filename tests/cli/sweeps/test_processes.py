@@ -1,4 +1,4 @@
-"""Scripts in processes: what they say, what they end with, their share of the machine, and their end with ours."""
+"""Commands in processes: what they say, what they end with, their share of the machine, and their end with ours."""
 
 import os
 import signal
@@ -28,8 +28,18 @@ def folder(tmp_path):
     return found
 
 
+def of(folder):
+    return lambda name: [sys.executable, str(folder / name)]
+
+
+def test_a_command_is_one_of_this_package(tmp_path):
+    output = tmp_path / "said"
+    assert processes.Commands()("list", ["models"], output) == 0
+    assert "mmjsd" in output.read_text()
+
+
 def test_status_and_output_are_kept_and_added_to(folder, tmp_path):
-    run, output = processes.Scripts(folder), tmp_path / "output" / "a.txt"
+    run, output = processes.Commands(program=of(folder)), tmp_path / "output" / "a.txt"
     assert [run("say.py", [word], output) for word in "ab"] == [3, 3]
     assert sorted(output.read_text().split()) == sorted(["out", "a", "err", "out", "b", "err"])
     assert processes.last_lines(output, 1) == ["out b"] or processes.last_lines(output, 1) == ["err"]
@@ -42,12 +52,12 @@ def test_several_share_the_processors(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     for jobs, each in ((1, None), (3, "2"), (16, "1")):
         output = tmp_path / f"{jobs}.txt"
-        assert processes.Scripts(folder, jobs)("threads.py", [], output) == 0
+        assert processes.Commands(jobs, of(folder))("threads.py", [], output) == 0
         assert output.read_text().strip() == str([each] * len(processes.THREADS))
 
 
 def test_results_come_in_order_and_an_error_ends_all(folder, tmp_path):
-    run = processes.Scripts(folder)
+    run = processes.Commands(program=of(folder))
     assert processes.in_turn(run, lambda x: (time.sleep(0.02 * (3 - x)), x)[1], [0, 1, 2], 3) == [0, 1, 2]
 
     def work(number):
@@ -68,7 +78,7 @@ def test_processes_end_with_the_one_that_started_them(folder, tmp_path, number, 
     program = (
         "import signal, sys; from pathlib import Path; from mmtf.cli.sweeps import processes\n"
         f"{deaf} and signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-        f"run = processes.Scripts(Path({str(folder)!r}), 2)\n"
+        f"run = processes.Commands(2, lambda name: [sys.executable, str(Path({str(folder)!r}) / name)])\n"
         f"processes.in_turn(run, lambda n: run('wait.py', [{str(tmp_path)!r} + '/' + n]), ['a', 'b', 'c'], 2)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], env=environment(), stderr=subprocess.PIPE, text=True)
@@ -85,7 +95,7 @@ def test_what_is_deaf_to_an_interrupt_is_ended_otherwise(folder, tmp_path, monke
         "import pathlib, signal, sys, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\npathlib.Path(sys.argv[1]).touch()\n"
     )
     (folder / "deaf.py").write_text(deaf + "time.sleep(1000)\n")
-    run = processes.Scripts(folder)
+    run = processes.Commands(program=of(folder))
 
     def work(number):
         if number:

@@ -1,4 +1,4 @@
-"""What a table lacks is trained and judged, what is there is taken or left alone, and it goes on where it was stopped."""
+"""What a table lacks is trained and evaluated, what is there is taken or left alone, and it goes on where it was stopped."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ from mmtf.report import published
 MVAE, TABLE = "mnist_svhn_text/mvae.cfg", published.table("mmjsd/11").only(["mvae", "mmjsd_ms"])
 
 
-class Scripts:
+class Commands:
     """Stands for the scripts: notes what is called, and leaves the runs that it would leave; `fails` end with 1."""
 
     def __init__(self, *fails):
@@ -27,7 +27,7 @@ class Scripts:
         self.calls.append((name, path.parent.name, path.name, "--resume" in arguments))
         if (name, path.parent.name, path.name) in self._fails:
             return 1
-        if name == "train.py":
+        if name == "train":
             file, *flags = [a for a in arguments if not a.startswith(("--run_dir", "--resume"))]
             file = Path(file.removeprefix("--flagfile=")).relative_to(CONFIGS)
             if "--resume" in arguments:
@@ -45,17 +45,17 @@ def carried_out(root, scripts, *train_flags, table=TABLE, seeds=(0, 1), configs=
     return rerun.carry_out(todo, scripts, said.append, **how), said
 
 
-def test_all_runs_are_trained_and_judged_and_taken_the_next_time(tmp_path):
-    scripts = Scripts()
+def test_all_runs_are_trained_and_evaluated_and_taken_the_next_time(tmp_path):
+    scripts = Commands()
     assert carried_out(tmp_path, scripts)[0] == []
     runs = [(model, f"seed_{seed}") for model in ("mvae", "mmjsd_ms") for seed in (0, 1)]
-    assert scripts.calls == [(name, *run, False) for run in runs for name in ("train.py", "evaluate.py")]
+    assert scripts.calls == [(name, *run, False) for run in runs for name in ("train", "evaluate")]
     left = json.loads((tmp_path / "mnist_svhn_text/mmjsd_ms/seed_1/config.json").read_text())
     assert (left["train"]["seed"], left["train"]["epochs"], left["model"]["private_dim"]) == (1, 100, 4)
-    again = Scripts()
+    again = Commands()
     lost, said = carried_out(tmp_path, again)
     assert (lost, again.calls) == ([], [])
-    assert all(line.endswith("judged before") for line in said)
+    assert all(line.endswith("evaluated before") for line in said)
 
 
 def test_it_goes_on_where_it_was_stopped(tmp_path):
@@ -65,39 +65,39 @@ def test_it_goes_on_where_it_was_stopped(tmp_path):
     trained(folder / "seed_2", MVAE, "--seed=2", steps=100)
     started(folder / "seed_3", MVAE, "--seed=3")
     (folder / "seed_4").mkdir()
-    scripts = Scripts()
+    scripts = Commands()
     assert carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=range(6))[0] == []
     assert scripts.calls == [
-        ("evaluate.py", "mvae", "seed_1", False),
-        ("train.py", "mvae", "seed_2", True),
-        ("evaluate.py", "mvae", "seed_2", False),
-        ("train.py", "mvae", "seed_3", True),
-        ("evaluate.py", "mvae", "seed_3", False),
-        ("train.py", "mvae", "seed_4", False),
-        ("evaluate.py", "mvae", "seed_4", False),
-        ("train.py", "mvae", "seed_5", False),
-        ("evaluate.py", "mvae", "seed_5", False),
+        ("evaluate", "mvae", "seed_1", False),
+        ("train", "mvae", "seed_2", True),
+        ("evaluate", "mvae", "seed_2", False),
+        ("train", "mvae", "seed_3", True),
+        ("evaluate", "mvae", "seed_3", False),
+        ("train", "mvae", "seed_4", False),
+        ("evaluate", "mvae", "seed_4", False),
+        ("train", "mvae", "seed_5", False),
+        ("evaluate", "mvae", "seed_5", False),
     ]
 
 
-def test_a_run_that_was_trained_on_after_it_was_judged_is_judged_again(tmp_path):
+def test_a_run_that_was_trained_on_after_it_was_evaluated_is_evaluated_again(tmp_path):
     run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100, "training": {"steps": 100}})
-    scripts = Scripts()
+    scripts = Commands()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
-    assert scripts.calls == [("evaluate.py", "mvae", "seed_0", False)]
+    assert scripts.calls == [("evaluate", "mvae", "seed_0", False)]
 
 
-def test_a_run_that_was_judged_at_an_earlier_checkpoint_is_taken(tmp_path):
+def test_a_run_that_was_evaluated_at_an_earlier_checkpoint_is_taken(tmp_path):
     run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100})
-    scripts = Scripts()
+    scripts = Commands()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
     assert scripts.calls == []
 
 
 @pytest.mark.parametrize("lost", ["gone", "never there", "damaged", "incomplete"])
-@pytest.mark.parametrize("earlier", [False, True], ids=["unjudged", "judged before it"])
+@pytest.mark.parametrize("earlier", [False, True], ids=["unjudged", "evaluated before it"])
 def test_a_run_without_its_last_checkpoint_is_trained_to_its_end(tmp_path, lost, earlier):
     """A kill can come between training.json and the checkpoint that it tells of."""
     run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
@@ -117,20 +117,20 @@ def test_a_run_without_its_last_checkpoint_is_trained_to_its_end(tmp_path, lost,
             (run.checkpoints / f".step-{steps}").mkdir()
     (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
     assert rerun.state(job) == (rerun.RESUME, f"the checkpoint of step {steps} is missing or damaged")
-    scripts = Scripts()
+    scripts = Commands()
     carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
-    assert scripts.calls == [("train.py", "mvae", "seed_0", True), ("evaluate.py", "mvae", "seed_0", False)]
+    assert scripts.calls == [("train", "mvae", "seed_0", True), ("evaluate", "mvae", "seed_0", False)]
     assert rerun.state(job)[0] == rerun.TAKEN
 
 
-def test_a_run_that_was_judged_at_its_end_needs_no_checkpoint(tmp_path):
+def test_a_run_that_was_evaluated_at_its_end_needs_no_checkpoint(tmp_path):
     run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     shutil.rmtree(run.checkpoints)
     (job,) = rerun.jobs(TABLE.only(["mvae"]), tmp_path, [0], [], CONFIGS)
     assert rerun.state(job) == (rerun.TAKEN, "")
 
 
-def test_what_was_judged_before_the_end_was_trained_again_is_judged_again(tmp_path):
+def test_what_was_evaluated_before_the_end_was_trained_again_is_evaluated_again(tmp_path):
     """Its steps are the same; its seconds are not."""
     run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("training.json", run.read_json("training.json") | {"seconds": 3601.5})
@@ -145,7 +145,7 @@ def test_what_was_judged_before_the_end_was_trained_again_is_judged_again(tmp_pa
         ((), None, False, (rerun.EVALUATE, "")),
         ((), 100, False, (rerun.RESUME, "100 of 234350 steps")),
         (("--validation_examples=10",), 100, True, (rerun.TAKEN, "")),
-        (("--validation_examples=10",), 100, False, (rerun.RESUME, "100 steps; only train.py can tell of how many")),
+        (("--validation_examples=10",), 100, False, (rerun.RESUME, "100 steps; only mmtf train can tell of how many")),
     ],
 )
 def test_a_run_from_before_its_length_was_written_down(tmp_path, flags, steps, has_metrics, expected):
@@ -170,9 +170,9 @@ def test_a_run_that_was_killed_before_it_began_is_trained(tmp_path):
     folder.mkdir(parents=True)
     for name in ("modalities.json", ".config.json.x1", ".lock"):
         (folder / name).write_text("{")
-    scripts = Scripts()
+    scripts = Commands()
     assert carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])[0] == []
-    assert scripts.calls == [("train.py", "mvae", "seed_0", False), ("evaluate.py", "mvae", "seed_0", False)]
+    assert scripts.calls == [("train", "mvae", "seed_0", False), ("evaluate", "mvae", "seed_0", False)]
 
 
 def test_what_is_damaged_or_of_other_settings_is_named_and_left_alone(tmp_path):
@@ -187,7 +187,7 @@ def test_what_is_damaged_or_of_other_settings_is_named_and_left_alone(tmp_path):
     (folder / "seed_6").write_text("a file")
     (evaluated(folder / "seed_7", MVAE, "--seed=7").path / "data.json").unlink()
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    scripts = Scripts()
+    scripts = Commands()
     lost, _ = carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=range(8))
     assert scripts.calls == []
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -210,27 +210,27 @@ def test_what_is_damaged_or_of_other_settings_is_named_and_left_alone(tmp_path):
 
 
 def test_one_run_that_fails_does_not_keep_the_others(tmp_path):
-    scripts = Scripts(("train.py", "mvae", "seed_0"), ("evaluate.py", "mvae", "seed_1"))
+    scripts = Commands(("train", "mvae", "seed_0"), ("evaluate", "mvae", "seed_1"))
     lost, _ = carried_out(tmp_path, scripts)
-    assert [sentence.split(": ")[1] for sentence in lost] == ["train.py ended with 1", "evaluate.py ended with 1"]
-    assert ("evaluate.py", "mvae", "seed_0", False) not in scripts.calls
-    assert ("evaluate.py", "mmjsd_ms", "seed_1", False) in scripts.calls
+    assert [sentence.split(": ")[1] for sentence in lost] == ["mmtf train ended with 1", "mmtf evaluate ended with 1"]
+    assert ("evaluate", "mvae", "seed_0", False) not in scripts.calls
+    assert ("evaluate", "mmjsd_ms", "seed_1", False) in scripts.calls
     # What was trained is kept for the next time.
-    next_time = Scripts()
+    next_time = Commands()
     assert carried_out(tmp_path, next_time)[0] == []
     assert next_time.calls == [
-        ("train.py", "mvae", "seed_0", False),
-        ("evaluate.py", "mvae", "seed_0", False),
-        ("evaluate.py", "mvae", "seed_1", False),
+        ("train", "mvae", "seed_0", False),
+        ("evaluate", "mvae", "seed_0", False),
+        ("evaluate", "mvae", "seed_1", False),
     ]
 
 
 def test_further_flags_override_those_of_the_flag_file_its_epochs_too(tmp_path):
     (job,) = rerun.jobs(TABLE.only(["mmjsd_ms"]), tmp_path, [3], ["--steps=20", "--batch_size=16"], CONFIGS)
     assert (job.config.train.steps, job.config.train.batch_size, job.config.train.seed) == (20, 16, 3)
-    # As train.py itself reads them.
+    # As mmtf train itself reads them.
     assert config_of("mnist_svhn_text/mmjsd_ms.cfg", *job.flags[1:]) == job.config
-    scripts = Scripts()
+    scripts = Commands()
     assert carried_out(tmp_path, scripts, "--steps=20", evaluate_flags=["--test_examples=50"])[0] == []
     assert rerun.state(rerun.jobs(TABLE, tmp_path, [0], ["--steps=20"], CONFIGS)[0])[0] == rerun.TAKEN
     assert rerun.state(rerun.jobs(TABLE, tmp_path, [0], ["--steps=30"], CONFIGS)[0]) == (
@@ -255,7 +255,7 @@ def test_a_row_that_refuses_the_flags_keeps_all_from_starting(tmp_path):
 
 
 def test_train_py_does_what_it_is_called_for(tmp_path):
-    """The true train.py on a row of our own: trained once, and after it was stopped, resumed; evaluate.py is stood for."""
+    """The true mmtf train on a row of our own: trained once, and after it was stopped, resumed; evaluate.py is stood for."""
     data, configs, table = tmp_path / "data", tmp_path / "configs", TABLE.only(["mmjsd_ms"])
     data.mkdir()
     for seed, name in enumerate(("height", "width")):
@@ -264,12 +264,12 @@ def test_train_py_does_what_it_is_called_for(tmp_path):
     (configs / "mnist_svhn_text/mmjsd_ms.cfg").write_text(
         f"--dataset=arrays\n--data_dir={data}\n--shared_dim=2\n--epochs=9\n--batch_size=32\n--strategy=one\n"
     )
-    stands = Scripts()
+    stands = Commands()
 
     def scripts(name, arguments):
-        if name == "evaluate.py":
+        if name == "evaluate":
             return stands(name, arguments)
-        done = call(f"scripts/{name}", *arguments)
+        done = call(f"scripts/{name}.py", *arguments)
         assert "Trained 4 steps in" in done.stdout, done.stderr
         return done.returncode
 
@@ -291,9 +291,9 @@ def test_train_py_does_what_it_is_called_for(tmp_path):
     assert json.loads((path / "training.json").read_text())["steps"] == 4
     _stopped_after(path, 2)
     lost, said = bring_on()
-    assert (lost, "to be resumed and judged (2 of 4 steps)" in said[0]) == ([], True)
+    assert (lost, "to be resumed and evaluated (2 of 4 steps)" in said[0]) == ([], True)
     assert json.loads((path / "training.json").read_text())["steps"] == 4
-    assert "judged before" in bring_on()[1][0]
+    assert "evaluated before" in bring_on()[1][0]
 
 
 def _stopped_after(path, step):

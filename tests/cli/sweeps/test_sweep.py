@@ -8,7 +8,7 @@ import re
 import shutil
 
 import pytest
-from stand_ins import SHORT, Scripts, carried_out, combinations, leave
+from stand_ins import SHORT, Commands, carried_out, combinations, leave
 
 from mmtf.cli.sweeps import processes, sweep
 from mmtf.config import Config
@@ -73,15 +73,15 @@ def test_mistakes_are_found_before_anything_starts(tmp_path, axes, message):
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_all_are_trained_and_judged_and_left_alone_the_next_time(tmp_path, jobs):
-    scripts = Scripts()
+def test_all_are_trained_and_evaluated_and_left_alone_the_next_time(tmp_path, jobs):
+    scripts = Commands()
     found, lost, _ = carried_out(tmp_path, scripts, "beta=1,2", "seed=0,1", jobs=jobs)
     assert lost == []
     names = [f"beta={b},seed={s}" for b in (1, 2) for s in (0, 1)]
-    assert sorted(scripts.calls) == sorted((script, name, False) for name in names for script in ("train.py", "evaluate.py"))
+    assert sorted(scripts.calls) == sorted((script, name, False) for name in names for script in ("train", "evaluate"))
     assert {name: run["status"] for name, run in found.runs.items()} == dict.fromkeys(names, sweep.EVALUATED)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.json") if path.name != sweep.FILE}
-    again = Scripts()
+    again = Commands()
     _, lost, said = carried_out(tmp_path, again, "beta=1,2", "seed=0,1", jobs=jobs)
     assert (again.calls, lost) == ([], [])
     assert len([line for line in said if line.endswith("as it is")]) == 4
@@ -89,83 +89,83 @@ def test_all_are_trained_and_judged_and_left_alone_the_next_time(tmp_path, jobs)
 
 
 def test_it_goes_on_where_it_was_and_with_further_values(tmp_path):
-    carried_out(tmp_path, Scripts(), "beta=1,2", evaluation=None)
+    carried_out(tmp_path, Commands(), "beta=1,2", evaluation=None)
     leave(tmp_path / "beta=2", combinations(tmp_path, "beta=2")[0].job.config, steps=10)
-    scripts = Scripts()
+    scripts = Commands()
     assert carried_out(tmp_path, scripts, "beta=1,2,3")[1] == []
     assert scripts.calls == [
-        ("evaluate.py", "beta=1", False),
-        ("train.py", "beta=2", True),
-        ("evaluate.py", "beta=2", False),
-        ("train.py", "beta=3", False),
-        ("evaluate.py", "beta=3", False),
+        ("evaluate", "beta=1", False),
+        ("train", "beta=2", True),
+        ("evaluate", "beta=2", False),
+        ("train", "beta=3", False),
+        ("evaluate", "beta=3", False),
     ]
-    # Judged otherwise, they are judged again, and not trained.
-    otherwise = Scripts()
+    # Evaluated otherwise, they are evaluated again, and not trained.
+    otherwise = Commands()
     found, _, _ = carried_out(tmp_path, otherwise, "beta=3", evaluation=["--parts=probe"])
-    assert otherwise.calls == [("evaluate.py", "beta=3", False)]
+    assert otherwise.calls == [("evaluate", "beta=3", False)]
     assert list(found.runs) == ["beta=1", "beta=2", "beta=3"]
 
 
 def test_a_run_that_ended_by_its_time_is_not_resumed(tmp_path):
-    """It has fewer steps than its flags ask for, and train.py ended it."""
+    """It has fewer steps than its flags ask for, and mmtf train ended it."""
     base = (*SHORT, "--max_seconds=1")
-    carried_out(tmp_path, Scripts(spent=7), "beta=1,2", base=base)
-    again = Scripts()
+    carried_out(tmp_path, Commands(spent=7), "beta=1,2", base=base)
+    again = Commands()
     assert carried_out(tmp_path, again, "beta=1,2", base=base)[1] == []
     assert again.calls == []
-    # What was judged lasts longer than its checkpoint, what was not does not.
+    # What was evaluated lasts longer than its checkpoint, what was not does not.
     shutil.rmtree(tmp_path / "beta=1/checkpoints")
     assert carried_out(tmp_path, again, "beta=1,2", base=base)[1] == []
     assert again.calls == []
-    carried_out(tmp_path / "unjudged", Scripts(spent=7), "beta=1", base=base, evaluation=None)
+    carried_out(tmp_path / "unjudged", Commands(spent=7), "beta=1", base=base, evaluation=None)
     shutil.rmtree(tmp_path / "unjudged/beta=1/checkpoints")
     carried_out(tmp_path / "unjudged", again, "beta=1", base=base, evaluation=None)
-    assert again.calls == [("train.py", "beta=1", True)]
+    assert again.calls == [("train", "beta=1", True)]
 
 
 @pytest.mark.parametrize("flags", [("--max_seconds=600",), (), ("--max_seconds=1", "--clock=cpu")])
 def test_a_run_that_ended_by_its_time_goes_on_with_another_budget(tmp_path, flags):
-    carried_out(tmp_path, Scripts(spent=7), "beta=1,2", base=(*SHORT, "--max_seconds=1"))
-    scripts = Scripts(("train.py", "beta=2"))
+    carried_out(tmp_path, Commands(spent=7), "beta=1,2", base=(*SHORT, "--max_seconds=1"))
+    scripts = Commands(("train", "beta=2"))
     found, _, said = carried_out(tmp_path, scripts, "beta=1,2", base=(*SHORT, *flags))
-    assert scripts.calls == [("train.py", "beta=1", True), ("evaluate.py", "beta=1", False), ("train.py", "beta=2", True)]
+    assert scripts.calls == [("train", "beta=1", True), ("evaluate", "beta=1", False), ("train", "beta=2", True)]
     assert said[0].endswith("going on (7 of 20 steps)")
     assert (found.runs["beta=1"]["status"], found.runs["beta=1"]["steps"]) == (sweep.EVALUATED, 20)
-    # The one that failed was not judged as it may be now, and goes on the next time.
+    # The one that failed was not evaluated as it may be now, and goes on the next time.
     assert found.runs["beta=2"]["status"] == sweep.FAILED
-    next_time = Scripts()
+    next_time = Commands()
     assert carried_out(tmp_path, next_time, "beta=1,2", base=(*SHORT, *flags))[1] == []
-    assert next_time.calls == [("train.py", "beta=2", True), ("evaluate.py", "beta=2", False)]
+    assert next_time.calls == [("train", "beta=2", True), ("evaluate", "beta=2", False)]
 
 
-def test_a_run_that_lost_its_last_checkpoint_is_trained_and_judged_again(tmp_path):
-    carried_out(tmp_path, Scripts(), "beta=1")
+def test_a_run_that_lost_its_last_checkpoint_is_trained_and_evaluated_again(tmp_path):
+    carried_out(tmp_path, Commands(), "beta=1")
     metrics = json.loads((tmp_path / "beta=1/metrics.json").read_text())
     (tmp_path / "beta=1/metrics.json").write_text(json.dumps(metrics | {"step": 10}))
     shutil.rmtree(tmp_path / "beta=1/checkpoints")
-    stopped = Scripts(("evaluate.py", "beta=1"))
+    stopped = Commands(("evaluate", "beta=1"))
     carried_out(tmp_path, stopped, "beta=1")
-    scripts = Scripts()
+    scripts = Commands()
     found, _, _ = carried_out(tmp_path, scripts, "beta=1")
-    assert stopped.calls == [("train.py", "beta=1", True), ("evaluate.py", "beta=1", False)]
-    assert scripts.calls == [("evaluate.py", "beta=1", False)]
+    assert stopped.calls == [("train", "beta=1", True), ("evaluate", "beta=1", False)]
+    assert scripts.calls == [("evaluate", "beta=1", False)]
     assert found.runs["beta=1"]["judged"] == {"steps": 20, "flags": []}
 
 
 def test_a_run_that_fails_is_reported_with_what_it_said_and_tried_again(tmp_path):
-    fails = ("train.py", "beta=1"), ("evaluate.py", "beta=2")
-    found, lost, _ = carried_out(tmp_path, Scripts(*fails), "beta=1,2,3")
+    fails = ("train", "beta=1"), ("evaluate", "beta=2")
+    found, lost, _ = carried_out(tmp_path, Commands(*fails), "beta=1,2,3")
     assert [sentence.split(";")[0] for sentence in lost] == [
-        "beta=1: train.py ended with 1",
-        "beta=2: evaluate.py ended with 1",
+        "beta=1: mmtf train ended with 1",
+        "beta=2: mmtf evaluate ended with 1",
     ]
     assert all(sentence.endswith("    reading\n    error: the disk is full") for sentence in lost)
     assert [run["status"] for run in found.runs.values()] == [sweep.FAILED, sweep.FAILED, sweep.EVALUATED]
-    again = Scripts()
+    again = Commands()
     found, lost, _ = carried_out(tmp_path, again, "beta=1,2,3")
     assert lost == []
-    assert [call[:2] for call in again.calls] == [("train.py", "beta=1"), ("evaluate.py", "beta=1"), ("evaluate.py", "beta=2")]
+    assert [call[:2] for call in again.calls] == [("train", "beta=1"), ("evaluate", "beta=1"), ("evaluate", "beta=2")]
     assert {run["status"] for run in found.runs.values()} == {sweep.EVALUATED}
     assert not any({"reason", "last_lines"} & run.keys() for run in found.runs.values())
     assert json.loads((tmp_path / sweep.FILE).read_text())["runs"] == found.runs
@@ -173,34 +173,34 @@ def test_a_run_that_fails_is_reported_with_what_it_said_and_tried_again(tmp_path
 
 @pytest.mark.parametrize("status", [130, 143, -9, processes.STOPPED])
 def test_a_run_that_was_stopped_has_not_failed(tmp_path, status):
-    class Stopped(Scripts):
+    class Stopped(Commands):
         def __call__(self, name, arguments, output=None):
             super().__call__(name, arguments, output)
             self.stopped = True
             return status
 
-    carried_out(tmp_path, Scripts(("train.py", "beta=1")), "beta=1")
+    carried_out(tmp_path, Commands(("train", "beta=1")), "beta=1")
     scripts = Stopped()
     found, lost, _ = carried_out(tmp_path, scripts, "beta=1")
-    assert (scripts.calls, lost) == ([("train.py", "beta=1", False)], [])
+    assert (scripts.calls, lost) == ([("train", "beta=1", False)], [])
     assert found.runs == {"beta=1": {"values": {"beta": 1.0}}}
 
 
 def test_a_script_that_was_stopped_by_another_has_failed(tmp_path):
-    class Killed(Scripts):
+    class Killed(Commands):
         def __call__(self, name, arguments, output=None):
             return 143
 
     found, _, _ = carried_out(tmp_path, Killed(), "beta=1")
-    assert found.runs["beta=1"]["reason"] == "train.py ended with 143"
+    assert found.runs["beta=1"]["reason"] == "mmtf train ended with 143"
 
 
 def test_a_run_of_other_settings_and_a_damaged_one_are_left_alone(tmp_path):
-    carried_out(tmp_path, Scripts(), "beta=1,2")
+    carried_out(tmp_path, Commands(), "beta=1,2")
     (tmp_path / "beta=1/config.json").write_text("{")
     changed = dataclasses.replace(RunDirectory.open(tmp_path / "beta=2").config().model, shared_dim=3)
     RunDirectory(tmp_path / "beta=2").write_json("config.json", Config(model=changed).to_json())
-    scripts = Scripts()
+    scripts = Commands()
     _, lost, _ = carried_out(tmp_path, scripts, "beta=1,2")
     assert scripts.calls == []
     assert "beta=1 was left alone, damaged" in lost[0]
@@ -208,7 +208,7 @@ def test_a_run_of_other_settings_and_a_damaged_one_are_left_alone(tmp_path):
 
 
 def test_the_folder_of_another_sweep_or_of_something_else_is_refused(tmp_path):
-    carried_out(tmp_path / "sweep", Scripts(), "beta=1,2", "seed=0,1")
+    carried_out(tmp_path / "sweep", Commands(), "beta=1,2", "seed=0,1")
     for axes, base, message in [
         (("beta=1,2",), SHORT, "it was over beta, seed and is over beta"),
         (("seed=0,1", "beta=1,2"), SHORT, "it was over beta, seed and is over seed, beta"),

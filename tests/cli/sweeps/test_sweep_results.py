@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from stand_ins import Scripts, carried_out
+from stand_ins import Commands, carried_out
 
 from mmtf.cli.sweeps import sweep_results
 
 
 def test_tables_and_a_picture_tell_of_all_runs(tmp_path):
-    found, _, _ = carried_out(tmp_path, Scripts(), "beta=2,1", "seed=0,1")
+    found, _, _ = carried_out(tmp_path, Commands(), "beta=2,1", "seed=0,1")
     table = sweep_results.write(found)
     # The probe is beta / 10 + seed / 100, whose mean and sample deviation over seeds 0 and 1 are these.
     row = next(line for line in table.splitlines() if line.startswith("| 1.0 "))
@@ -23,7 +23,7 @@ def test_tables_and_a_picture_tell_of_all_runs(tmp_path):
 
 
 def test_what_has_no_curves_has_tables_and_no_picture(tmp_path):
-    found, _, _ = carried_out(tmp_path, Scripts(), "beta=1,2")
+    found, _, _ = carried_out(tmp_path, Commands(), "beta=1,2")
     sweep_results.write(found)
     for name in found.runs:
         metrics = {"step": 20, "training": {"steps": 20}, "active_units": {"digit": {"active": 3}}}

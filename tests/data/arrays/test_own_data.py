@@ -1,4 +1,4 @@
-"""A user's own columns from end to end: trained from a folder of arrays, judged, exported and served in their own units."""
+"""A user's own columns from end to end: trained from a folder of arrays, evaluated, exported and served in their own units."""
 
 import json
 
@@ -58,7 +58,7 @@ def test_the_wine_s_cultivar_is_found_in_the_codes(wine, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_whole_judgement_of_columns_has_every_part_and_figure(wine, tmp_path):
+def test_a_whole_evaluation_of_columns_has_every_part_and_figure(wine, tmp_path):
     metrics = evaluated(copied(wine[2], tmp_path / "run"), tmp_path / "cache")
     assert set(metrics["parts"]) == set(parts.of_models())
     drawn = {path.stem for path in (tmp_path / "run/figures").iterdir()}

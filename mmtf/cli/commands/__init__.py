@@ -1,0 +1,1 @@
+"""The subcommands of `mmtf`, each a program: flags, and what is done with them."""
