@@ -9,8 +9,9 @@ Importing the package starts nothing and does not import TensorFlow: each name i
 """
 
 import importlib
+import os
 
-from mmtf import keras_names
+from mmtf import errors, keras_names
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,9 @@ _PUBLIC = {
 _WHERE = {name: module for module, names in _PUBLIC.items() for name in names}
 
 __all__ = sorted(_WHERE)
+
+if os.path.exists(os.path.join(os.path.dirname(__file__), *errors.FOREIGN_FILE)):
+    raise ImportError(errors.FOREIGN)
 
 # So that Keras loads `.keras` files of these models and layers.
 keras_names.announce()

@@ -111,7 +111,7 @@ class Modality:
 
     @property
     def relaxed_shape(self) -> tuple[int, ...]:
-        """Shape of one value as a game needs it, of real numbers alone: of a class its one-hot code or probabilities."""
+        """Shape of one value as adversarial models need it, of real numbers alone: of a class its one-hot code."""
         return (*self.event_shape, self.num_classes) if self.num_classes else self.event_shape
 
     @classmethod

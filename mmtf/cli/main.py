@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import mmtf
 from mmtf.config import flag_files, plugins
-from mmtf.errors import UserError
+from mmtf.errors import FOREIGN, UserError
 
 COMMANDS = {
     "train": "Train a model, and leave it in a run directory.",
@@ -40,6 +40,8 @@ USAGE = "\n".join(
 
 def main() -> None:
     """Run the subcommand that the command line names."""
+    if "MMJSD" not in dir(mmtf):
+        _refuse(FOREIGN)
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "help"):
         print(USAGE)

@@ -95,7 +95,7 @@ class TrainConfig:
         may_change=True,
     )
     learning_rate: float = option(1e-3, "Adam's learning rate at the start.", above=0)
-    adam_beta_1: float = option(0.9, "Adam's decay of the gradients' mean; games take 0.5.", low=0, high=0.999)
+    adam_beta_1: float = option(0.9, "Adam's decay of the gradients' mean; adversarial models take 0.5.", low=0, high=0.999)
     learning_rate_schedule: str = option(
         "constant", "How the learning rate goes on: 'cosine' falls to 0 at the last step.", choices=("constant", "cosine")
     )

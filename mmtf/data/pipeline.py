@@ -81,7 +81,7 @@ def phase_batches(
     count: int = 2,
     share: Share = WHOLE,
 ) -> tf.data.Dataset:
-    """Batches for a game of `count` turns a step, a fresh batch for each turn; resumed and shared out as `batches` is.
+    """Batches for training of `count` phases a step, a fresh batch for each phase; resumed and shared out as `batches` is.
 
     Args:
       split: of its examples those that have every modality are the paired ones.

@@ -1,7 +1,7 @@
 """Discriminators that do shared work once: features of a value first, then scores of its pairings with other things.
 
-A step scores each value beside several codes, and each code beside several values. So a critic is bound once a step (`bind`:
-all its kernels normalised), turns each distinct value into features once, and scores features with codes.
+A step scores each value beside several codes, and each code beside several values. So a discriminator is bound once a step
+(`bind`: all its kernels normalised), turns each distinct value into features once, and scores features with codes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class BoundPair(NamedTuple):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class PairDiscriminator(keras.layers.Layer):
-    """Evaluates a value beside a code: both through towers of their own, then together through a trunk.
+    """Scores a value beside a code: both through towers of their own, then together through a trunk.
 
     The trunk's first layer is linear in both, so that the value's part of it belongs to its features.
     """
@@ -97,7 +97,7 @@ class BoundTowers(NamedTuple):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class TowersDiscriminator(keras.layers.Layer):
-    """Evaluates values of all modalities together, and codes with them where it has a tower for codes.
+    """Scores values of all modalities together, and codes with them where it has a tower for codes.
 
     A tower for each; then a trunk over all that comes out of them, side by side. Or the inner product of the towers' last,
     linear layers, which is how [C]'s release compares two modalities; of more, the sum of all pairs' inner products.

@@ -47,7 +47,7 @@ def model_class(name: str) -> type[LatentModel]:
 
 
 def networks_of(dataset: str, modality: Modality, *, for_adversarial: bool = False) -> ModuleType:
-    """The module with `encoder` and `decoder` for a modality of a data set; of games, with parts of discriminators too."""
+    """Return the module with `encoder` and `decoder`; for adversarial models with `discriminator` and `tower` too."""
     entry = DATASETS.load(dataset)
     if for_adversarial:
         return entry.adversarial.get(modality.name) or adversarial.default_of(modality)

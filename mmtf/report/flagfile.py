@@ -49,8 +49,8 @@ def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:
 def planned_steps(config: Config, examples: int | None) -> int | None:
     """How many steps a config trains for on so many training examples; None where that is not known.
 
-    Epochs of a game are passes over its complete examples, and with --validation_examples all that share a value are held out:
-    then only the run itself knows.
+    Epochs of an adversarial model are passes over its complete examples, and with --validation_examples all that share a
+    value are held out: then only the run itself knows.
     """
     unknown = examples is None or config.model.needs_complete_examples or config.train.validation_examples
     if config.train.steps or unknown:

@@ -18,8 +18,8 @@ from pathlib import Path
 from mmtf.config import Config
 from mmtf.errors import UserError
 from mmtf.metrics.specs import ARROW, METRICS, SECTIONS, STANDARD_ERROR
-from mmtf.report.page_numbers import cell, entries_tables, escape, table
-from mmtf.report.page_texts import FIGURES, PAPERS, PROTOCOLS, STYLE
+from mmtf.report import page_numbers
+from mmtf.report.page_texts import FIGURES, PAPERS, PROTOCOLS
 from mmtf.report.protocols import shown
 from mmtf.runs import RunDirectory, write_atomically
 
@@ -30,7 +30,8 @@ PROVENANCE = ("training", "data", "evaluation")
 SMALLEST = 0.62  # a picture's share of its own size below which its texts cannot be read: then it scrolls
 NO_NETWORK = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-Section = tuple[str, str, str]  # anchor, title, content
+# Sections that every page has: anchor and title.
+MADE, DRAWN, NOTES = ("made", "How it was made"), ("figures", "Figures"), ("notes", "Protocol and data")
 
 
 def write(run: RunDirectory) -> Path:
@@ -59,39 +60,31 @@ def page(config: Config, metrics: Mapping, trained: Mapping, pictures: Mapping[s
       day: on which training ended.
     """
     metrics = shown(metrics)
-    sections = [
-        ("made", "How it was made", _made(config, trained)),
-        *_numbers(metrics),
-        *_figures(pictures),
-        ("notes", "Protocol and data", _notes(metrics)),
-    ]
-    title = f"{metrics['model']} on {metrics['dataset']}"
+    title, protocol = f"{metrics['model']} on {metrics['dataset']}", str(metrics["protocol"])
     facts = [f"seed {metrics['seed']}", *([f"step {metrics['step']}"] if "step" in metrics else []), f"trained until {day}"]
-    contents = "".join(f'<li><a href="#{anchor}">{escape(name)}</a></li>' for anchor, name, _ in sections)
-    body = "\n".join(f'<section id="{anchor}"><h2>{escape(name)}</h2>\n{html}</section>' for anchor, name, html in sections)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{NO_NETWORK}">
-<title>{escape(title)}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<header><h1>{escape(title)}</h1>
-<p class="facts">{escape(", ".join(map(str, facts)))}</p></header>
-{_tiles(metrics)}
-<nav aria-label="Contents"><ol>{contents}</ol></nav>
-<main>
-{body}
-</main>
-<footer>Made from the run's config.json, training.json, metrics.json and figures/ by mmtf report. A number's full digits
-stand in the page's source, as the value of its data element.</footer>
-</body>
-</html>
-"""
+    measured = _measured(metrics)
+    contents = [MADE, *((anchor, name) for anchor, name, _ in measured), DRAWN, NOTES]
+    provenance = {key: metrics[key] for key in PROVENANCE if key in metrics}
+    provenance["evaluated"] = {key: metrics[key] for key in HEADING if key in metrics}
+    return (
+        page_numbers.environment()
+        .get_template("page.html.j2")
+        .render(
+            policy=NO_NETWORK,
+            title=title,
+            facts=facts,
+            tiles=_tiles(metrics),
+            contents=contents,
+            flags=[*given_flags(config), "--run_dir=RUN"],
+            trained=_by_name({"training.json": trained}),
+            measured=measured,
+            figures=_figures(pictures),
+            protocol=protocol,
+            protocol_meaning=PROTOCOLS.get(protocol, ""),
+            provenance=_by_name(provenance),
+            papers=PAPERS,
+        )
+    )
 
 
 def given_flags(config: Config) -> list[str]:
@@ -120,7 +113,7 @@ def _pictures(run: RunDirectory) -> dict[str, bytes]:
     return found
 
 
-def _tiles(metrics: Mapping) -> str:
+def _tiles(metrics: Mapping) -> list[tuple[str, float]]:
     """A few numbers at a glance."""
     probe, coherence = metrics.get("probe", {}), metrics.get("coherence", {})
     found = []
@@ -136,21 +129,10 @@ def _tiles(metrics: Mapping) -> str:
         found.append(("Loss on test data", metrics["test_terms"]["loss"]))
     if "seconds" in metrics.get("training", {}):
         found.append(("Seconds of training", metrics["training"]["seconds"]))
-    tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{cell(x)}</dd></div>" for name, x in found)
-    return f'<dl class="tiles">{tiles}</dl>' if tiles else ""
+    return found
 
 
-def _made(config: Config, trained: Mapping) -> str:
-    """The command, and what it ran on."""
-    # A line ends between flags, and not within one.
-    flags = " ".join(f'<span class="flag">{escape(flag)}</span>' for flag in [*given_flags(config), "--run_dir=RUN"])
-    return (
-        f"<p>Flags that are not named have their defaults.</p><pre><code>mmtf train {flags}\n"
-        f"mmtf evaluate --run_dir=RUN</code></pre>\n{_by_name({'training.json': trained})}"
-    )
-
-
-def _numbers(metrics: Mapping) -> list[Section]:
+def _measured(metrics: Mapping) -> list[tuple[str, str, list[dict]]]:
     """Every entry of metrics.json that is not in the heading or among the notes, in sections of one kind."""
     by_section: dict[str, dict] = {}
     for key, value in metrics.items():
@@ -170,50 +152,22 @@ def _section_of(key: str) -> str:
     return "other" if spec is None or spec.section is None else spec.section
 
 
-def _entries(entries: Mapping, footers: Mapping, score: str) -> str:
-    """Each table under the names of what it shows, and what these mean."""
+def _entries(entries: Mapping, footers: Mapping, score: str) -> list[dict]:
+    """Each table with the names of what it shows, and what these mean."""
     parts = []
-    for names, html in entries_tables(entries, footers):
+    for names, blocks in page_numbers.entries_tables(entries, footers):
         beside = [name for name in names if name.endswith(STANDARD_ERROR) and name.removesuffix(STANDARD_ERROR) in names]
-        shown = [name for name in names if name not in beside]
-        parts.append(f"<h3>{', '.join(map(_headed, shown))}</h3>")
-        told = {name: METRICS.meaning(name, score) for name in shown if name in METRICS}
-        for name, meaning in told.items():
-            title = f"<code>{escape(name)}</code>: " if len(shown) > 1 else ""
-            parts.append(f'<p class="note meaning">{title}{escape(meaning)}</p>')
-        if beside:
-            errors = ", ".join(f"<code>{escape(name)}</code>" for name in beside)
-            parts.append(f'<p class="note">± is one standard error ({errors}).</p>')
-        parts.append(html)
-    return "\n".join(parts)
+        keys = [(name, METRICS.get(name)) for name in names if name not in beside]
+        meanings = [(name, METRICS.meaning(name, score)) for name, spec in keys if spec is not None]
+        parts.append({"shown": keys, "meanings": meanings, "beside": beside, "blocks": blocks})
+    return parts
 
 
-def _headed(key: str) -> str:
-    """Return an entry's title, unit and key."""
-    spec, code = METRICS.get(key), f"<code>{escape(key)}</code>"
-    if spec is None:
-        return code
-    return f"{escape(spec.title)}{f', {escape(spec.unit)}' if spec.unit else ''} {code}"
-
-
-def _notes(metrics: Mapping) -> str:
-    protocol = str(metrics["protocol"])
-    parts = [f"<p>Protocol <b>{escape(protocol)}</b>. {escape(PROTOCOLS.get(protocol, ''))}</p>"]
-    parts += [_by_name({key: metrics[key] for key in PROVENANCE if key in metrics})]
-    parts.append(_by_name({"evaluated": {key: metrics[key] for key in HEADING if key in metrics}}))
-    papers = "".join(f"<li>{escape(paper)}</li>" for paper in PAPERS)
-    return "\n".join([*parts, f"<h3>Papers</h3><ul>{papers}</ul>"])
-
-
-def _by_name(parts: Mapping[str, object]) -> str:
+def _by_name(parts: Mapping[str, object]) -> list[dict]:
     """Each part as a table of names and values, nested names put together."""
-    found = []
-    for key, value in parts.items():
-        rows = [(name, [x]) for name, x in _flat(value)]
-        found.append(f"<h3><code>{escape(key)}</code></h3>")
-        found.append(f'<p class="note meaning">{escape(METRICS[key].meaning)}</p>' if key in METRICS else "")
-        found.append(table(("", "value"), rows))
-    return "\n".join(found)
+    tables = {key: page_numbers.table(("", "value"), [(name, [x]) for name, x in _flat(value)]) for key, value in parts.items()}
+    meanings = {key: METRICS[key].meaning if key in METRICS else "" for key in parts}
+    return [{"key": key, "meaning": meanings[key], "table": tables[key]} for key in parts]
 
 
 def _flat(value, outer: str = "") -> list[tuple[str, object]]:
@@ -222,13 +176,8 @@ def _flat(value, outer: str = "") -> list[tuple[str, object]]:
     return [pair for key, x in value.items() for pair in _flat(x, f"{outer} {key}".strip())]
 
 
-def _figures(pictures: Mapping[str, bytes]) -> list[Section]:
-    if not pictures:
-        return [("figures", "Figures", "<p>None were drawn.</p>")]
-    known = sorted(pictures, key=lambda name: (_kind_of(name), name))
-    links = ", ".join(f'<a href="#figure-{escape(name)}">{escape(_words(name)[0])}</a>' for name in known)
-    drawn = "\n".join(_figure(name, pictures[name]) for name in known)
-    return [("figures", "Figures", f'<nav aria-label="Figures"><p>{links}</p></nav>\n{drawn}')]
+def _figures(pictures: Mapping[str, bytes]) -> list[dict]:
+    return [_figure(name, pictures[name]) for name in sorted(pictures, key=lambda name: (_kind_of(name), name))]
 
 
 def _kind_of(name: str) -> int:
@@ -245,13 +194,9 @@ def _words(name: str) -> tuple[str, str]:
     return title.replace("{}", of), caption.replace("{}", of)
 
 
-def _figure(name: str, png: bytes) -> str:
+def _figure(name: str, png: bytes) -> dict:
     title, caption = _words(name)
     width, height = struct.unpack(">II", png[16:24])
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    alt = escape(f"{title}. {caption}".strip())
-    return (
-        f'<figure id="figure-{escape(name)}"><div class="scroll" tabindex="0"><img src="{source}" alt="{alt}" width="{width}" '
-        f'height="{height}" style="min-width: {round(SMALLEST * width)}px" loading="lazy"></div>'
-        f"<figcaption><b>{escape(title)}.</b> {escape(caption)}</figcaption></figure>"
-    )
+    size = {"width": width, "height": height, "narrowest": round(SMALLEST * width)}
+    words = {"name": name, "title": title, "caption": caption, "alt": f"{title}. {caption}".strip()}
+    return words | size | {"png": base64.b64encode(png).decode()}

@@ -6,10 +6,13 @@ An entry is a number, a word, a list, or a dict of these; and a number with its 
 
 from __future__ import annotations
 
-import html
+import dataclasses
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+
+import jinja2
+import markupsafe
 
 from mmtf.metrics.specs import ARROW
 from mmtf.metrics.specs import STANDARD_ERROR as ERROR
@@ -20,39 +23,60 @@ MOST_COLUMNS = 8  # a wider table is turned over
 LONG = 24  # rows; longer tables are folded
 SHADE = "59, 110, 165"
 
-escape = html.escape
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Attributes:
+    header: names of the columns, the first one of the rows' titles.
+    rows: titles, each with the names of the other columns and any leaves.
+    errors: standard errors by (row, column).
+    shaded: whether a share of 0..1 has the darker ground the larger it is, as in a heat map.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[tuple[str, object]]]]
+    errors: Mapping
+    shaded: bool = False
+
+    @property
+    def folded(self) -> bool:
+        return len(self.rows) > LONG
+
+    @property
+    def ragged(self) -> bool:
+        """Whether errors or words follow some of the numbers, which otherwise stand in line at their right ends."""
+        leaves = [leaf for _, row in self.rows for _, leaf in row]
+        return bool(self.errors) or any(is_measured(x) or isinstance(x, str | list | tuple) for x in leaves)
 
 
-def number(value: float) -> str:
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """Text, and where it has one a leaf behind it."""
+
+    text: str
+    leaf: object = None
+    error: object = None
+    has_leaf: bool = False
+    empty: bool = False
+
+
+Blocks = list[Table | Line]
+
+
+def rounded(value: float) -> str:
     """A number as it is read: three decimals below ten, one above, two digits where these would be zeros."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"Wanted a number, not {value!r}.")
     if isinstance(value, int):
         text = str(value)
     elif not math.isfinite(value):
-        text = "not a number" if math.isnan(value) else "infinite" if value > 0 else "\N{MINUS SIGN}infinite"
+        return "not a number" if math.isnan(value) else "infinite" if value > 0 else "\N{MINUS SIGN}infinite"
     elif value and abs(value) < 0.0005:
         text = f"{value:.1e}"
     else:
         text = f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     # The minus sign is as wide as a digit, and no line ends after it.
-    shown = text.replace("-", "\N{MINUS SIGN}") if math.isfinite(value) else text
-    return f'<data class="number" value="{value!r}">{shown}</data>'
-
-
-def cell(value, error=None) -> str:
-    """Any leaf as HTML; a number with its standard error or its interval, if there are any."""
-    if value is None:
-        return ABSENT
-    if is_measured(value):
-        return _measured(value)
-    if isinstance(value, Mapping):
-        return ", ".join(f"{escape(str(key))} {cell(x)}" for key, x in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(cell(x) for x in value)
-    if isinstance(value, bool | str):
-        return escape(str(value)) or ABSENT
-    return number(value) + ("" if error is None else f' <span class="error">± {cell(error)}</span>')
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def is_measured(value) -> bool:
@@ -60,52 +84,44 @@ def is_measured(value) -> bool:
     return isinstance(value, Mapping) and "value" in value and not any(isinstance(x, Mapping) for x in value.values())
 
 
-def _measured(value: Mapping) -> str:
-    parts = [cell(value["value"], value.get("standard_error"))]
-    if "low" in value or "high" in value:
-        parts.append(f'<span class="interval">[{cell(value.get("low"))}, {cell(value.get("high"))}]</span>')
-    others = [f"{escape(str(key))} {cell(x)}" for key, x in value.items() if key not in UNCERTAINTY]
-    return " ".join(parts) + (f' <span class="interval">({", ".join(others)})</span>' if others else "")
+def table(header: Sequence[str], rows: Iterable[tuple[str, Sequence]], errors: Mapping | None = None, *, shaded=False) -> Table:
+    """Return a table of rows, each a title with a leaf for all but the first column; otherwise as `Table`."""
+    named = [(title, list(zip(header[1:], leaves, strict=True))) for title, leaves in rows]
+    return Table(header, named, errors or {}, shaded)
 
 
-def table(header: Sequence[str], rows: Iterable[tuple[str, Sequence]], errors: Mapping | None = None, *, shaded=False) -> str:
-    """A table in a box that scrolls by itself; header and first column are escaped, cells are any leaves.
-
-    Args:
-      rows: titles, each with a leaf for all but the first column.
-      errors: standard errors by (row, column).
-      shaded: whether a share of 0..1 has the darker ground the larger it is, as in a heat map.
-    """
-    rows, errors = list(rows), errors or {}
-    head = "".join(f'<th scope="col">{_breakable(x)}</th>' for x in header)
-    body = []
-    for title, leaves in rows:
-        cells = [_td(x, errors.get((title, name)), shaded) for name, x in zip(header[1:], leaves, strict=True)]
-        body.append(f'<tr><th scope="row">{_breakable(title)}</th>{"".join(cells)}</tr>')
-    # Numbers stand in line at their right ends, unless errors or words follow some of them.
-    ragged = errors or any(is_measured(x) or isinstance(x, str | list | tuple) for _, leaves in rows for x in leaves)
-    kind = ' class="ragged"' if ragged else ""
-    inside = f"<table{kind}><thead><tr>{head}</tr></thead><tbody>\n{chr(10).join(body)}\n</tbody></table>"
-    made = f'<div class="scroll" tabindex="0">{inside}</div>'
-    return made if len(body) <= LONG else f"<details><summary>{len(body)} rows</summary>{made}</details>"
-
-
-def _td(leaf, error, shaded: bool) -> str:
-    if isinstance(leaf, str | list | tuple):
-        return f'<td class="words">{cell(leaf)}</td>'
-    share = shaded and isinstance(leaf, float) and 0.0 <= leaf <= 1.0
-    # Light enough to read on.
-    style = f' style="background: rgba({SHADE}, {0.04 + 0.4 * leaf:.2f})"' if share else ""
-    return f"<td{style}>{cell(leaf, error)}</td>"
+def environment() -> jinja2.Environment:
+    """Return what renders the page's templates; text is escaped wherever it comes from."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("mmtf.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "exact": repr,
+        "rounded": rounded,
+        "breakable": _breakable,
+        "opacity": lambda share: f"{0.04 + 0.4 * share:.2f}",  # light enough to read on
+    }
+    made.tests |= {
+        "measured": is_measured,
+        "listed": lambda x: isinstance(x, list | tuple),
+        "word": lambda x: isinstance(x, bool | str),
+        "share": lambda x: isinstance(x, float) and 0.0 <= x <= 1.0,
+    }
+    made.globals |= {"absent": ABSENT, "uncertainty": UNCERTAINTY, "shade": SHADE}
+    return made
 
 
-def _breakable(title: str) -> str:
+def _breakable(title: str) -> markupsafe.Markup:
     """Long names may break after a comma, a slash or an underscore."""
-    return re.sub("([,/_])", r"\1<wbr>", escape(title))
+    return markupsafe.Markup(re.sub("([,/_])", r"\1<wbr>", str(markupsafe.escape(title))))
 
 
-def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tuple[list[str], str]]:
-    """Tables of several entries of metrics.json: the names of the entries that each shows, and its HTML.
+def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tuple[list[str], Blocks]]:
+    """Tables of several entries of metrics.json: the names of the entries that each shows, and its blocks.
 
     Entries of plain numbers by keys of one kind share a table, a column each. Entries by `generated<-given` are matrices.
     Standard errors (`NAME_standard_error`) stand beside the numbers of NAME.
@@ -120,7 +136,7 @@ def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tup
     for key, x in rest.items():
         if not any(key in group for group in groups):
             made.append((_with_errors([key], errors), entry(key, x, errors.get(f"{key}{ERROR}", {}), footers)))
-        made += [(_with_errors([*g], errors), _side_by_side(g, errors)) for g in groups if key == next(iter(g))]
+        made += [(_with_errors([*g], errors), [_side_by_side(g, errors)]) for g in groups if key == next(iter(g))]
     return made
 
 
@@ -140,21 +156,21 @@ def _with_errors(names: Sequence[str], errors: Mapping) -> list[str]:
     return [*names, *(f"{name}{ERROR}" for name in names if f"{name}{ERROR}" in errors)]
 
 
-def entry(key: str, value, errors: Mapping | None = None, footers: Mapping | None = None) -> str:
-    """One entry of any form as a table."""
+def entry(key: str, value, errors: Mapping | None = None, footers: Mapping | None = None) -> Blocks:
+    """One entry of any form as tables."""
     if not isinstance(value, Mapping) or is_measured(value):
-        return table(("", "value"), [(key, [value])])
+        return [table(("", "value"), [(key, [value])])]
     if not value:
-        return f'<p class="note">{escape(key)}: empty.</p>'
+        return [Line(f"{key}: empty.", empty=True)]
     if all(_is_record(x) for x in value.values()):
-        return _records(value)
+        return [_records(value)]
     if _is_matrix(value):
         return _matrix(value, errors or {}, footers or {})
     if all(isinstance(x, Mapping) and not is_measured(x) for x in value.values()) and any(map(_is_deep, value.values())):
-        return "".join(f'<p class="note meaning">{escape(inner)}</p>{entry(inner, x)}' for inner, x in value.items())
+        return [block for inner, x in value.items() for block in (Line(inner), *entry(inner, x))]
     if all(isinstance(x, Mapping) and not is_measured(x) and x and _leaves(x) for x in value.values()):
-        return _nested(value)
-    return table(("", "value"), list(_flattened(value)))
+        return [_nested(value)]
+    return [table(("", "value"), list(_flattened(value)))]
 
 
 def _belongs(key: str, value, entries: Mapping) -> bool:
@@ -192,14 +208,14 @@ def _is_matrix(value) -> bool:
     return isinstance(value, Mapping) and any(ARROW in key for key in value) and _leaves(value)
 
 
-def _side_by_side(entries: Mapping[str, Mapping], errors: Mapping[str, Mapping]) -> str:
+def _side_by_side(entries: Mapping[str, Mapping], errors: Mapping[str, Mapping]) -> Table:
     """A row for each key that any of them has, in order; a column for each entry."""
     rows = list(dict.fromkeys(key for x in entries.values() for key in x))
     beside = {(k, name): e for name in entries for k, e in errors.get(f"{name}{ERROR}", {}).items()}
     return table(("", *entries), [(key, [x.get(key) for x in entries.values()]) for key in rows], beside)
 
 
-def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> str:
+def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> Blocks:
     """Rows are what was given, columns what was generated from it; keys without an arrow follow below."""
     pairs = {tuple(key.split(ARROW, 1)): x for key, x in values.items() if ARROW in key}
     columns = list(dict.fromkeys(target for target, _ in pairs))
@@ -209,18 +225,18 @@ def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> str:
     if scores and any(c in footers for c in columns):
         rows.append(("(real test values)", [footers.get(c) for c in columns]))
     alone = [(key, x, errors.get(key)) for key, x in values.items() if ARROW not in key]
-    below = "".join(f'<p class="note meaning">{escape(key)}: {cell(x, e)}</p>' for key, x, e in alone)
-    return table(("given", *columns), rows, beside, shaded=True) + below
+    below = [Line(key, x, e, has_leaf=True) for key, x, e in alone]
+    return [table(("given", *columns), rows, beside, shaded=True), *below]
 
 
-def _records(value: Mapping[str, Mapping]) -> str:
+def _records(value: Mapping[str, Mapping]) -> Table:
     """Measurements below one another: the number with its uncertainty, and a column for each further number."""
     others = list(dict.fromkeys(key for x in value.values() for key in x if key not in UNCERTAINTY))
     rows = [(name, [{k: x[k] for k in UNCERTAINTY if k in x}, *(x.get(key) for key in others)]) for name, x in value.items()]
     return table(("", "value", *others), rows)
 
 
-def _nested(value: Mapping[str, Mapping]) -> str:
+def _nested(value: Mapping[str, Mapping]) -> Table:
     """Dicts of one depth: the outer keys are the rows, unless there are so many inner ones that they had better be."""
     inner = list(dict.fromkeys(key for x in value.values() for key in x))
     if len(inner) > MOST_COLUMNS:

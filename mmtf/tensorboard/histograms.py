@@ -30,8 +30,8 @@ class Histograms(keras.callbacks.Callback):
     """Every so many epochs, below a run's logs:
 
     `weights/PART`: all weights of a network, such as `encoder.digit`.
-    `gradient_norm/PART`: of the loss of one batch, the same each time but for its noise; in a game the generators' parts, of
-      the networks that learn.
+    `gradient_norm/PART`: of the loss of one batch, the same each time but for its noise; of an adversarial model those of
+      the generators.
     `mean/CODE`, `stddev/CODE`: of the posteriors of test examples, all dimensions; codes are `shared<-digit`, `private<-digit`.
     `kl/CODE`: of each dimension its mean KL to the prior, a number for each; as a picture `kl_by_dimension`.
     `used_dimensions/CODE`: how many have more than `COLLAPSED_BELOW`.

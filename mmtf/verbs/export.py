@@ -78,8 +78,9 @@ def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     built_from = {"config": without_places(run.config().to_json()), "step": step, "modalities": modalities}
     if (run.path / NETWORKS).exists():
         built_from["networks"] = run.read_json(NETWORKS)
-    # Where a plugin lay is nobody else's business; what it is called, Keras' names are made of.
-    built_from["config"]["train"]["plugin"] = Path(run.config().train.plugin).name
+    if run.config().train.plugin:
+        # Where it lay is nobody else's business; what it is called, Keras' names are made of.
+        built_from["config"]["train"]["plugin"] = Path(run.config().train.plugin).name
     if (run.path / PLUGIN).exists():
         shutil.copyfile(run.path / PLUGIN, extra / PLUGIN)
     (path / BUILT_FROM).write_text(json.dumps(built_from, indent=2) + "\n", encoding="utf-8")

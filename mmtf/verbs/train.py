@@ -257,13 +257,14 @@ def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> 
 
 
 def _usable(data: MultimodalData, batches_per_step: int) -> int:
-    """How many training examples a model takes as pairs: in a game complete ones."""
+    """How many training examples a model takes as pairs: an adversarial model only complete ones."""
     if batches_per_step == 1:
         return len(data.train)
     complete = int(data.train.has(data.names).sum())
     if not complete:
+        every = ", ".join(data.names)
         raise UserError(
-            f"None of the {len(data.train)} training examples of {data.name} has all of {', '.join(data.names)}: a game needs "
+            f"None of the {len(data.train)} training examples of {data.name} has all of {every}: an adversarial model needs "
             "some complete ones. Choose others with --modalities, or train a VAE."
         )
     return complete
@@ -277,10 +278,11 @@ def _check_batch(config: Config, strategy: tf.distribute.Strategy, smallest: int
             f"--batch_size={batch_size} cannot be shared evenly by {strategies.described(strategy)}; choose a multiple of "
             f"{strategy.num_replicas_in_sync}."
         )
-    # A device has one example at least, which is enough for all but games.
+    # A device has one example at least, which is enough for all but adversarial models.
     if each < smallest:
         raise UserError(
-            f"--batch_size={batch_size} gives a device {each} examples, but a game takes {smallest} or more; raise it."
+            f"--batch_size={batch_size} gives a device {each} examples, but an adversarial model takes "
+            f"{smallest} or more; raise it."
         )
     if microbatch and (each % microbatch or microbatch > each):
         raise UserError(

@@ -26,6 +26,7 @@ IDENTITY = {"model": "mmjsd", "dataset": "digits", "protocol": "corrected", "see
 TRAINED = {"steps": 1234, "seconds": 56.78, "steps_per_second": 21.733, "platform": {"mmtf": "0.1.0", "devices": ["CPU"]}}
 VOID = {"meta", "img", "wbr"}
 MINUS = "\N{MINUS SIGN}"
+NUMBERS = page_numbers.environment().get_template("numbers.html.j2").module
 # All that a page is made of.
 TAGS = VOID | {"html", "head", "title", "style", "body", "header", "nav", "main", "section", "footer", "details", "summary"}
 TAGS |= {"h1", "h2", "h3", "p", "dl", "div", "dt", "dd", "ol", "ul", "li", "a", "b", "pre", "code", "span", "data"}
@@ -154,8 +155,12 @@ def test_what_is_shown_is_the_number():
     ],
 )
 def test_numbers_are_rounded_to_be_read_and_kept_whole_beside(value, text):
-    ((kept, shown),) = Parsed(page_numbers.number(value)).numbers
+    ((kept, shown),) = Parsed(NUMBERS.number(value)).numbers
     assert (float(kept), shown) == (value, text)
+
+
+def drawn(blocks):
+    return str(NUMBERS.blocks(blocks))
 
 
 def rows(html):
@@ -180,7 +185,7 @@ def test_numbers_stand_beside_their_uncertainty():
     assert table.count(["(real test values)", "0.999", "0.888"]) == 1
     assert ["b", "bald, young"] in table
     # Numbers of other things are not put side by side with holes between them.
-    assert rows("".join(html for _, html in page_numbers.entries_tables({"sizes": {"x": 1.5}, "shares": {"y": 2.5}}))) == [
+    assert rows("".join(drawn(b) for _, b in page_numbers.entries_tables({"sizes": {"x": 1.5}, "shares": {"y": 2.5}}))) == [
         ["", "sizes"],
         ["x", "1.500"],
         ["", "shares"],

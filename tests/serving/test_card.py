@@ -67,8 +67,8 @@ def test_the_card_names_no_folder_of_the_machine(run, tmp_path):
         assert "/home/" not in (tmp_path / name).read_text()
     found = json.loads((tmp_path / "model_card.json").read_text())
     assert found["metrics"]["evaluation"] == {"seed": 3}
-    gone = ("data_dir", "features_dir", "download")
-    config["data"] = {key: x for key, x in config["data"].items() if key not in gone}
+    gone = ("data_dir", "features_dir", "download", "plugin")
+    config = {part: {key: x for key, x in values.items() if key not in gone} for part, values in config.items()}
     assert found["configuration"] == config
 
 

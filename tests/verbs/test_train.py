@@ -132,7 +132,7 @@ def test_what_a_mask_hides_may_be_no_number_and_examples_that_lack_modalities_ar
         ),
         (
             {"model": {"model": "mmali"}, "batch_size": 2, "strategy": "mirrored"},
-            "^--batch_size=2 gives a device 1 examples, but a game takes 2 or more",
+            "^--batch_size=2 gives a device 1 examples, but an adversarial model takes 2 or more",
         ),
         ({"model": {"model": "mmali"}, "batch_size": 40}, "--batch_size=40, 2 times in each step, is more than the 72"),
         ({"microbatch": 5}, "--microbatch=5 does not divide the 8 examples"),
@@ -155,7 +155,7 @@ def test_bad_configs_are_refused_before_anything_is_written(tmp_path, data, chan
 
 def test_a_game_without_complete_examples_is_refused(tmp_path):
     none = arrays(masks={"a": np.arange(90) < 40, "b": np.arange(90) >= 40})
-    with pytest.raises(UserError, match="has all of a, b: a game needs some complete ones"):
+    with pytest.raises(UserError, match="has all of a, b: an adversarial model needs some complete ones"):
         train.train(config(2, {"model": "mmali"}), tmp_path / "run", data=none)
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""AdversarialModel: a game of generators and discriminators, two turns a step, and the moving average that remains of it."""
+"""AdversarialModel: generators against discriminators, two phases a step, and the moving average that is served."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from mmtf.networks.sizes import JointDiscriminatorSizes
 
 log = logging.getLogger(__name__)
 
-# The two turns of a step, in order, and what is minimised in each.
+# The two phases of a step, in order, and what is minimised in each.
 LOSSES = {"discriminators": "discriminator/loss", "generators": "generator/loss"}
 PHASES = tuple(LOSSES)
-# Nothing in a game keeps encoders from becoming deterministic: below this, which discriminators cannot see any more, variances
-# fell until their logarithms were infinite, and the experts' precisions with them.
+# Nothing in adversarial training keeps encoders from becoming deterministic. Below this, which discriminators cannot see any
+# more, variances fell until their logarithms were infinite, and the experts' precisions with them.
 SMALLEST_VARIANCE = 1e-4
 
 
@@ -44,7 +44,7 @@ class AdversarialWeights:
     """Weights in the generators' loss, as in [C]'s release.
 
     Attributes:
-      unimodal: of the game on single modalities (lambda_unimodal).
+      unimodal: of the terms of single modalities (lambda_unimodal).
       reconstruction: of decode(encode(x)) against x (lambda_x).
       content, style: of encode(decode(z)) against z, shared and private codes (lambda_c, lambda_s).
       joint_reconstruction: rebuild x from the geometric mean of all encoders' shared codes, and c from that of all generated
@@ -62,7 +62,7 @@ class AdversarialModel(LatentModel):
     """Unimodal encoders and deterministic decoders, trained against discriminators of tuples (X, S, c) [C].
 
     A subclass says what its discriminators are and what both sides' losses are. The encoders and decoders that learn are
-    `generators`; `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
+    `generators`. `coders`, which every verb uses, are their moving average ([C]: decay 0.9999 from step 50,000 on).
     """
 
     Options = AdversarialOptions
@@ -135,7 +135,7 @@ class AdversarialModel(LatentModel):
         raise NotImplementedError
 
     def terms_of(self, phase: str) -> list[str]:
-        """Names of a turn's terms, in order, the loss first."""
+        """Names of a phase's terms, in order, the loss first."""
         raise NotImplementedError
 
     def discriminator_terms(
@@ -144,14 +144,14 @@ class AdversarialModel(LatentModel):
         """The discriminators' losses `discriminator/...`, whose sum is minimised, and accuracies `accuracy/...`: `[B]` each.
 
         Args:
-          real: tuples of paired values and what the players encode of them. fake: tuples that they generate.
-          single, single_fake: the same of values that are no pairs; None where there is no unimodal game.
+          real: tuples of paired values and what the generators encode of them. fake: tuples that they generate.
+          single, single_fake: the same of values that are no pairs; None where there are no unimodal terms.
           advance: whether the discriminators' spectral norms make a step, as they do once in training.
         """
         raise NotImplementedError
 
     def generator_terms(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None) -> dict:
-        """The generators' losses in the game, `generator/...`, weighted, and accuracies. Arguments as above."""
+        """The generators' adversarial losses `generator/...`, weighted, and accuracies. Arguments as above."""
         raise NotImplementedError
 
     # ---- what its networks read and answer -------------------------------------------------------------------------
@@ -209,9 +209,9 @@ class AdversarialModel(LatentModel):
         return found, tape.gradient(loss, variables)
 
     def terms(self, values, mask, noise, step):
-        """As `LatentModel.terms`, of both turns on the same examples; "loss" is the generators'.
+        """As `LatentModel.terms`, of both phases on the same examples; "loss" is the generators'.
 
-        Incomplete examples have none: the game is about whole tuples. (In training they take part in the unimodal game.)
+        Incomplete examples have none: discriminators see whole tuples. (In training they take part in the unimodal terms.)
         """
         if mask:
             present = observe(values, mask, self.modalities).present
@@ -300,7 +300,7 @@ class AdversarialModel(LatentModel):
         return {name: found[name] for name in self.terms_of(phase)}
 
     def _encoded(self, values: Mapping, noise, stream: str) -> tuple[Tuples, Codes]:
-        """Real values with codes that the players sample for them, and the Gaussians that these come from."""
+        """Real values with codes that the generators sample for them, and the Gaussians that these come from."""
         x = {n: relax(self.modalities[n], v) for n, v in observe(values, None, self.modalities).values.items()}
         posteriors = self.generators.encode(x)
         return Tuples(x, *(self._sampled(q, noise, f"{stream}/{kind}") for kind, q in _kinds(posteriors))), posteriors
@@ -364,7 +364,7 @@ class AdversarialModel(LatentModel):
         return found + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
 
     def _update_average(self, step: tf.Tensor) -> None:
-        """average <- average + (1 - decay) (player - average); before the start decay is 0."""
+        """average <- average + (1 - decay) (generator - average); before the start decay is 0."""
         decay = tf.where(step < self.average_start, 0.0, self.average_decay)
         generators, averages = self.generators.named_weights(), self.coders.named_weights()
         moved = [average + (1.0 - decay) * (generators[key] - average) for key, average in averages.items()]

@@ -19,9 +19,7 @@ from mmtf.networks.discriminators import BoundPair
 class Options(AdversarialOptions):
     """Options of MMALI."""
 
-    unimodal_weight: float = option(
-        0.1, "MMALI: weight of the game on single modalities, which needs no pairs; 0 for none.", low=0
-    )
+    unimodal_weight: float = option(0.1, "MMALI: weight of the unimodal terms, which needs no pairs; 0 for none.", low=0)
     alignment_form: str = option(
         "classes",
         "MMALI: discriminators of encoded and generated tuples, as in [C]'s release (classes) or in the paper (binary).",
@@ -84,7 +82,7 @@ class MMALI(AdversarialModel):
         return found
 
     def joint_logits(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None):
-        """The factorized discriminator's logits of all kinds of tuples, and d_j of the unimodal game.
+        """The factorized discriminator's logits of all kinds of tuples, and d_j of the unimodal terms.
 
         Returns:
           M+1 logits `[B, M+1]`, of real tuples with c from each encoder, and of generated ones; and per modality d_j `[B]` of
@@ -138,10 +136,10 @@ class MMALI(AdversarialModel):
     def _content_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
         """b_i: codes of this value, against its private code beside a shared one from the prior."""
         discriminator = self._bound(f"content.{name}", advance)
-        games = [("", real, fake)] + ([] if single is None else [("single_", single, single_fake)])
+        kinds = [("", real, fake)] + ([] if single is None else [("single_", single, single_fake)])
         features, codes = [], []
         for of_value, (_, encoded, generated) in zip(
-            _features(discriminator, [t.x[name] for _, t, _ in games]), games, strict=True
+            _features(discriminator, [t.x[name] for _, t, _ in kinds]), kinds, strict=True
         ):
             # Other rows than those of the first batch, so that the two are independent.
             other, private = (exchanged(rows, 1, block_size(2)) for rows in (of_value, encoded.private[name]))
@@ -150,7 +148,7 @@ class MMALI(AdversarialModel):
         logits = [x[:, 0] for x in _scored(discriminator, features, codes)]
         found = {
             f"discriminator/{prefix}content/{name}": losses.ratio_logistic_losses(*logits[2 * k : 2 * k + 2])
-            for k, (prefix, _, _) in enumerate(games)
+            for k, (prefix, _, _) in enumerate(kinds)
         }
         return found | {f"accuracy/content/{name}": losses.ratio_accuracy(*logits[:2])}
 

@@ -10,17 +10,17 @@ from mmtf.errors import UserError
 class AdversarialOptions(ModelConfig):
     """Options of every adversarial model."""
 
-    reconstruction_weight: float = option(0.0, "Games: weight of |decode(encode(x)) - x|^2.", low=0)
-    content_weight: float = option(0.0, "Games: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0)
-    style_weight: float = option(0.0, "Games: the same for private codes.", low=0)
+    reconstruction_weight: float = option(0.0, "Adversarial models: weight of |decode(encode(x)) - x|^2.", low=0)
+    content_weight: float = option(0.0, "Adversarial models: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0)
+    style_weight: float = option(0.0, "Adversarial models: the same for private codes.", low=0)
     joint_reconstruction: bool = option(
-        False, "Games: there and back by the geometric mean of all modalities' shared codes, not by each one's."
+        False, "Adversarial models: there and back by the geometric mean of all modalities' shared codes, not by each one's."
     )
-    average_decay: float = option(0.9999, "Games: decay of the weights' moving average.", low=0, high=1)
-    average_start: int = option(50_000, "Games: step at which averaging starts; before it, it follows.", low=0)
+    average_decay: float = option(0.9999, "Adversarial models: decay of the weights' moving average.", low=0, high=1)
+    average_start: int = option(50_000, "Adversarial models: step at which averaging starts; before it, it follows.", low=0)
     subset_posterior: str = option(
         "geometric",
-        "Games: mean of the experts that a set of modalities has.",
+        "Adversarial models: mean of the experts that a set of modalities has.",
         choices=("geometric", "arithmetic", "product"),
     )
 
@@ -30,12 +30,12 @@ class AdversarialOptions(ModelConfig):
         """Raise UserError where options of training or weights do nothing, or there is no private code."""
         super().check(train)
         if train is not None and train.microbatch:
-            raise UserError(f"--microbatch does nothing for --model={self.model}, which is a game; remove it.")
+            raise UserError(f"--microbatch does nothing for --model={self.model}, an adversarial model; remove it.")
         if train is not None and train.validation_examples:
             raise UserError(
-                f"--validation_examples does nothing for --model={self.model}: in a game a player's loss is low where the "
-                "other is weak, and tells no checkpoint from another. Remove it; --coherence_every measures what a game has "
-                "learned."
+                f"--validation_examples does nothing for --model={self.model}: the loss of generators or discriminators is "
+                "low where the other is weak, and tells no checkpoint from another. Remove it; --coherence_every measures what "
+                "a model has learned."
             )
         if not self.private_dim:
             raise UserError(f"--model={self.model} needs a private code for each modality; set --private_dim, such as 10.")

@@ -1,8 +1,8 @@
 """Relaxed values: real numbers that gradients pass through, in place of what a modality holds.
 
-A game compares generated with real values, so that both must be of one kind. Real numbers are taken in the unit of the
-networks (bytes as 0..1, columns standardised), counts as standardised logarithms, and of classes the one-hot codes where they
-are real and the decoder's probabilities where they are generated.
+An adversarial model compares generated with real values, so that both must be of one kind. Real numbers are taken in the unit
+of the networks (bytes as 0..1, columns standardised), counts as standardised logarithms, and of classes the one-hot codes where
+they are real and the decoder's probabilities where they are generated.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Networks of the adversarial models [C], a module per kind of values: encoder, decoder, and parts of the discriminators.
 
-Every module has the same four functions. `encoder` and `decoder` are generators in the game: they start at N(0, 0.02^2), and
+Every module has the same four functions. `encoder` and `decoder` are generators: they start at N(0, 0.02^2), and
 read and answer *relaxed* values: real numbers in the unit of the networks, and of classes their one-hot codes or probabilities
 (`mmtf.models.gan.relaxation`). `discriminator` scores a value beside codes; `tower` is the part of a discriminator of several
 modalities that reads the value.

@@ -1,7 +1,7 @@
 """Texts and other sequences of classes: one-hot codes where they are real, softmax rows where they are generated.
 
-[C] has no text. The generators follow [S] Table 7, the critics [C]'s for SVHN: kernel 4, stride 2, until 4 places or fewer
-are left.
+[C] has no text. The generators follow [S] Table 7, the discriminators [C]'s for SVHN: kernel 4, stride 2, until 4 places or
+fewer are left.
 """
 
 from __future__ import annotations
