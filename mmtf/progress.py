@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 
 import tqdm
@@ -76,7 +77,8 @@ def of_steps(shown: tqdm.tqdm):
 def show_terms(shown: tqdm.tqdm, terms: Mapping[str, float]) -> None:
     """Has a bar end in as many terms, in their order, as its line has room for, from its next display on."""
     state = shown.format_dict
-    if shown._time() - shown.last_print_t < shown.mininterval:
+    # By the clock that tqdm takes.
+    if time.time() - shown.last_print_t < shown.mininterval:
         return  # reading terms that nobody sees would wait for the device
     room = None
     if state["ncols"]:
@@ -121,6 +123,6 @@ def say(shown: tqdm.tqdm, line: str) -> None:
     """Writes a line above a bar; among lines, in place of the next one."""
     if isinstance(shown, _Lines):
         shown.display(line)
-        shown.last_print_n, shown.last_print_t = shown.n, shown._time()
+        shown.last_print_n, shown.last_print_t = shown.n, time.time()
     else:
         shown.write(line, file=shown.fp)
