@@ -37,14 +37,14 @@ class Length(NamedTuple):
     threads: int = 0
 
     def check(self) -> None:
-        """Raises UserError where steps are no multiple of those of an execution."""
+        """Raise UserError where steps are no multiple of those of an execution."""
         for name in ("steps", "warm_up"):
             if getattr(self, name) % 10:
                 raise UserError(f"--{name} must be a multiple of 10, the steps per execution, not {getattr(self, name)}.")
 
 
 def check_read(given: Sequence[str], parts: Sequence[str]) -> None:
-    """Raises UserError where a flag is given that none of these parts reads."""
+    """Raise UserError where a flag is given that none of these parts reads."""
     for name in given:
         if not set(READ_BY[name]) & set(parts):
             needed = " or ".join(f"--part={part}" for part in READ_BY[name])
@@ -75,7 +75,7 @@ def inputs(batch_size: int, length: Length) -> dict[str, dict]:
 
 
 def paper_input(batch_size: int, length: Length) -> dict[str, float]:
-    """Batches per second, and the highest memory in MB, on data of the size of MNIST-SVHN-Text."""
+    """Return batches per second, and the highest memory in MB, on data of the size of MNIST-SVHN-Text."""
     with interleaved.Contender("mmtf_paper_input", batch_size, length.threads) as contender:
         turns = interleaved.race([contender], length.rounds, length.steps, length.warm_up)
         rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
@@ -83,17 +83,17 @@ def paper_input(batch_size: int, length: Length) -> dict[str, float]:
 
 
 def written(path: Path) -> dict:
-    """What stands in a file of results."""
+    """Return what stands in a file of results."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def write(path: Path, results: Mapping) -> None:
-    """Puts these parts into a file of results; parts of other names that stand there stay."""
+    """Put these parts into a file of results; parts of other names that stand there stay."""
     write_atomically(path, (json.dumps({**written(path), **results}, indent=2) + "\n").encode())
 
 
 def keep(path: Path, part: str, name: str, row: dict) -> None:
-    """Puts one row of a part into a file of results; what else stands there stays."""
+    """Put one row of a part into a file of results; what else stands there stays."""
     results = written(path)
     results.setdefault(part, {})[name] = row
     write_atomically(path, (json.dumps(results, indent=2) + "\n").encode())

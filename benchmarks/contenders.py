@@ -185,7 +185,7 @@ def game_sized_split():
 
 
 def noise_images(rng: np.random.Generator) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Pools and labels of the size of MNIST and SVHN."""
+    """Return pools and labels of the size of MNIST and SVHN."""
     return {
         name: (rng.integers(0, 256, (count, *shape), np.uint8), rng.integers(0, 10, count))
         for name, count, shape in (("mnist", 60_000, (28, 28, 1)), ("svhn", 73_257, (32, 32, 3)))

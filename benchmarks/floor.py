@@ -14,7 +14,7 @@ PRODUCTS = ("Conv2D", "Conv2DBackpropInput", "Conv2DBackpropFilter", "MatMul", "
 
 
 def step_products(config: Config, modalities, batches) -> float:
-    """Floating-point operations of the convolutions and matrix products of one training step, forwards and backwards.
+    """Return floating-point operations of the convolutions and matrix products of one training step, forwards and backwards.
 
     As TensorFlow counts them in the step's graph, a multiplication and an addition as two. What the graph leaves out, such as
     the gradient to the data, is not counted; that a convolution's border meets zeros is.
@@ -34,7 +34,7 @@ def step_products(config: Config, modalities, batches) -> float:
 
 
 def graph_products(graph) -> float:
-    """The same of a graph of static shapes."""
+    """Return the same of a graph of static shapes."""
     import tensorflow as tf
 
     builder = tf.compat.v1.profiler.ProfileOptionBuilder
@@ -76,7 +76,7 @@ def shares(rows: Mapping[str, Mapping], products: float, ours: str) -> dict[str,
 
 
 def text(rows: Mapping[str, Mapping], products: float, found: Mapping[str, float]) -> str:
-    """What `shares` found, as a sentence."""
+    """Return what `shares` found, as a sentence."""
     rates = {p: 2.0 * contenders.MATRIX**3 / rows[name]["cpu_ms"] / 1e6 for p, name in MATRIX_PRODUCTS.items()}
     parts = [f"{share:.0%} of the {rates[precision]:.0f} GFLOP/s of {precision}" for precision, share in found.items()]
     return f"{products / 1e9:.1f} GFLOP a step: {' and '.join(parts)} that matrix products reach in a second of CPU time."

@@ -53,7 +53,7 @@ def _milliseconds(call: Callable[[], object], count: int) -> float:
 
 
 def steps() -> Variants:
-    """Training steps on one batch, each of a model of its own."""
+    """Return training steps on one batch, each of a model of its own."""
     import tensorflow as tf
 
     from mmtf import registry
@@ -169,7 +169,10 @@ def _laplace_at_once(model) -> None:
 
 
 def convolutions(size: int, channels: int, filters: int) -> dict[str, Variants]:
-    """Forms of the convolution of kernel 4 and stride 2 and of its two gradients; that to the image is the transposed one."""
+    """Return forms of the convolution of kernel 4 and stride 2 and of its two gradients.
+
+    That to the image is the transposed one.
+    """
     import tensorflow as tf
 
     half = size // 2

@@ -51,7 +51,7 @@ class Contender:
         )
 
     def run(self, steps: int) -> Turn:
-        """Raises RuntimeError if the process has died; its own message is on standard error."""
+        """Raise RuntimeError if the process has died; its own message is on standard error."""
         with contextlib.suppress(BrokenPipeError):  # a dead process gives no answer, which is reported below
             self._process.stdin.write(f"{steps}\n")
             self._process.stdin.flush()
@@ -71,7 +71,7 @@ class Contender:
 
 
 def race(contenders: Sequence[Contender], rounds: int, steps: int, warm_up: int) -> dict[str, list[Turn]]:
-    """Every contender's turns, in order. Round by round the contenders take turns, in alternating order.
+    """Return every contender's turns, in order. Round by round the contenders take turns, in alternating order.
 
     Args:
       steps: of each turn. warm_up: steps of each contender before the first round, not counted.
@@ -110,7 +110,7 @@ def table(rows: Mapping[str, Mapping], base: str) -> str:
 
 
 def machine() -> dict[str, str | int | float]:
-    """What it ran on; the load is that of the minute before."""
+    """Return what it ran on; the load is that of the minute before."""
     packages = {name: metadata.version(name) for name in ("tensorflow", "keras", "tensorflow-probability", "torch")}
     model = next((line.split(":")[1].strip() for line in _cpu_info() if line.startswith("model name")), platform.machine())
     return {

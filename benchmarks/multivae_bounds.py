@@ -32,7 +32,7 @@ Terms = dict[str, float]
 
 
 def compare(model: str, batch_size: int, seeds: Sequence[int], epochs: int) -> dict:
-    """Every term on the test split after training, by library a number per seed.
+    """Return every term on the test split after training, by library a number per seed.
 
     Returns:
       `mmtf`, `multivae`: terms by our evaluator at the weights that either found. `multivae_itself`: the loss that the library
@@ -63,7 +63,7 @@ def train_ours(model, data: MultimodalData, config: Config, steps: int) -> None:
 
 
 def evaluate(model, split: Split) -> Terms:
-    """Means of our model's terms over a split."""
+    """Return means of our model's terms over a split."""
 
     @tf.function
     def terms(values, number):
@@ -75,7 +75,7 @@ def evaluate(model, split: Split) -> Terms:
 
 
 def evaluate_itself(peer, split: Split) -> float:
-    """Mean of the library's own loss over a split, under noise of its own."""
+    """Return mean of the library's own loss over a split, under noise of its own."""
     torch.manual_seed(NOISE_SEED)
     peer.eval()
     if isinstance(peer, multivae_peer.models.MMVAE):
@@ -95,7 +95,7 @@ def _by_term(evaluated: Sequence[Terms]) -> dict[str, list[float]]:
 
 
 def distance(ours: Sequence[float], peers: Sequence[float]) -> tuple[float, float]:
-    """Difference of two means, the peer's less ours, and the p-value of Welch's test that there is none."""
+    """Return difference of two means, the peer's less ours, and the p-value of Welch's test that there is none."""
     test = scipy.stats.ttest_ind(peers, ours, equal_var=False)
     return statistics.mean(peers) - statistics.mean(ours), float(test.pvalue)
 
@@ -134,6 +134,6 @@ def table_of_losses(found: Mapping[str, Mapping]) -> str:
 
 
 def rare(found: Mapping[str, Mapping]) -> tuple[int, int]:
-    """How many terms of all models have a p-value below `RARE`, and how many terms there are."""
+    """Return how many terms of all models have a p-value below `RARE`, and how many terms there are."""
     values = [distance(ours, both["multivae"][term])[1] for both in found.values() for term, ours in both["mmtf"].items()]
     return sum(p < RARE for p in values), len(values)

@@ -15,7 +15,7 @@ MODELS = {
 
 
 def experiment(model: str, batch_size: int, seed: int = 0) -> Config:
-    """One model on the embedded data, with a shared code only: most of `multivae`'s models have no private ones."""
+    """Return one model on the embedded data, with a shared code only: most of `multivae`'s models have no private ones."""
     return Config(
         DataConfig("digits", pairings=20),
         ModelConfig(model, shared_dim=20, **MODELS[model]),

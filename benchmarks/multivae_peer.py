@@ -92,7 +92,7 @@ def _gaussian(fused: torch.Tensor) -> ModelOutput:
 
 
 def build(config: Config, modalities: Sequence[Modality]) -> BaseMultiVAE:
-    """The library's model of that name, told to maximise what ours does: no warm-up, our weights and likelihoods.
+    """Return the library's model of that name, told to maximise what ours does: no warm-up, our weights and likelihoods.
 
     It has no mmJSD. What comes nearest is its MoPoE over the sets of one modality, with private codes: the same mixture of
     experts, held to a fixed prior by their divergences.
@@ -135,13 +135,13 @@ def build(config: Config, modalities: Sequence[Modality]) -> BaseMultiVAE:
 
 
 def dataset(split: Split) -> MultimodalBaseDataset:
-    """Every example of a split in the library's own class: floats, images `[N, C, H, W]` in 0..1, one-hot words."""
+    """Return every example of a split in the library's own class: floats, images `[N, C, H, W]` in 0..1, one-hot words."""
     values = torch_data.to_torch(split.take(np.arange(len(split))))
     return MultimodalBaseDataset({name: x.contiguous() for name, x in values.items()})
 
 
 def batch(values) -> DatasetOutput:
-    """Values as our models take them, as one batch of the library's."""
+    """Return values as our models take them, as one batch of the library's."""
     return _output(torch_data.to_torch(values))
 
 
@@ -171,7 +171,10 @@ class EachStep(TrainingCallback):
 def trainer(
     model: BaseMultiVAE, data: MultimodalBaseDataset, config: Config, epochs: int, folder: str, each_step: Callable[[], None]
 ) -> BaseTrainer:
-    """The library's trainer, with full batches and our optimizer's settings; in place of its progress bar `each_step`."""
+    """Return the library's trainer, with full batches and our optimizer's settings.
+
+    In place of its progress bar `each_step`.
+    """
     logging.getLogger(BaseTrainer.__module__).setLevel(logging.WARNING)
     training = BaseTrainerConfig(
         output_dir=folder,
@@ -196,7 +199,7 @@ def train(
     epochs: int,
     each_step: Callable[[], None] = lambda: None,
 ) -> BaseMultiVAE:
-    """The model after so many passes over the data; what the trainer writes is thrown away."""
+    """Return the model after so many passes over the data; what the trainer writes is thrown away."""
     with tempfile.TemporaryDirectory() as folder:
         made = trainer(model, data, config, epochs, folder, each_step)
         made.train()
@@ -209,7 +212,7 @@ def optimizer(model: BaseMultiVAE, config: Config) -> torch.optim.Optimizer:
 
 
 def step(model: BaseMultiVAE, adam: torch.optim.Optimizer, data: DatasetOutput) -> torch.Tensor:
-    """One update, and nothing else; returns the loss."""
+    """Return one update, and nothing else; returns the loss."""
     adam.zero_grad()
     loss = model(data).loss
     loss.backward()
@@ -218,7 +221,7 @@ def step(model: BaseMultiVAE, adam: torch.optim.Optimizer, data: DatasetOutput) 
 
 
 def mean_loss(model: BaseMultiVAE, data: DatasetOutput) -> torch.Tensor:
-    """What the library minimises, per example: MMVAE's loss is a sum over the batch, the others' are means."""
+    """Return what the library minimises, per example: MMVAE's loss is a sum over the batch, the others' are means."""
     loss = model(data).loss
     return loss / len(next(iter(data.data.values()))) if isinstance(model, models.MMVAE) else loss
 

@@ -74,7 +74,7 @@ def highest_exponent(model: str, axis: str) -> float:
 
 
 def axes_of(model: str) -> list[str]:
-    """The axes that a model has."""
+    """Return the axes that a model has."""
     axes = ["modalities", "batch", "shared"]
     axes += ["samples"] if model in SAMPLED or model in CONTRASTS else []
     axes += ["sets"] if model == "mvae" else []
@@ -88,7 +88,7 @@ def points(model: str, axis: str) -> dict[int, Point]:
 
 
 def config_of(model: str, at: Point) -> Config:
-    """The experiment at a point."""
+    """Return the experiment at a point."""
     options: dict = {"shared_dim": at.shared}
     if model in CONTRASTS:
         model, contrast = CONTRASTS[model]
@@ -101,7 +101,7 @@ def config_of(model: str, at: Point) -> Config:
 
 
 def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
-    """One training step to be called, on data that are there already, for its terms; and its `floor.graph_products`."""
+    """Return one training step to be called, on data that are there already, for its terms; and its `floor.graph_products`."""
     import tensorflow as tf
 
     from mmtf import registry
@@ -123,7 +123,7 @@ def step_of(model: str, at: Point) -> tuple[Callable[[], Mapping], float]:
 
 
 def measure(model: str, axis: str, rounds: int, steps: int) -> dict[str, list[float]]:
-    """The axis' `values`, `products` (operations of a step) and `cpu_ms` of a step: medians of rounds in turns."""
+    """Return the axis' `values`, `products` (operations of a step) and `cpu_ms` of a step: medians of rounds in turns."""
     import keras
 
     made = {value: step_of(model, at) for value, at in points(model, axis).items()}
@@ -147,12 +147,12 @@ def _seconds(step: Callable[[], Mapping], count: int) -> float:
 
 
 def exponent(values: Sequence[float], cost: Sequence[float]) -> float:
-    """Slope of the logarithms' line of least squares."""
+    """Return slope of the logarithms' line of least squares."""
     return float(np.polyfit(np.log(values), np.log(cost), 1)[0])
 
 
 def steepest(values: Sequence[float], cost: Sequence[float]) -> float:
-    """The largest slope between neighbours: where a curve bends upwards, it is above the line's."""
+    """Return the largest slope between neighbours: where a curve bends upwards, it is above the line's."""
     return float(np.max(np.diff(np.log(cost)) / np.diff(np.log(values))))
 
 
@@ -201,7 +201,10 @@ def report(length: comparisons.Length, models: Sequence[str], machine: Mapping, 
 
 
 def others(written: Mapping, models: Sequence[str], settings: Mapping, machine: Mapping) -> dict[str, dict]:
-    """What was written of other models. Raises UserError where that was measured with other settings, or on another machine."""
+    """Return what was written of other models.
+
+    Raises UserError where that was measured with other settings, or on another machine.
+    """
     kept = {key: row for key, row in written.get("rows", {}).items() if key.split("/")[0] not in models}
     before = written.get("machine", {}) | {"load": machine["load"]}
     if kept and (written["settings"], before) != (settings, machine):

@@ -79,7 +79,7 @@ def problems(reported: Mapping) -> list[str]:
 
 
 def load(model_dir: str | Path, requests: int = 10_000, threads: int = 8, seed: int = 0) -> Load:
-    """Asks a SavedModel so often, after a warm-up. Raises UserError as `modalities_of`."""
+    """Ask a SavedModel so often, after a warm-up. Raises UserError as `modalities_of`."""
     modalities = modalities_of(model_dir)
     return measured(tf.saved_model.load(str(model_dir)).signatures, modalities, requests, threads, seed)
 
@@ -87,7 +87,7 @@ def load(model_dir: str | Path, requests: int = 10_000, threads: int = 8, seed: 
 def measured(
     signatures: Mapping, modalities: Mapping[str, Modality], requests: int, threads: int, seed: int = 0, warm_up: int = WARM_UP
 ) -> Load:
-    """The same of signatures that are loaded, those asked in turn. warm_up: requests of each before."""
+    """Return the same of signatures that are loaded, those asked in turn. warm_up: requests of each before."""
     names = sorted(signatures)
 
     def asked(number: int) -> tuple[str, int, float, str]:
@@ -115,7 +115,10 @@ def measured(
 
 
 def request(function, modalities: Mapping[str, Modality], rng: np.random.Generator) -> tuple[dict[str, tf.Tensor], int]:
-    """Inputs of a signature, of a random size, each example with modalities of its own; and how many examples these are."""
+    """Return inputs of a signature, of a random size, each example with modalities of its own.
+
+    And how many examples these are.
+    """
     specs, size = function.structured_input_signature[1], int(rng.integers(1, LARGEST_BATCH + 1))
     present = _present([n for n in modalities if PRESENT.format(n) in specs], size, rng)
     found = {}
@@ -132,7 +135,7 @@ def request(function, modalities: Mapping[str, Modality], rng: np.random.Generat
 
 
 def values(modality: Modality, spec: tf.TensorSpec, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Random values that a signature accepts, `[size, ...]`."""
+    """Return random values that a signature accepts, `[size, ...]`."""
     shape = (size, *modality.event_shape)
     if spec.dtype == tf.string:
         letters = np.array(list(modality.alphabet))
@@ -147,7 +150,7 @@ def values(modality: Modality, spec: tf.TensorSpec, size: int, rng: np.random.Ge
 
 
 def modalities_of(model_dir: str | Path) -> dict[str, Modality]:
-    """What the model was exported of, by name.
+    """Return what the model was exported of, by name.
 
     Raises:
       UserError: mmtf.json beside the model is missing or damaged.
@@ -175,7 +178,7 @@ def _memory(found: Load) -> str:
 
 
 def resident_bytes() -> int | None:
-    """Memory of this process at the moment; None where there is no /proc."""
+    """Return memory of this process at the moment; None where there is no /proc."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -201,7 +204,7 @@ def _is_value(modality: Modality, spec: tf.TensorSpec) -> bool:
 
 
 def _present(names: Sequence[str], size: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Masks `[size]`; every example has something."""
+    """Return masks `[size]`; every example has something."""
     if not names:
         return {}
     sets = rng.integers(1, 2 ** len(names), size)
@@ -214,7 +217,7 @@ def _filled(x: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 def _other(name: str, spec: tf.TensorSpec, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Codes, embeddings, numbers of samples, seeds."""
+    """Return codes, embeddings, numbers of samples, seeds."""
     shape = [size if d is None else d for d in spec.shape]
     if spec.dtype == tf.int32:
         return rng.integers(1, 20, shape)

@@ -28,7 +28,7 @@ class Batches(data.Dataset):
 
 
 def loader(split: Split, batch_size: int, seed: int) -> data.DataLoader:
-    """Shuffled full batches of one epoch, in the process that trains."""
+    """Return shuffled full batches of one epoch, in the process that trains."""
     order = data.RandomSampler(range(len(split)), generator=torch.Generator().manual_seed(seed))
     return data.DataLoader(Batches(split), sampler=data.BatchSampler(order, batch_size, drop_last=True), batch_size=None)
 

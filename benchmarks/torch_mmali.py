@@ -104,7 +104,7 @@ class MMALI(nn.Module):
     # ---- the discriminators' turn ----------------------------------------------------------------------------------
 
     def discriminators_loss(self, paired: Images, single: Images, noise: Mapping[str, Noise]) -> torch.Tensor:
-        """What the discriminators minimise. Args: noise: `paired` and `single`, each as `draw_noise` returns it."""
+        """Return what the discriminators minimise. Args: noise: `paired` and `single`, each as `draw_noise` returns it."""
         with torch.no_grad():
             encoded, styles, contents = self.encode(paired, noise["paired"])
             generated = self.generate(noise["paired"])
@@ -132,7 +132,10 @@ class MMALI(nn.Module):
     # ---- the generators' turn --------------------------------------------------------------------------------------
 
     def generators_loss(self, paired: Images, single: Images, noise: Mapping[str, Noise]) -> torch.Tensor:
-        """What encoders and decoders minimise. Args: noise: `paired` and `single`, as above, and `back` of `draw_back`."""
+        """Return what encoders and decoders minimise.
+
+        Args: noise: `paired` and `single`, as above, and `back` of `draw_back`.
+        """
         experts = {name: self.encoders[name](paired[name]) for name in NAMES}
         _, styles, contents = sample(paired, experts, noise["paired"])
         generated = self.generate(noise["paired"])
@@ -156,18 +159,18 @@ class MMALI(nn.Module):
         return loss + nonsaturating(self.joint_logits(of_generated, generated), KINDS - 1)
 
     def joint_logits(self, a: torch.Tensor, pairs: Mapping[str, Pair]) -> torch.Tensor:
-        """The factorized discriminator of [C] eq. 6 and 10, `[B, KINDS]`."""
+        """Return the factorized discriminator of [C] eq. 6 and 10, `[B, KINDS]`."""
         b, d = [self.b(name, pairs[name]) for name in NAMES], [self.d(name, pairs[name]) for name in NAMES]
         return torch.stack([*b, -(a + sum(d) - sum(b))], dim=1)
 
     def reconstruction_loss(self, paired: Images, experts, styles: Images, noise: Noise) -> torch.Tensor:
-        """Images rebuilt from their styles and the content of all encoders together."""
+        """Return images rebuilt from their styles and the content of all encoders together."""
         content = reparameterise(geometric_mean([content for _, content in experts.values()]), noise["rebuilt"])
         rebuilt = {name: self.decoders[name](torch.cat([styles[name], content], dim=1)) for name in NAMES}
         return RECONSTRUCTION * sum(functional.mse_loss(rebuilt[name], paired[name]) for name in NAMES)
 
     def code_loss(self, generated: Mapping[str, Pair], noise: Noise) -> torch.Tensor:
-        """Codes found again in what was generated from them."""
+        """Return codes found again in what was generated from them."""
         experts = {name: self.encoders[name](x) for name, (x, _) in generated.items()}
         content = reparameterise(geometric_mean([content for _, content in experts.values()]), noise["content"])
         # All modalities share the content of their codes.
@@ -180,11 +183,11 @@ class MMALI(nn.Module):
     # ---- parts -----------------------------------------------------------------------------------------------------
 
     def encode(self, images: Images, noise: Noise) -> tuple[dict[str, Pair], Images, Images]:
-        """Encoded tuples, and their styles and contents by modality."""
+        """Return encoded tuples, and their styles and contents by modality."""
         return sample(images, {name: self.encoders[name](images[name]) for name in NAMES}, noise)
 
     def generate(self, noise: Noise) -> dict[str, Pair]:
-        """Generated tuples, of which all modalities share the content."""
+        """Return generated tuples, of which all modalities share the content."""
         codes = {name: torch.cat([noise[f"prior_{name}"], noise["prior_content"]], dim=1) for name in NAMES}
         return {name: (self.decoders[name](z), z) for name, z in codes.items()}
 
@@ -212,7 +215,7 @@ class Game:
         ]
 
     def step(self, batches: Sequence[tuple[Images, Images]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """One update of each player, each on paired and single images of its own; returns both losses."""
+        """Return one update of each player, each on paired and single images of its own; returns both losses."""
         losses = [self._turn(place, *batch) for place, batch in enumerate(batches)]
         with torch.no_grad():
             torch._foreach_lerp_(list(self.average.parameters()), self.generators, 1.0 - DECAY)
@@ -236,13 +239,13 @@ class Game:
 
 
 def draw_noise(size: int) -> Noise:
-    """What encoded and generated tuples of one batch need: standard normal, and an order of the rows."""
+    """Return what encoded and generated tuples of one batch need: standard normal, and an order of the rows."""
     noise = {name: torch.randn(size, CODE) for name in NAMES} | {f"prior_{name}": torch.randn(size, STYLE) for name in NAMES}
     return noise | {"prior_content": torch.randn(size, CONTENT), "order": torch.randperm(size)}
 
 
 def draw_back(size: int) -> Noise:
-    """Standard normal of the ways back: from images to images, and from codes to codes."""
+    """Return standard normal of the ways back: from images to images, and from codes to codes."""
     noise = {name: torch.randn(size, STYLE) for name in NAMES}
     return noise | {"rebuilt": torch.randn(size, CONTENT), "content": torch.randn(size, CONTENT)}
 
@@ -264,7 +267,7 @@ def reparameterise(gaussian: Gaussian, noise: torch.Tensor) -> torch.Tensor:
 
 
 def geometric_mean(experts: Sequence[Gaussian]) -> Gaussian:
-    """The precision is the mean of the experts' precisions."""
+    """Return the precision is the mean of the experts' precisions."""
     precisions = [torch.exp(-log_variance) / len(experts) for _, log_variance in experts]
     variance = 1.0 / sum(precisions)
     mean = variance * sum(precision * mean for precision, (mean, _) in zip(precisions, experts, strict=True))
@@ -272,12 +275,12 @@ def geometric_mean(experts: Sequence[Gaussian]) -> Gaussian:
 
 
 def logistic(above: torch.Tensor, below: torch.Tensor) -> torch.Tensor:
-    """What trains a log-ratio, from logits `[B]` of samples of its numerator and of its denominator."""
+    """Return what trains a log-ratio, from logits `[B]` of samples of its numerator and of its denominator."""
     return 0.5 * (functional.softplus(-above).mean() + functional.softplus(below).mean())
 
 
 def cross_entropy(logits: torch.Tensor, kind: int) -> torch.Tensor:
-    """Logits `[B, KINDS]` of samples that are all of one kind."""
+    """Return logits `[B, KINDS]` of samples that are all of one kind."""
     return functional.cross_entropy(logits, torch.full((len(logits),), kind))
 
 
@@ -291,7 +294,7 @@ def nonsaturating(logits: torch.Tensor, kind: int) -> torch.Tensor:
 
 
 def dense(widths: Sequence[int]) -> nn.Sequential:
-    """Spectrally normalised layers, with a LeakyReLU between them."""
+    """Return spectrally normalised layers, with a LeakyReLU between them."""
     layers = []
     for width, following in itertools.pairwise(widths):
         layers += [nn.LeakyReLU(0.2)] if layers else []
@@ -300,7 +303,7 @@ def dense(widths: Sequence[int]) -> nn.Sequential:
 
 
 def halvings() -> nn.Sequential:
-    """Spectrally normalised convolutions 32-64-128 (4, 2, 1)-256 (4, 1, 0): `[B, 3, 32, 32]` -> `[B, 256]`."""
+    """Return spectrally normalised convolutions 32-64-128 (4, 2, 1)-256 (4, 1, 0): `[B, 3, 32, 32]` -> `[B, 256]`."""
     layers = []
     for channels, filters in ((3, 32), (32, 64), (64, 128)):
         layers += [spectral_norm(nn.Conv2d(channels, filters, 4, 2, 1)), nn.LeakyReLU(0.2)]
@@ -318,7 +321,7 @@ def mnist_decoder() -> nn.Module:
 
 
 def svhn_encoder() -> nn.Module:
-    """Convolutions 32-64-128 (4, 2, 1), then 40 (4, 1, 0)."""
+    """Return convolutions 32-64-128 (4, 2, 1), then 40 (4, 1, 0)."""
     return nn.Sequential(
         nn.Conv2d(3, 32, 4, 2, 1),
         nn.ReLU(),
@@ -332,7 +335,7 @@ def svhn_encoder() -> nn.Module:
 
 
 def svhn_decoder() -> nn.Module:
-    """The mirror image, sigmoid."""
+    """Return the mirror image, sigmoid."""
     return nn.Sequential(
         nn.Unflatten(1, (CODE, 1, 1)),
         nn.ConvTranspose2d(CODE, 128, 4, 1, 0),

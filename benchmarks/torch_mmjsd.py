@@ -50,7 +50,7 @@ class MMJSD(nn.Module):
         self.decoders = nn.ModuleDict({"digit": digit_decoder(), "scene": scene_decoder(), "word": word_decoder()})
 
     def loss(self, values: Mapping[str, torch.Tensor], noise: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """What [S] minimises, averaged over the batch.
+        """Return what [S] minimises, averaged over the batch.
 
         Args:
           values: digit `[B, 1, 28, 28]` and scene `[B, 3, 32, 32]` in 0..1, word one-hot `[B, 8, 71]`.
@@ -72,12 +72,12 @@ class MMJSD(nn.Module):
 
 
 def draw_noise(batch_size: int) -> dict[str, torch.Tensor]:
-    """Noise for one step, in the form that `MMJSD.loss` takes."""
+    """Return noise for one step, in the form that `MMJSD.loss` takes."""
     return {"shared": torch.randn(batch_size, SHARED)} | {name: torch.randn(batch_size, PRIVATE) for name in NAMES}
 
 
 def train_step(model: MMJSD, optimizer: torch.optim.Optimizer, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """One update; returns the loss."""
+    """Return one update; returns the loss."""
     loss = model.loss(values, draw_noise(len(values["word"])))
     optimizer.zero_grad()
     loss.backward()
@@ -86,7 +86,7 @@ def train_step(model: MMJSD, optimizer: torch.optim.Optimizer, values: Mapping[s
 
 
 def mixture_by_thirds(experts: Sequence[Gaussian]) -> Gaussian:
-    """The first third of the batch from the first expert, and so on; the last takes what is left over."""
+    """Return the first third of the batch from the first expert, and so on; the last takes what is left over."""
     size = len(experts[0][0])
     starts = [k * (size // len(experts)) for k in range(len(experts))]
     ends = [*starts[1:], size]

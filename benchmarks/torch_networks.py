@@ -9,17 +9,17 @@ NUM_CLASSES = 71
 
 
 def digit_trunk() -> nn.Module:
-    """Table 5: `[B, 1, 28, 28]` -> `[B, 400]`."""
+    """Return table 5: `[B, 1, 28, 28]` -> `[B, 400]`."""
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU())
 
 
 def digit_decoder() -> nn.Module:
-    """Table 5: `[B, 20]` -> `[B, 1, 28, 28]`."""
+    """Return table 5: `[B, 20]` -> `[B, 1, 28, 28]`."""
     return nn.Sequential(nn.Linear(CODE, 400), nn.ReLU(), nn.Linear(400, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28)))
 
 
 def scene_trunk() -> nn.Module:
-    """Table 6: `[B, 3, 32, 32]` -> `[B, 128]`."""
+    """Return table 6: `[B, 3, 32, 32]` -> `[B, 128]`."""
     return nn.Sequential(
         nn.Conv2d(3, 32, 4, 2, 1),
         nn.ReLU(),
@@ -34,7 +34,7 @@ def scene_trunk() -> nn.Module:
 
 
 def scene_decoder() -> nn.Module:
-    """Table 6: `[B, 20]` -> `[B, 3, 32, 32]`."""
+    """Return table 6: `[B, 20]` -> `[B, 3, 32, 32]`."""
     return nn.Sequential(
         nn.Linear(CODE, 128),
         nn.ReLU(),
@@ -57,7 +57,7 @@ class Transposed(nn.Module):
 
 
 def word_trunk() -> nn.Module:
-    """Table 7: one-hot `[B, 8, 71]` -> `[B, 128]`."""
+    """Return table 7: one-hot `[B, 8, 71]` -> `[B, 128]`."""
     return nn.Sequential(
         Transposed(),
         nn.Conv1d(NUM_CLASSES, 128, 1),
@@ -71,7 +71,7 @@ def word_trunk() -> nn.Module:
 
 
 def word_decoder() -> nn.Module:
-    """Table 7: `[B, 20]` -> logits `[B, 8, 71]`."""
+    """Return table 7: `[B, 20]` -> logits `[B, 8, 71]`."""
     return nn.Sequential(
         nn.Linear(CODE, 128),
         nn.ReLU(),

@@ -16,6 +16,6 @@ class UserError(ValueError):
 
 
 def first_line(error: Exception, longest: int = 300) -> str:
-    """What an error of another library says, for a sentence of ours: its first line, or what kind of error it is."""
+    """Return what an error of another library says, for a sentence of ours: its first line, or what kind of error it is."""
     text = (getattr(error, "message", None) or str(error)).strip() or type(error).__name__
     return text.splitlines()[0][:longest]

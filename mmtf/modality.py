@@ -8,6 +8,8 @@ optional boolean mask per modality (`True` where the value is there; `[B]`) and 
 Images may be uint8 in 0..255 or float in 0..1; categorical values are integer class indices; counts are whole floats. Where a
 modality has `missing_cells`, NaN (or the class -1) says that one cell of a value is missing. Values are in the user's units at
 every door: what standardises them for the networks stands in the modality (`location`, `spread`) and is undone on the way out.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -116,30 +118,33 @@ class Modality:
 
     @classmethod
     def from_json(cls, fields: Mapping) -> Modality:
-        """The modality whose fields `dataclasses.asdict` gave and JSON kept. Raises TypeError, KeyError or ValueError."""
+        """Return the modality whose fields `dataclasses.asdict` gave and JSON kept.
+
+        Raises TypeError, KeyError or ValueError.
+        """
         tuples = {name: tuple(fields[name]) for name in ("event_shape", "location", "spread") if name in fields}
         return cls(**{**fields, **tuples})
 
 
 def weighted_by_size(modalities: Sequence[Modality]) -> tuple[Modality, ...]:
-    """The modalities with likelihood weights size(largest) / size(own), [S] C.3.2."""
+    """Return the modalities with likelihood weights size(largest) / size(own), [S] C.3.2."""
     largest = max(m.size for m in modalities)
     return tuple(dataclasses.replace(m, likelihood_weight=largest / m.size) for m in modalities)
 
 
 def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
-    """All non-empty subsets, small ones first, each in the given order of names."""
+    """Return all non-empty subsets, small ones first, each in the given order of names."""
     return [c for k in range(1, len(names) + 1) for c in itertools.combinations(names, k)]
 
 
 def subset_key(subset: Iterable[str], names: Sequence[str]) -> str:
-    """How a subset is written in metrics and figures: names in the data set's order, joined by commas."""
+    """Return how a subset is written in metrics and figures: names in the data set's order, joined by commas."""
     chosen = check_subset(subset, names)
     return ",".join(chosen)
 
 
 def check_subset(subset: Iterable[str], names: Sequence[str]) -> tuple[str, ...]:
-    """The subset in the data set's order of names.
+    """Return the subset in the data set's order of names.
 
     Raises:
       ValueError: the subset is empty, names an unknown modality, or names one twice.

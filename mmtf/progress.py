@@ -47,17 +47,25 @@ class _Lines(tqdm.tqdm):
             self.display()
 
 
-def bar(total: int | None, what: str, unit: str, *, first: int = 0, delay: float = 0.0) -> tqdm.tqdm:
+def bar(total: int | None, description: str, unit: str, *, first: int = 0, delay: float = 0.0) -> tqdm.tqdm:
     """A bar on standard error, or lines every `LINE_PAUSE` seconds where that is a file; a context manager, which ends it.
 
     Args:
       total: how many units there are; None if that is not known.
-      what: the words before the bar.
+      description: the words before the bar.
       first: units done before.
       delay: seconds of work before there is a bar, so that short work shows none.
     """
     # With miniters every update looks at the clock; else a thread of tqdm's decides when to show, and shows old terms.
-    how = {"total": total, "desc": what, "unit": unit, "initial": first, "delay": delay, "leave": not delay, "miniters": 1}
+    how = {
+        "total": total,
+        "desc": description,
+        "unit": unit,
+        "initial": first,
+        "delay": delay,
+        "leave": not delay,
+        "miniters": 1,
+    }
     if sys.stderr.isatty():
         return tqdm.tqdm(**how, mininterval=BAR_PAUSE, dynamic_ncols=True)
     return _Lines(**how, mininterval=LINE_PAUSE, ncols=0)
@@ -109,7 +117,7 @@ def short_name(term: str) -> str:
 
 
 def epoch_line(done: int, total: int, steps: int, seconds: float, terms: Mapping[str, float]) -> str:
-    """What stays of an epoch: step, its seconds and rate, how long the rest takes at that rate, and all terms.
+    """Return what stays of an epoch: step, its seconds and rate, how long the rest takes at that rate, and all terms.
 
     Args: done: steps in all, of `total`. steps, seconds: of the epoch.
     """
@@ -120,7 +128,7 @@ def epoch_line(done: int, total: int, steps: int, seconds: float, terms: Mapping
 
 
 def say(shown: tqdm.tqdm, line: str) -> None:
-    """Writes a line above a bar; among lines, in place of the next one."""
+    """Write a line above a bar; among lines, in place of the next one."""
     if isinstance(shown, _Lines):
         shown.display(line)
         shown.last_print_n, shown.last_print_t = shown.n, time.time()

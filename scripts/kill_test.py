@@ -48,7 +48,7 @@ def main(argv):
 
 
 def session(train: list[str], run: Path, delay: float | None = None, at_once: bool = False) -> tuple[float, float, bool]:
-    """One process: the seconds until it made a checkpoint, and until its end; and whether it was killed.
+    """Return one process: the seconds until it made a checkpoint, and until its end; and whether it was killed.
 
     Args: delay: seconds until it is killed, after its first checkpoint or `at_once`; None to let it end.
     """
@@ -67,7 +67,7 @@ def session(train: list[str], run: Path, delay: float | None = None, at_once: bo
 
 
 def at_end(folder: Path) -> bool:
-    """Whether the killed run has the last checkpoint of the whole one, after which mmtf train refuses to go on."""
+    """Return whether the killed run has the last checkpoint of the whole one, after which mmtf train refuses to go on."""
     return checkpoints(folder / "killed")[-1:] == checkpoints(folder / "whole")[-1:]
 
 

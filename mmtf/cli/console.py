@@ -15,7 +15,7 @@ from mmtf.errors import UserError
 
 
 def load_tensorflow() -> None:
-    """Imports TensorFlow and finds the devices without its start-up messages about absent GPUs and processor features.
+    """Import TensorFlow and finds the devices without its start-up messages about absent GPUs and processor features.
 
     They are written by C++ to the file descriptor, before any logging level applies. If loading fails, they are shown.
     """
@@ -41,7 +41,7 @@ def load_tensorflow() -> None:
 
 
 def refuse_arguments(argv: Sequence[str]) -> None:
-    """Raises UserError for words that are no flags: `beta=2` for `--beta=2` would otherwise be ignored."""
+    """Raise UserError for words that are no flags: `beta=2` for `--beta=2` would otherwise be ignored."""
     if len(argv) > 1:
         raise UserError(f"{argv[1]!r} is not a flag; flags start with --, as in --model=mmjsd.")
 
@@ -52,6 +52,11 @@ def run(main: Callable) -> None:
     def guarded(argv):
         try:
             main(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever reads, such as `head`, has seen enough. Python would complain of the rest at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
         except UserError as error:
             sys.stderr.write(f"error: {error}\n")
             sys.exit(2)

@@ -75,17 +75,17 @@ def _executed(module: str, name: str, statement: ast.stmt):
 @functools.cache
 def _statements(module: str) -> dict[str, ast.stmt | tuple[str, str] | str]:
     """Return the statements at the top of a module by the name that they define; of imports where the name comes from."""
-    found: dict = {}
+    by_name: dict = {}
     for node in ast.parse(_source(module)).body:
         if isinstance(node, ast.ImportFrom):
-            found |= {a.asname or a.name: (node.module, a.name) for a in node.names}
+            by_name |= {a.asname or a.name: (node.module, a.name) for a in node.names}
         elif isinstance(node, ast.Import):
-            found |= {a.asname or a.name: a.name for a in node.names}
+            by_name |= {a.asname or a.name: a.name for a in node.names}
         elif isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found[node.name] = node
+            by_name[node.name] = node
         elif isinstance(node, ast.Assign):
-            found |= {n.id: node for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
-    return found
+            by_name |= {n.id: node for target in node.targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    return by_name
 
 
 def _source(module: str) -> str:

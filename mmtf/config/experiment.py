@@ -49,12 +49,12 @@ class Config:
         _check_contradictions(self)
 
     def to_json(self) -> dict:
-        """Nested dicts of plain values."""
+        """Return nested dicts of plain values."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, parts: Mapping, plugin: Path | None = None) -> Config:
-        """The config of a config.json, whose plugin is loaded.
+        """Return the config of a config.json, whose plugin is loaded.
 
         Args:
           plugin: the copy of the plugin that is kept beside the file.
@@ -102,18 +102,18 @@ def define_flags(
 
     Those of `ModelConfig` and `DataConfig` are the options of all models and data sets.
     """
-    found = []
+    names = []
     for concern in concerns:
         if concern in TABLES:
             fields = [field for name, field in TABLES[concern].all_options().items() if name not in leave_out]
-            found += options.define_fields(fields, flag_values)
+            names += options.define_fields(fields, flag_values)
         else:
-            found += options.define_flags([concern], flag_values, leave_out=leave_out)
-    return found
+            names += options.define_flags([concern], flag_values, leave_out=leave_out)
+    return names
 
 
 def from_flags(flag_values: flags.FlagValues = flags.FLAGS) -> Config:
-    """The config that the parsed flags describe.
+    """Return the config that the parsed flags describe.
 
     Raises:
       UserError: a value out of its limits, or flags that contradict one another.
@@ -132,16 +132,16 @@ def read_flags(concern: type, flag_values: flags.FlagValues = flags.FLAGS):
 
 
 def differences(old: Config, new: Config, include: Callable[[dataclasses.Field], bool] = lambda field: True) -> list[str]:
-    """Sentences, one per field that differs: '--beta was 5.0 and is 1.0'."""
-    found = []
+    """Return sentences, one per field that differs: '--beta was 5.0 and is 1.0'."""
+    sentences = []
     for before, after in zip((old.data, old.model, old.train), (new.data, new.model, new.train), strict=True):
         fields = {field.name: field for part in (before, after) for field in dataclasses.fields(part)}
         for name, field in fields.items():
             # What only one of two models has, the other has at its default, which does nothing.
             was, now = (getattr(part, name, field.default) for part in (before, after))
             if was != now and include(field):
-                found.append(f"--{name} was {was!r} and is {now!r}")
-    return found
+                sentences.append(f"--{name} was {was!r} and is {now!r}")
+    return sentences
 
 
 # Where each worker of a run finds its files.
@@ -149,7 +149,7 @@ OF_A_MACHINE = ("data_dir", "features_dir", "download")
 
 
 def shared_flags(config: Config) -> dict[str, object]:
-    """What has to be the same on all workers of a run, by the names of the flags."""
+    """Return what has to be the same on all workers of a run, by the names of the flags."""
     flat = {name: value for part in config.to_json().values() for name, value in part.items()}
     return {name: value for name, value in flat.items() if name not in OF_A_MACHINE}
 
@@ -175,7 +175,7 @@ def named_numbers(text: str, flag: str, names: tuple[str, ...]) -> dict[str, flo
 
 
 def profile_window(text: str) -> tuple[int, int] | None:
-    """The steps of `--profile_steps=FIRST,LAST`; None for none.
+    """Return the steps of `--profile_steps=FIRST,LAST`; None for none.
 
     Raises:
       UserError: not two numbers in order, from 1 on.
@@ -189,7 +189,7 @@ def profile_window(text: str) -> tuple[int, int] | None:
 
 
 def check_profile(config: TrainConfig, steps: float) -> None:
-    """Raises UserError where `--profile_steps` means nothing, or ends after the last of so many steps."""
+    """Raise UserError where `--profile_steps` means nothing, or ends after the last of so many steps."""
     window = profile_window(config.profile_steps)
     if window and window[1] > steps:
         raise UserError(f"--profile_steps={config.profile_steps} is beyond the {steps} steps of the run; choose earlier ones.")

@@ -49,21 +49,21 @@ def expanded(arguments: Sequence[str], within: tuple[Path, ...] = ()) -> list[st
     Raises:
       UserError: a flag file that is not there, cannot be read, or contains itself.
     """
-    found, rest = [], list(arguments)
+    flat, rest = [], list(arguments)
     while rest:
         argument = rest.pop(0)
         if argument == "--":
-            return [*found, argument, *rest]
+            return [*flat, argument, *rest]
         flag, equals, name = argument.partition("=")
         if flag.lstrip("-") != FLAG or not flag.startswith("-"):
-            found.append(argument)
+            flat.append(argument)
             continue
         if not equals:
             if not rest:
                 raise UserError(f"--{FLAG} wants a file, as in --{FLAG}=digits/mmjsd.cfg.")
             name = rest.pop(0)
-        found += _lines(find(name.strip("\"'")), within)
-    return found
+        flat += _lines(find(name.strip("\"'")), within)
+    return flat
 
 
 def _lines(path: Path, within: tuple[Path, ...]) -> list[str]:
@@ -82,9 +82,9 @@ def _lines(path: Path, within: tuple[Path, ...]) -> list[str]:
 
 def value_of(flag: str, arguments: Sequence[str]) -> str | None:
     """Return the last value that arguments give a flag of one word, before flags are parsed; None where they do not."""
-    found = None
+    last = None
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name in (f"-{flag}", f"--{flag}"):
-            found = value if equals else next(iter(arguments[place + 1 :]), "")
-    return found
+            last = value if equals else next(iter(arguments[place + 1 :]), "")
+    return last

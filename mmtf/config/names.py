@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import re
 import sys
 from collections.abc import Callable, Mapping
 
@@ -53,7 +54,11 @@ class NameTable(dict):
         """Return what a thing is in a sentence: the first line of its module, which is not imported for it."""
         module = self.row(name).partition(":")[0]
         text = (sys.modules[module].__doc__ if module in sys.modules else declared.docstring(module)) or ""
-        return text.strip().partition("\n")[0]
+        first, _, rest = text.strip().partition("\n")
+        # A module that cites a paper by a letter says below whose it is.
+        for letter, authors in re.findall(r"\[([SC])\]: (.+?)\.", rest):
+            first = first.replace(f"[{letter}]", f"[{authors}]")
+        return first
 
     def where(self, true_of: Callable[[type], bool]) -> list[str]:
         """Return the names of those whose options satisfy a condition."""
@@ -90,12 +95,12 @@ class NameTable(dict):
           UserError: an unknown name, or an option that only others have.
         """
         name = values[0] if values else options.get(self.kind, getattr(base, self.kind))
-        found = self.options_of(name)
-        own, every = {field.name for field in dataclasses.fields(found)}, self.all_options()
+        options_class = self.options_of(name)
+        own, every = {field.name for field in dataclasses.fields(options_class)}, self.all_options()
         for option in options:
             if option not in own and option in every:
                 raise self._does_nothing(option, name)
-        return found
+        return options_class
 
     def check(self, options) -> None:
         """Raise UserError where options are of another class than that of the name in them."""

@@ -48,7 +48,7 @@ def _hint(field: dataclasses.Field):
 
 
 def check_limits(concern) -> None:
-    """Raises UserError for the first field of a dataclass that is out of its declared limits."""
+    """Raise UserError for the first field of a dataclass that is out of its declared limits."""
     for field in dataclasses.fields(concern):
         value = getattr(concern, field.name)
         _check_type(field, value, _plain_type(_hint(field)))

@@ -38,13 +38,13 @@ def load(name: str, copy: Path | None = None) -> None:
     module = module_name(name)
     if not name or module in _LOADED:
         return
-    found = _of_file(name, module, copy) if _is_file(name) else _of_module(name)
+    loaded = _of_file(name, module, copy) if _is_file(name) else _of_module(name)
     try:
-        _add(found, name)
+        _add(loaded, name)
     except UserError:
         sys.modules.pop(module, None) if _is_file(name) else None
         raise
-    _LOADED[module] = found
+    _LOADED[module] = loaded
 
 
 def module_name(name: str) -> str:
@@ -70,17 +70,17 @@ def _of_file(name: str, module: str, copy: Path | None) -> ModuleType:
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
         raise UserError(f"--plugin={name}: there is no such file.{hint}")
     spec = importlib.util.spec_from_file_location(module, path)
-    found = importlib.util.module_from_spec(spec)
+    loaded = importlib.util.module_from_spec(spec)
     # Where dataclasses and Keras look for it.
-    sys.modules[module] = found
+    sys.modules[module] = loaded
     try:
-        spec.loader.exec_module(found)
+        spec.loader.exec_module(loaded)
     except BaseException as error:
         del sys.modules[module]
         if isinstance(error, Exception):
             raise _failed(name, error) from error
         raise
-    return found
+    return loaded
 
 
 def _of_module(name: str) -> ModuleType:

@@ -29,8 +29,8 @@ def folder(cache_dir: str = "") -> Path:
     return Path(cache_dir or os.environ.get("MMTF_CACHE_DIR") or Path.home() / ".cache" / "mmtf")
 
 
-def arrays(path: Path, build: Callable[[], Mapping[str, np.ndarray]], what: str) -> dict[str, np.ndarray]:
-    """The arrays of a file, which is made by `build` where it is missing or damaged.
+def arrays(path: Path, build: Callable[[], Mapping[str, np.ndarray]], subject: str) -> dict[str, np.ndarray]:
+    """Return the arrays of a file, which is made by `build` where it is missing or damaged.
 
     Processes that want the same file at once agree by a lock beside it: one builds, the others wait and then read. The
     file appears whole, by renaming; a build that fails or is killed leaves none, and no lock that would hold up the next.
@@ -38,7 +38,7 @@ def arrays(path: Path, build: Callable[[], Mapping[str, np.ndarray]], what: str)
     Args:
       path: of the file; its name should hold a `digest` of all that the arrays depend on. The folder is made if need be.
       build: makes the arrays, of any type that needs no pickling.
-      what: what they are, for messages such as "Another process is preparing CelebA's images".
+      subject: what they are, for messages such as "Another process is preparing CelebA's images".
 
     Returns:
       Arrays by name, read-only. Where the folder cannot be written they are built all the same, with a warning.
@@ -46,19 +46,19 @@ def arrays(path: Path, build: Callable[[], Mapping[str, np.ndarray]], what: str)
     Raises:
       What `build` raises.
     """
-    found, _ = _read(path)
-    if found is not None:
-        return found
-    with _locked(path, what) as writable:
+    cached, _ = _read(path)
+    if cached is not None:
+        return cached
+    with _locked(path, subject) as writable:
         # Another process may have finished while this one waited.
-        found, problem = _read(path)
-        if found is not None:
-            return found
+        cached, problem = _read(path)
+        if cached is not None:
+            return cached
         if problem:
-            log.warning("The cached file %s cannot be used (%s); preparing %s again.", path, problem, what)
+            log.warning("The cached file %s cannot be used (%s); preparing %s again.", path, problem, subject)
         built = {name: np.asarray(array).view() for name, array in build().items()}
         if writable:
-            _write(path, built, what)
+            _write(path, built, subject)
     return _read_only(built)
 
 
@@ -69,11 +69,11 @@ def digest(*parts: bytes | str | np.ndarray | Path) -> str:
       TypeError: a part of another kind, or an array of objects.
       OSError: a file cannot be read.
     """
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for part in parts:
         for piece in _pieces(part):
-            found.update(piece)
-    return found.hexdigest()
+            sha.update(piece)
+    return sha.hexdigest()
 
 
 def _pieces(part) -> Iterator[bytes | memoryview]:
@@ -94,38 +94,38 @@ def _pieces(part) -> Iterator[bytes | memoryview]:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray] | None, str]:
-    """The arrays of a file, or None and what is wrong with it: nothing if it does not exist."""
-    found = {}
+    """Return the arrays of a file, or None and what is wrong with it: nothing if it does not exist."""
+    by_name = {}
     try:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 with archive.open(name) as member:
-                    found[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
+                    by_name[name.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
                     # ZIP compares the checksum at the end of a member; a damaged shape would let reading stop before it.
                     if member.read(1):
                         raise ValueError(f"{name} is longer than its header says")
-            if _listing(found) != archive.comment:
+            if _listing(by_name) != archive.comment:
                 raise ValueError("arrays are missing")
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
     # Damage shows as whatever ZIP or NumPy stumbles over first; all of it means the same here.
     except Exception as error:
         return None, f"{type(error).__name__}: {error}"
-    return _read_only(found), ""
+    return _read_only(by_name), ""
 
 
 def _listing(names) -> bytes:
     return "\n".join(names).encode()
 
 
-def _read_only(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    for array in found.values():
+def _read_only(by_name: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    for array in by_name.values():
         array.flags.writeable = False
-    return found
+    return by_name
 
 
-def _write(path: Path, built: Mapping[str, np.ndarray], what: str) -> None:
-    """Writes the file under another name and renames it. Only under the lock: the other name is always the same one, so
+def _write(path: Path, built: Mapping[str, np.ndarray], subject: str) -> None:
+    """Write the file under another name and renames it. Only under the lock: the other name is always the same one, so
     that what a killed process left there is overwritten."""
     part = path.with_name(f"{path.name}.part")
     try:
@@ -136,29 +136,29 @@ def _write(path: Path, built: Mapping[str, np.ndarray], what: str) -> None:
             archive.comment = _listing(built)
         part.replace(path)
     except OSError as error:
-        _warn_not_kept(path, what, error)
+        _warn_not_kept(path, subject, error)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _warn_not_kept(path: Path, what: str, error: OSError) -> None:
+def _warn_not_kept(path: Path, subject: str, error: OSError) -> None:
     log.warning(
         "Preparing %s, but not keeping the result: %s cannot be written (%s). Let MMTF_CACHE_DIR name a folder that can.",
-        what,
+        subject,
         path.parent,
         error,
     )
 
 
 @contextlib.contextmanager
-def _locked(path: Path, what: str) -> Iterator[bool]:
-    """Holds the lock of a file. Yields False, without one, where the folder cannot be written."""
+def _locked(path: Path, subject: str) -> Iterator[bool]:
+    """Hold the lock of a file. Yields False, without one, where the folder cannot be written."""
     lock = path.with_name(f"{path.name}.lock")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = _acquired(lock, what)
+        file = _acquired(lock, subject)
     except OSError as error:
-        _warn_not_kept(path, what, error)
+        _warn_not_kept(path, subject, error)
         file = None
     try:
         yield file is not None
@@ -169,8 +169,8 @@ def _locked(path: Path, what: str) -> Iterator[bool]:
             file.close()
 
 
-def _acquired(lock: Path, what: str) -> io.TextIOWrapper:
-    """The open lock file, locked. The kernel lets go of the lock of a process that dies."""
+def _acquired(lock: Path, subject: str) -> io.TextIOWrapper:
+    """Return the open lock file, locked. The kernel lets go of the lock of a process that dies."""
     said = False
     while True:
         with contextlib.ExitStack() as on_failure:
@@ -179,7 +179,7 @@ def _acquired(lock: Path, what: str) -> io.TextIOWrapper:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if not said:
-                    log.info("Another process is preparing %s; waiting for it.", what)
+                    log.info("Another process is preparing %s; waiting for it.", subject)
                 said = True
                 fcntl.flock(file, fcntl.LOCK_EX)
             if _is_at(file, lock):
@@ -188,7 +188,7 @@ def _acquired(lock: Path, what: str) -> io.TextIOWrapper:
 
 
 def _is_at(file: io.TextIOWrapper, path: Path) -> bool:
-    """Whether the path still names the open file, and not none or another one."""
+    """Return whether the path still names the open file, and not none or another one."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

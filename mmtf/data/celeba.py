@@ -1,4 +1,7 @@
-"""Bimodal CelebA, [S] C.4.1: a face, and a text that names its attributes."""
+"""Bimodal CelebA, [S] C.4.1: a face, and a text that names its attributes.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +86,9 @@ def load(config: DataConfig) -> MultimodalData:
       UserError: files or TFDS data cannot be used, or an image is damaged and --skip_damaged was not given.
     """
     wanted = ["list_attr_celeba.txt", "img_align_celeba"]
-    found = files.find(files.folder(config.data_dir), ("celeba", "CelebA"), wanted, ("", ".zip"))
-    source = _from_files(*found, config) if found else _from_tfds(config)
-    log.info("CelebA: %s%s", source.origin, f", from {found[0].parent}" if found else "")
+    original = files.find(files.folder(config.data_dir), ("celeba", "CelebA"), wanted, ("", ".zip"))
+    source = _from_files(*original, config) if original else _from_tfds(config)
+    log.info("CelebA: %s%s", source.origin, f", from {original[0].parent}" if original else "")
     names = readable(source.names)
     rows = _kept_rows(len(source.train.images), config)
     return MultimodalData(
@@ -100,17 +103,20 @@ def load(config: DataConfig) -> MultimodalData:
 
 
 def without_filling(indices: np.ndarray) -> list[str]:
-    """Texts as people read them: without the '*' behind, as in [S] Table 12."""
+    """Return texts as people read them: without the '*' behind, as in [S] Table 12."""
     return [string.rstrip(FILL) for string in text.decode(indices)]
 
 
 def readable(names: Sequence[str]) -> tuple[str, ...]:
-    """Attribute names in lower case with blanks. 5_o_Clock_Shadow gets its apostrophe back, as [S] Table 12 prints it."""
+    """Return attribute names in lower case with blanks.
+
+    5_o_Clock_Shadow gets its apostrophe back, as [S] Table 12 prints it.
+    """
     return tuple(name.replace("_o_Clock", "_o'clock").replace("_", " ").lower() for name in names)
 
 
 def strings(present: np.ndarray, names: Sequence[str], length: int = LENGTH) -> list[str]:
-    """The names of the attributes that are there, in order, separated by a comma and a blank ([S] C.4.1, Table 12).
+    """Return the names of the attributes that are there, in order, separated by a comma and a blank ([S] C.4.1, Table 12).
 
     [S] says that 256 characters are the longest possible, but there are faces with more: their texts end after the last
     whole name that fits, as in the authors' release.
@@ -144,7 +150,7 @@ def _split(part: Part, names: Sequence[str]) -> Split:
 
 
 def _kept_rows(count: int, config: DataConfig) -> np.ndarray:
-    """Rows of the share of the training examples that --data_fraction keeps. There are no classes: all are of one."""
+    """Return rows of the share of the training examples that --data_fraction keeps. There are no classes: all are of one."""
     rng = np.random.default_rng([config.data_seed, 0])
     return pairing.keep_fraction(np.zeros(count, np.int64), config.data_fraction, rng)
 
@@ -171,7 +177,9 @@ def _from_files(attribute_path: Path, image_path: Path, config: DataConfig) -> S
 def _listed(
     images: celeba_files.Images, attributes: celeba_files.Attributes, attribute_path: Path, image_path: Path
 ) -> np.ndarray:
-    """Rows of the attributes whose images are there, ascending int64. Every image must have one, but not the other way round:
+    """Return rows of the attributes whose images are there, ascending int64.
+
+    Every image must have one, but not the other way round:
     the original lists go with any part of the images."""
     unknown = sorted(set(images.stamps) - set(attributes.images))
     if unknown:
@@ -179,23 +187,23 @@ def _listed(
             f"{attribute_path} has no line for {len(unknown)} of the {len(images.stamps)} images in {image_path.name}, such as "
             f"{unknown[0]}; use the list that belongs to the images, or take these images away."
         )
-    there = np.array([name in images.stamps for name in attributes.images])
-    if not there.all():
-        log.warning("CelebA: %s of the %s images listed are not in %s.", np.sum(~there), len(there), image_path.name)
-    return np.flatnonzero(there)
+    has_image = np.array([name in images.stamps for name in attributes.images])
+    if not has_image.all():
+        log.warning("CelebA: %s of the %s images listed are not in %s.", np.sum(~has_image), len(has_image), image_path.name)
+    return np.flatnonzero(has_image)
 
 
 def _decoded(images: celeba_files.Images, names: Sequence[str], skip_damaged: bool) -> dict[str, np.ndarray]:
     """`celeba_files.decode`, cached; a key is what the images depend on, whether damaged ones were left out or not."""
     listing = "\n".join(f"{name} {images.stamps[name]}" for name in names)
     path = cache.folder() / f"celeba-{cache.digest(RECIPE, listing)}.npz"
-    found = cache.arrays(path, lambda: celeba_files.decode(images, names, skip_damaged), "CelebA's images")
-    files.check_damaged("CelebA", [names[i] for i in found["damaged"]], skip_damaged)
-    return found
+    decoded = cache.arrays(path, lambda: celeba_files.decode(images, names, skip_damaged), "CelebA's images")
+    files.check_damaged("CelebA", [names[i] for i in decoded["damaged"]], skip_damaged)
+    return decoded
 
 
 def _partition(place: Path, names: Sequence[str]) -> tuple[np.ndarray, str]:
-    """The part of each image, int64 `[N]`, and the file that says so: the first one by which both parts have images."""
+    """Return the part of each image, int64 `[N]`, and the file that says so: the first one by which both parts have images."""
     problem = f"{place} has no {OFFICIAL_PARTITION}"
     for file in (OFFICIAL_PARTITION, LOCAL_PARTITION):
         if not (place / file).exists():

@@ -1,4 +1,7 @@
-"""Readers of CelebA's original files, and the images as [S] C.4.1 uses them: a centre crop at 64x64."""
+"""Readers of CelebA's original files, and the images as [S] C.4.1 uses them: a centre crop at 64x64.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ class Images:
 
 
 def read_attributes(path: Path) -> Attributes:
-    """Reads `list_attr_celeba.txt`: the number of images, 40 names, and per image its name and 40 values of 1 or -1.
+    """Read `list_attr_celeba.txt`: the number of images, 40 names, and per image its name and 40 values of 1 or -1.
 
     Raises:
       UserError: it is not such a file; the line is named.
@@ -80,7 +83,7 @@ def read_attributes(path: Path) -> Attributes:
 
 
 def read_partition(path: Path) -> dict[str, int]:
-    """Reads `list_eval_partition.txt`, or one of its form: per line an image name and 0, 1 or 2. By name, the number.
+    """Read `list_eval_partition.txt`, or one of its form: per line an image name and 0, 1 or 2. By name, the number.
 
     Raises:
       UserError: it is not such a file; the line is named.
@@ -120,7 +123,7 @@ def open_images(path: Path) -> Iterator[Images]:
 
 
 def decode(images: Images, names: Sequence[str], skip_damaged: bool) -> dict[str, np.ndarray]:
-    """Decodes, crops and resizes images, with a progress bar.
+    """Decode, crop and resize images, with a progress bar.
 
     Returns:
       `images`: uint8 `[n, 64, 64, 3]` of those that could be read, in the order of names. `damaged`: the places in `names`
@@ -156,7 +159,7 @@ def decode(images: Images, names: Sequence[str], skip_damaged: bool) -> dict[str
 
 
 def picture(image: Image.Image) -> np.ndarray:
-    """The centre 148x148 of an aligned image 178x218, resized: uint8 `[64, 64, 3]`.
+    """Return the centre 148x148 of an aligned image 178x218, resized: uint8 `[64, 64, 3]`.
 
     Of an image of another size the same part in proportion, to fractions of a pixel.
     """
@@ -170,7 +173,7 @@ def picture(image: Image.Image) -> np.ndarray:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    """The words of each line, without blank lines at the end."""
+    """Return the words of each line, without blank lines at the end."""
     try:
         text = path.read_text(encoding="utf-8").rstrip()
     except (OSError, UnicodeDecodeError) as error:

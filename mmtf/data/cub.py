@@ -1,4 +1,7 @@
-"""CUB Image-Captions [C]: features of a bird's image and of a sentence about it, as `mmtf prepare cub` made them."""
+"""CUB Image-Captions [C]: features of a bird's image and of a sentence about it, as `mmtf prepare cub` made them.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -71,42 +74,42 @@ def load(config: DataConfig, features_dir: str = "") -> MultimodalData:
         out of them, and --skip_damaged was not given.
     """
     key = input_key(cub_files.folder(config.data_dir))
-    found = _prepared(cache.folder(features_dir), key, config.image_features)
-    record = json.loads(str(found["record"]))
+    prepared = _prepared(cache.folder(features_dir), key, config.image_features)
+    record = json.loads(str(prepared["record"]))
     check_damaged(record["damaged"], config.skip_damaged)
-    label, in_train = found["image/label"], found["image/train"]
+    label, in_train = prepared["image/label"], prepared["image/train"]
     train, test = np.flatnonzero(in_train), np.flatnonzero(~in_train)
     kept = pairing.keep_fraction(label[train], config.data_fraction, np.random.default_rng([config.data_seed, 0]))
-    part = _split(found, train[kept])
-    sources = _sources(record, in_train, found["caption/image"])
+    part = _split(prepared, train[kept])
+    sources = _sources(record, in_train, prepared["caption/image"])
     log.info("CUB: %s; %s", *sources.values())
     return MultimodalData(
         name="cub",
         modalities=weighted_by_size([_modality(name, pool) for name, pool in part.pools.items()]),
         train=part,
-        test=_split(found, test),
-        class_names=tuple(readable(name) for name in found["classes"]),
+        test=_split(prepared, test),
+        class_names=tuple(readable(name) for name in prepared["classes"]),
         sources=sources,
         show={
-            "image": NearestPicture(found["image/features"][train], found["image/picture"][train]),
-            "caption": Sentences(parts_of(found, "decoder"), found["vocabulary"]),
+            "image": NearestPicture(prepared["image/features"][train], prepared["image/picture"][train]),
+            "caption": Sentences(parts_of(prepared, "decoder"), prepared["vocabulary"]),
         },
     )
 
 
 def input_key(place: Path) -> str:
-    """What the names of prepared files hold: a digest of the data folder's files and of how features are made."""
+    """Return what the names of prepared files hold: a digest of the data folder's files and of how features are made."""
     return cache.digest(RECIPE, cub_files.digest(place))[:20]
 
 
 def prepared_file(folder: Path, key: str, kind: str) -> Path:
-    """The file with one of the `KINDS` of image features, with the caption features and with their decoder."""
+    """Return the file with one of the `KINDS` of image features, with the caption features and with their decoder."""
     return folder / f"cub-{kind}-{key}.npz"
 
 
-def parts_of(found: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The arrays whose names begin with "<prefix>/", by the rest of their names."""
-    return {name.partition("/")[2]: array for name, array in found.items() if name.startswith(f"{prefix}/")}
+def parts_of(prepared: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Return the arrays whose names begin with "<prefix>/", by the rest of their names."""
+    return {name.partition("/")[2]: array for name, array in prepared.items() if name.startswith(f"{prefix}/")}
 
 
 def check_damaged(names: Sequence[str], skip_damaged: bool, problem: str = "") -> None:
@@ -146,13 +149,13 @@ class Sentences:
     vocabulary: Sequence[str]
 
     def __call__(self, features: np.ndarray) -> list[str]:
-        """Sentences of features `[n, 1024]`, of words with a blank between them."""
+        """Return sentences of features `[n, 1024]`, of words with a blank between them."""
         features = np.asarray(features, np.float32)
         parts = [features[start : start + 1000] for start in range(0, len(features), 1000)]
         return [sentence for part in parts for sentence in self._said(part)]
 
     def next_words(self, features: np.ndarray) -> np.ndarray:
-        """Places in the vocabulary, END from the end on: `[n, 40]`."""
+        """Return places in the vocabulary, END from the end on: `[n, 40]`."""
         condition, hidden = self._dense("condition", features), np.tanh(self._dense("hidden", features))
         memory, word = self._dense("memory", features), np.full(len(features), END)
         said = []
@@ -170,7 +173,7 @@ class Sentences:
         return [" ".join(self.vocabulary[place] for place in row if place != END) for row in self.next_words(features)]
 
     def _step(self, inputs, hidden, memory) -> tuple[np.ndarray, np.ndarray]:
-        """One step of Keras' LSTM: hidden state and memory, `[n, units]` each."""
+        """Return one step of Keras' LSTM: hidden state and memory, `[n, units]` each."""
         kernel, recurrent, bias = (self.weights[f"lstm/{name}"] for name in ("kernel", "recurrent_kernel", "bias"))
         enter, forget, candidate, leave = np.split(inputs @ kernel + hidden @ recurrent + bias, 4, axis=1)
         memory = expit(forget) * memory + expit(enter) * np.tanh(candidate)
@@ -181,31 +184,31 @@ class Sentences:
 
 
 def _prepared(folder: Path, key: str, asked: str) -> dict[str, np.ndarray]:
-    """The arrays of the first kind asked for that was prepared."""
+    """Return the arrays of the first kind asked for that was prepared."""
     kinds = KINDS if asked == "auto" else [asked]
     path = next((path for kind in kinds if (path := prepared_file(folder, key, kind)).exists()), None)
-    what = "features" if asked == "auto" else f"{asked} features"
+    wanted = "features" if asked == "auto" else f"{asked} features"
     if path is None:
         raise UserError(
-            f"No {what} of CUB were prepared in {folder} for the files that are in the data folder now; run '{COMMAND}' first "
-            f"(it takes minutes), or name the folder where they are with --features_dir."
+            f"No {wanted} of CUB were prepared in {folder} for the files that are in the data folder now; run '{COMMAND}' "
+            f"first (it takes minutes), or name the folder where they are with --features_dir."
         )
 
     def refuse():
-        raise UserError(f"The prepared {what} of CUB in {path} are damaged; run '{COMMAND}' again, which makes them anew.")
+        raise UserError(f"The prepared {wanted} of CUB in {path} are damaged; run '{COMMAND}' again, which makes them anew.")
 
     return cache.arrays(path, refuse, "CUB's features")
 
 
-def _split(found: Mapping[str, np.ndarray], images: np.ndarray) -> Split:
-    """The pairs of some images, given by ascending rows of what was prepared."""
-    captions = np.flatnonzero(np.isin(found["caption/image"], images))
-    image = np.searchsorted(images, found["caption/image"][captions])
+def _split(prepared: Mapping[str, np.ndarray], images: np.ndarray) -> Split:
+    """Return the pairs of some images, given by ascending rows of what was prepared."""
+    captions = np.flatnonzero(np.isin(prepared["caption/image"], images))
+    image = np.searchsorted(images, prepared["caption/image"][captions])
     # Captions are in the order of their images: which caption of its image each one is.
     turn = np.arange(len(image)) - np.searchsorted(image, image)
     order = np.lexsort((image, turn))
-    pools = {"image": found["image/features"][images], "caption": found["caption/features"][captions]}
-    return Split(pools, {"image": image[order], "caption": order}, found["image/label"][images][image[order]])
+    pools = {"image": prepared["image/features"][images], "caption": prepared["caption/features"][captions]}
+    return Split(pools, {"image": image[order], "caption": order}, prepared["image/label"][images][image[order]])
 
 
 def _modality(name: str, values: np.ndarray) -> Modality:
@@ -217,7 +220,7 @@ def _modality(name: str, values: np.ndarray) -> Modality:
 
 
 def _sources(record: Mapping, in_train: np.ndarray, image_of_caption: np.ndarray) -> dict[str, str]:
-    """Sentences without paths: of the images and of the captions."""
+    """Return sentences without paths: of the images and of the captions."""
     count, train = len(in_train), int(in_train.sum())
     captions, of_train = len(image_of_caption), int(in_train[image_of_caption].sum())
     whole = f" (the whole set has {WHOLE_SET:,} images)" if count != WHOLE_SET else ""

@@ -48,24 +48,24 @@ class Bird:
 
 
 def folder(data_dir: str) -> Path:
-    """The folder that holds `text_c10`: the one that `--data_dir` or MMTF_DATA_DIR names, or its `cub` or `CUB`.
+    """Return the folder that holds `text_c10`: the one that `--data_dir` or MMTF_DATA_DIR names, or its `cub` or `CUB`.
 
     Raises:
       UserError: there is none.
     """
     root = files.folder(data_dir)
-    found = files.find(root, ("cub", "CUB"), ["text_c10"])
-    if not found:
+    places = files.find(root, ("cub", "CUB"), ["text_c10"])
+    if not places:
         looked = f"{root} and its subfolder cub have none" if root else "no folder was named"
         raise UserError(
             f"CUB's captions are wanted as text_c10/<class>/<image>.txt, and {looked}; name the folder that holds text_c10, "
             "and CUB_200_2011 beside it, with --data_dir or MMTF_DATA_DIR."
         )
-    return found[0].parent
+    return places[0].parent
 
 
 def has_images(place: Path) -> bool:
-    """Whether the folder itself has images; where it has none, TFDS is asked for them."""
+    """Return whether the folder itself has images; where it has none, TFDS is asked for them."""
     return (place / "CUB_200_2011" / "images").is_dir()
 
 
@@ -75,14 +75,14 @@ def digest(place: Path) -> str:
     parts = [part for name, path in captions.items() for part in (name, path)]
     if not has_images(place):
         return cache.digest(f"tfds {TFDS_NAME}", *parts)
-    there = _image_files(place)
-    sizes = "\n".join(f"{name} {path.stat().st_size}" for name, path in sorted(there.items()))
+    images = _image_files(place)
+    sizes = "\n".join(f"{name} {path.stat().st_size}" for name, path in sorted(images.items()))
     lists = [path for name in (*LISTS, BOXES) if (path := place / "CUB_200_2011" / name).exists()]
     return cache.digest(sizes, *lists, *parts)
 
 
 def birds(place: Path, config: DataConfig) -> Iterator[Bird]:
-    """All images that the lists name, in their order, those that are not there too; or those of TFDS, in its order.
+    """Return all images that the lists name, in their order, those that are not there too; or those of TFDS, in its order.
 
     Raises:
       UserError: at the call, where a list is missing, malformed or contradicts another, or TFDS has no images.
@@ -95,28 +95,28 @@ def birds(place: Path, config: DataConfig) -> Iterator[Bird]:
 
 
 def caption_files(place: Path) -> dict[str, Path]:
-    """Caption files by image name, in the order of the names. Raises UserError where there is none."""
+    """Return caption files by image name, in the order of the names. Raises UserError where there is none."""
     # Archives made on a Mac hold a second file for each one, which begins with a dot.
-    found = {f"{p.parent.name}/{p.stem}": p for p in (place / "text_c10").glob("*/[!.]*.txt")}
-    if not found:
+    by_image = {f"{p.parent.name}/{p.stem}": p for p in (place / "text_c10").glob("*/[!.]*.txt")}
+    if not by_image:
         raise UserError(f"{place / 'text_c10'} holds no captions; wanted are files text_c10/<class>/<image>.txt in it.")
-    return dict(sorted(found.items()))
+    return dict(sorted(by_image.items()))
 
 
 def read_captions(paths: Mapping[str, Path]) -> dict[str, list[str]]:
-    """The captions of each file, without empty lines; a file of other than ten is used as it is, with a warning.
+    """Return the captions of each file, without empty lines; a file of other than ten is used as it is, with a warning.
 
     Raises:
       UserError: a file has none, or cannot be read.
     """
-    found = {name: _read_captions(path) for name, path in paths.items()}
-    other = [name for name, captions in found.items() if len(captions) != CAPTIONS]
+    by_image = {name: _read_captions(path) for name, path in paths.items()}
+    other = [name for name, captions in by_image.items() if len(captions) != CAPTIONS]
     if other:
         log.warning(
             "CUB: %d of %d caption files have other than %d captions (%s has %d); they are used as they are.",
-            *(len(other), len(found), CAPTIONS, paths[other[0]], len(found[other[0]])),
+            *(len(other), len(by_image), CAPTIONS, paths[other[0]], len(by_image[other[0]])),
         )
-    return found
+    return by_image
 
 
 def _read_captions(path: Path) -> list[str]:
@@ -138,47 +138,47 @@ def _from_files(place: Path) -> list[Bird]:
         raise UserError(f"{home} has images, but no {' and no '.join(missing)}; add these lists of CUB-200-2011.")
     image, label, part, class_name = (_by_id(home / name, 1) for name in LISTS)
     boxes = _by_id(home / BOXES, 4) if (home / BOXES).is_file() else None
-    there, found = _image_files(place), []
+    images, birds = _image_files(place), []
     for number, (file,) in image.items():
         class_number = _row(home / LISTS[1], label, number)[0]
-        found.append(
+        birds.append(
             Bird(
                 name=file.rpartition(".")[0],
                 class_name=_row(home / LISTS[3], class_name, class_number)[0],
                 train=_is_train(home / LISTS[2], part, number),
                 box=boxes and _box(home / BOXES, boxes, number),
-                picture=functools.partial(_opened, there[file]) if file in there else None,
+                picture=functools.partial(_opened, images[file]) if file in images else None,
             )
         )
-    missing = sum(bird.picture is None for bird in found)
-    if missing == len(found):
-        raise UserError(f"{home / 'images'} holds none of the {len(found)} images that images.txt names; copy them into it.")
+    missing = sum(bird.picture is None for bird in birds)
+    if missing == len(birds):
+        raise UserError(f"{home / 'images'} holds none of the {len(birds)} images that images.txt names; copy them into it.")
     if missing:
-        log.warning("CUB: %d of the %d images that images.txt names are not there.", missing, len(found))
-    return found
+        log.warning("CUB: %d of the %d images that images.txt names are not there.", missing, len(birds))
+    return birds
 
 
 def _image_files(place: Path) -> dict[str, Path]:
-    """The images in the class folders, by "<class>/<image>.jpg"."""
+    """Return the images in the class folders, by "<class>/<image>.jpg"."""
     home = place / "CUB_200_2011" / "images"
     return {f"{path.parent.name}/{path.name}": path for path in home.glob("*/[!.]*.jpg")}
 
 
 def _by_id(path: Path, fields: int) -> dict[str, Sequence[str]]:
-    """The words behind the number at the start of each line, by that number."""
+    """Return the words behind the number at the start of each line, by that number."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text ({error}): copy it again.") from error
-    found = {}
+    by_number = {}
     for place, line in enumerate(lines, 1):
         number, *words = line.split() or [""]
-        if number in found or (number and (len(words) != fields or not number.isdecimal())):
+        if number in by_number or (number and (len(words) != fields or not number.isdecimal())):
             wanted = "a number of its own" + (" and a word" if fields == 1 else f" and {fields} numbers")
             raise UserError(f"{path}, line {place}: wanted {wanted}, not {line!r}; copy the file again.")
         if number:
-            found[number] = words
-    return found
+            by_number[number] = words
+    return by_number
 
 
 def _row(path: Path, table: Mapping[str, Sequence[str]], number: str) -> Sequence[str]:

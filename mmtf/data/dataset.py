@@ -30,32 +30,32 @@ class Split:
         return len(next(iter(self.rows.values())))
 
     def take(self, index) -> dict[str, np.ndarray]:
-        """Values of the examples at `index`, gathered: a dict of `[len(index), ...]` arrays."""
+        """Return values of the examples at `index`, gathered: a dict of `[len(index), ...]` arrays."""
         return {name: pool[self.rows[name][index]] for name, pool in self.pools.items()}
 
     def at(self, index) -> Split:
-        """The examples at `index`, sharing the pools."""
+        """Return the examples at `index`, sharing the pools."""
         rows = {name: rows[index] for name, rows in self.rows.items()}
         mask = self.mask and {name: mask[index] for name, mask in self.mask.items()}
         label = None if self.label is None else self.label[index]
         return dataclasses.replace(self, rows=rows, label=label, mask=mask)
 
     def has(self, names) -> np.ndarray:
-        """Which examples have all the modalities named, `[N]` bool."""
-        there = np.ones(len(self), bool)
-        return there if self.mask is None else np.all([there, *(self.mask[name] for name in names)], axis=0)
+        """Return which examples have all the modalities named, `[N]` bool."""
+        has_all = np.ones(len(self), bool)
+        return has_all if self.mask is None else np.all([has_all, *(self.mask[name] for name in names)], axis=0)
 
     def only(self, names) -> Split:
-        """The modalities named, and the examples that have one of them."""
+        """Return the modalities named, and the examples that have one of them."""
         parts = {
-            part: None if (found := getattr(self, part)) is None else {name: found[name] for name in names}
+            part: None if (values := getattr(self, part)) is None else {name: values[name] for name in names}
             for part in ("pools", "rows", "mask")
         }
         split = dataclasses.replace(self, **parts)
         return split if split.mask is None else split.at(np.any(list(split.mask.values()), axis=0))
 
     def first(self, count: int) -> Split:
-        """The first `count` examples, or all if there are fewer."""
+        """Return the first `count` examples, or all if there are fewer."""
         return self.at(slice(count))
 
 
@@ -86,7 +86,7 @@ class MultimodalData:
         return tuple(m.name for m in self.modalities)
 
     def only(self, names: Iterable[str]) -> MultimodalData:
-        """The data set with these modalities alone; an example that has none of them is left out.
+        """Return the data set with these modalities alone; an example that has none of them is left out.
 
         Raises:
           ValueError: a modality that is not there, or none.

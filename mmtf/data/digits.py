@@ -3,6 +3,8 @@
 Real data without a download, in the form of MNIST-SVHN-Text ([S] C.3): scikit-learn carries 1,797 scans of handwritten
 digits and two photographs. The scans are the test part of the UCI "Optical Recognition of Handwritten Digits"; they
 come without a writer's name, so that a pair shows two scans of one digit, not provably two writers.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ def load(
     fraction: float = 1.0,
     unpaired: bool = False,
 ) -> MultimodalData:
-    """Digit, scene and word, paired by class; built in about two seconds, the same for the same arguments.
+    """Return digit, scene and word, paired by class; built in about two seconds, the same for the same arguments.
 
     Args:
       pairings: partners of each of the 1,400 training scans: N = 1,400 * pairings.
@@ -99,12 +101,12 @@ def load(
 
 
 def scene_scan(split: Split) -> np.ndarray:
-    """Row of the `digit` pool whose scan each scene of the `scene` pool shows, int64 `[scenes]`."""
+    """Return row of the `digit` pool whose scan each scene of the `scene` pool shows, int64 `[scenes]`."""
     return np.arange(len(split.pools["scene"])) % len(split.pools["digit"])
 
 
 def split_rows(scans: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for testing, stratified by class; equal scans stay on one side, whatever their label.
+    """Return rows for training and for testing, stratified by class; equal scans stay on one side, whatever their label.
 
     Args:
       scans: `[N, 8, 8]`.
@@ -127,7 +129,7 @@ def photographs(part: str) -> np.ndarray:
 
 
 def enlarge(scans: np.ndarray) -> np.ndarray:
-    """The scans `[n, 8, 8]` in 0..1, enlarged smoothly: uint8 `[n, 28, 28, 1]`."""
+    """Return the scans `[n, 8, 8]` in 0..1, enlarged smoothly: uint8 `[n, 28, 28, 1]`."""
     centre = np.full(len(scans), DIGIT_SIZE / 2, np.float32)
     size = np.full(len(scans), DIGIT_SIZE, np.float32)
     weights = _interpolation(centre, size, DIGIT_SIZE)
@@ -135,7 +137,7 @@ def enlarge(scans: np.ndarray) -> np.ndarray:
 
 
 def draw_scenes(scans: np.ndarray, photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """One scene of each scan: it is laid in one colour over a piece of a photograph, at a random size and position.
+    """Return one scene of each scan: it is laid in one colour over a piece of a photograph, at a random size and position.
 
     Args:
       scans: `[n, 8, 8]` in 0..1, the ink at each point.
@@ -152,7 +154,7 @@ def draw_scenes(scans: np.ndarray, photos: np.ndarray, rng: np.random.Generator)
 
 
 def _part(scans, label, part, pairings, scenes_per_digit, rng, fraction=1.0, unpaired=False) -> Split:
-    """One part of the data: its pools and who is paired with whom."""
+    """Return one part of the data: its pools and who is paired with whom."""
     photos = photographs(part)
     rounds = min(scenes_per_digit, pairings)
     scenes = np.concatenate([draw_scenes(scans, photos, rng) for _ in range(rounds)])
@@ -172,7 +174,7 @@ def _part(scans, label, part, pairings, scenes_per_digit, rng, fraction=1.0, unp
 
 
 def _grounds(n, photos, rng) -> np.ndarray:
-    """Random pieces of the photographs, calmed towards their mean colour, tinted and in shade: [n, 32, 32, 3] in 0..1.
+    """Return random pieces of the photographs, calmed towards their mean colour, tinted and in shade: [n, 32, 32, 3] in 0..1.
 
     House walls are calmer than trees and petals, and two photographs have few hues: hence the first two changes. Shade,
     because numbers are lighter than the ground here: where they may be either, the median scene of a class shows nothing.
@@ -188,7 +190,7 @@ def _grounds(n, photos, rng) -> np.ndarray:
 
 
 def _placed_ink(scans, rng) -> np.ndarray:
-    """The scans at a random size and place, wholly inside the scene, with the sharp strokes of a sign: [n, 32, 32]."""
+    """Return the scans at a random size and place, wholly inside the scene, with the sharp strokes of a sign: [n, 32, 32]."""
     height = _uniform(rng, 24, 32, len(scans))
     width = height * _uniform(rng, 0.75, 1.0, len(scans))
     by_row, by_column = (
@@ -205,7 +207,7 @@ def _colours(ground, rng) -> np.ndarray:
 
 
 def _interpolation(centre, size, pixels) -> np.ndarray:
-    """Weights of the 8 scan lines in each of `pixels` lines, a scan being `size` pixels wide around `centre`.
+    """Return weights of the 8 scan lines in each of `pixels` lines, a scan being `size` pixels wide around `centre`.
 
     Keys' cubic kernel (a = -1/2): smooth, through the scan's own values, and zero outside the scan.
 

@@ -20,7 +20,7 @@ IDX_UNSIGNED_BYTE = 8
 
 
 def folder(data_dir: str) -> Path | None:
-    """The folder that `--data_dir` or else MMTF_DATA_DIR names; None where neither does.
+    """Return the folder that `--data_dir` or else MMTF_DATA_DIR names; None where neither does.
 
     Raises:
       UserError: there is no such folder.
@@ -33,7 +33,7 @@ def folder(data_dir: str) -> Path | None:
 
 
 def find(root: Path | None, subfolders: Sequence[str], names: Sequence[str], suffixes: Sequence[str] = ("",)) -> list[Path]:
-    """The files of those names, all in one folder: `root` itself or one of its subfolders.
+    """Return the files of those names, all in one folder: `root` itself or one of its subfolders.
 
     Args:
       suffixes: what may stand behind a name, the first found wins, such as ("", ".gz").
@@ -46,10 +46,10 @@ def find(root: Path | None, subfolders: Sequence[str], names: Sequence[str], suf
     """
     incomplete = []
     for place in [root / sub for sub in ("", *subfolders)] if root else []:
-        found = [next((p for s in suffixes if (p := place / f"{name}{s}").exists()), None) for name in names]
-        missing = [name for name, path in zip(names, found, strict=True) if path is None]
+        paths = [next((p for s in suffixes if (p := place / f"{name}{s}").exists()), None) for name in names]
+        missing = [name for name, path in zip(names, paths, strict=True) if path is None]
         if not missing:
-            return found
+            return paths
         if len(missing) < len(names):
             incomplete.append(f"{place} has some of the files {', '.join(names)}, but not {', '.join(missing)}")
     if incomplete:
@@ -66,7 +66,7 @@ def looked_for(root: Path | None, subfolders: Sequence[str], names: Sequence[str
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array of an IDX file of unsigned bytes, gzip or not: uint8 of the shape that the file states.
+    """Return the array of an IDX file of unsigned bytes, gzip or not: uint8 of the shape that the file states.
 
     Raises:
       UserError: it is not such a file, or its length is not what its header says.
@@ -95,7 +95,7 @@ def read_idx(path: Path) -> np.ndarray:
 
 
 def read_mnist(images: Path, labels: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 `[N, 28, 28, 1]` and labels int64 `[N]` of a pair of IDX files.
+    """Return images uint8 `[N, 28, 28, 1]` and labels int64 `[N]` of a pair of IDX files.
 
     Raises:
       UserError: as `read_idx`; other sizes, different counts, or a label outside 0..9.
@@ -137,18 +137,18 @@ def read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_damaged(
-    what: str, names: Sequence[str], skip_damaged: bool, problem: str = "", mended: str = "copy it again"
+    subject: str, names: Sequence[str], skip_damaged: bool, problem: str = "", mended: str = "copy it again"
 ) -> None:
-    """Raises UserError where there are names of damaged images and they are not to be left out.
+    """Raise UserError where there are names of damaged images and they are not to be left out.
 
     Args:
-      what: the data set. problem: what was wrong with the first image. mended: what the user can do for it.
+      subject: the data set. problem: what was wrong with the first image. mended: what the user can do for it.
     """
     if names and not skip_damaged:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise UserError(
-            f"The image {names[0]}{more} of {what} cannot be read{f' ({problem})' if problem else ''}: {mended}, or leave out "
-            "what is damaged with --skip_damaged."
+            f"The image {names[0]}{more} of {subject} cannot be read{f' ({problem})' if problem else ''}: {mended}, or leave "
+            "out what is damaged with --skip_damaged."
         )
 
 

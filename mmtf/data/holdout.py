@@ -11,7 +11,7 @@ from mmtf.errors import UserError
 
 
 def held_out(data: MultimodalData, count: int, seed: int) -> tuple[MultimodalData, Split]:
-    """The data set without some training examples, and `count` of these.
+    """Return the data set without some training examples, and `count` of these.
 
     Where one value of the first modality serves several examples, as where pairs are made, all of them are kept from training,
     so that no value of it is seen. Those of the other modalities may be, in other pairs.
@@ -29,7 +29,7 @@ def held_out(data: MultimodalData, count: int, seed: int) -> tuple[MultimodalDat
     _, source, sizes = np.unique(sources, return_inverse=True, return_counts=True)
     order = np.random.default_rng([seed, len(split)]).permutation(len(sizes))
     chosen = order[: 1 + int(np.searchsorted(np.cumsum(sizes[order]), count))]
-    there = np.isin(source, chosen)
-    if count >= len(split) or there.all():
+    is_held_out = np.isin(source, chosen)
+    if count >= len(split) or is_held_out.all():
         raise UserError(f"--validation_examples={count} of {len(split)} training examples leaves none to train on; lower it.")
-    return dataclasses.replace(data, train=split.at(~there)), split.at(np.flatnonzero(there)[:count])
+    return dataclasses.replace(data, train=split.at(~is_held_out)), split.at(np.flatnonzero(is_held_out)[:count])

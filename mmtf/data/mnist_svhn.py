@@ -1,4 +1,7 @@
-"""MNIST-SVHN-Text [S] 5.2 and MNIST-SVHN [C]: images of one digit, and its English word, paired by class."""
+"""MNIST-SVHN-Text [S] 5.2 and MNIST-SVHN [C]: images of one digit, and its English word, paired by class.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""MultiMNIST [C]: a digit in two to four directions, each modality one rotation of MNIST, paired by class."""
+"""MultiMNIST [C]: a digit in two to four directions, each modality one rotation of MNIST, paired by class.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ TEST_PAIRINGS = 1
 
 
 def load(config: DataConfig) -> MultimodalData:
-    """Each MNIST image with 30 (by default) other-way-up images of its class in each further modality.
+    """Return each MNIST image with 30 (by default) other-way-up images of its class in each further modality.
 
     Partners are drawn from the whole class: in about one of 6,000 the partner shows the anchor's own image.
 
@@ -58,12 +61,12 @@ def load(config: DataConfig) -> MultimodalData:
 
 
 def rotated(images: np.ndarray, degrees: int) -> np.ndarray:
-    """Images `[N, H, W, C]` turned counterclockwise by a multiple of 90 degrees; a copy unless they stay as they are."""
+    """Return images `[N, H, W, C]` turned counterclockwise by a multiple of 90 degrees; a copy unless they stay as they are."""
     return np.ascontiguousarray(np.rot90(images, degrees // 90, axes=(1, 2)))
 
 
 def name(degrees: int) -> str:
-    """What the modality of a rotation is called: mnist_90."""
+    """Return what the modality of a rotation is called: mnist_90."""
     return f"mnist_{degrees}"
 
 

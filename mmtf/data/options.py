@@ -1,4 +1,7 @@
-"""Options that several data sets share. A data set's own stand in its file."""
+"""Options that several data sets share. A data set's own stand in its file.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Pairings come pairing by pairing: element `p * N + i` is the p-th pairing of anchor example i. The first N elements
 therefore hold every anchor once in the pool's own order, and a short prefix is a fair sample of the classes.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from mmtf.errors import UserError
 def pair_by_class(
     labels: Mapping[str, np.ndarray], pairings: int, seed: int | np.random.Generator
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Pairs every example of the first pool `pairings` times with examples of its class from each other pool.
+    """Pair every example of the first pool `pairings` times with examples of its class from each other pool.
 
     Within a class the partners are drawn from permutations of the class's examples, a fresh one when one is used up:
     all are used equally often, give or take one. [S] 5.2 uses 20 pairings, [C] 30. Departure from the release of [S],
@@ -49,7 +51,7 @@ def pair_by_class(
 
 
 def pair_with_others(label: np.ndarray, pairings: int, seed: int | np.random.Generator) -> np.ndarray:
-    """Pairs every example of one pool `pairings` times with another example of its class, never with itself.
+    """Pair every example of one pool `pairings` times with another example of its class, never with itself.
 
     In each pairing the examples of a class stand in a random circle, and each one's partner is its neighbour: every
     example is a partner exactly once per pairing.
@@ -158,7 +160,7 @@ def paired_split(
 
 
 def with_single_values(paired: Split, labels: Mapping[str, np.ndarray]) -> Split:
-    """The split, and behind it every value of every pool once more by itself: all other modalities of it are missing.
+    """Return the split, and behind it every value of every pool once more by itself: all other modalities of it are missing.
 
     Args:
       paired: examples that have all modalities.
@@ -170,13 +172,13 @@ def with_single_values(paired: Split, labels: Mapping[str, np.ndarray]) -> Split
         # What stands for a missing value is never looked at: row 0 does.
         own = [np.arange(count) if other == name else np.zeros(count, np.int64) for other, count in counts.items()]
         rows[name] = np.concatenate([paired.rows[name], *own])
-        there = [np.full(count, other == name) for other, count in counts.items()]
-        mask[name] = np.concatenate([np.ones(len(paired), bool), *there])
+        is_own = [np.full(count, other == name) for other, count in counts.items()]
+        mask[name] = np.concatenate([np.ones(len(paired), bool), *is_own])
     return Split(paired.pools, rows, np.concatenate([paired.label, *labels.values()]), mask)
 
 
 def _partners(anchor_label, pool_label, pairings, rng) -> np.ndarray:
-    """Rows of the pool for each pairing of each anchor, of the anchor's class, `[pairings * N]`."""
+    """Return rows of the pool for each pairing of each anchor, of the anchor's class, `[pairings * N]`."""
     rows = np.empty((pairings, len(anchor_label)), np.int64)
     for c in np.unique(anchor_label):
         anchors = np.flatnonzero(anchor_label == c)
@@ -193,7 +195,7 @@ def _cycled(rows, count, rng) -> np.ndarray:
 
 
 def _checked(label, name) -> np.ndarray:
-    """The label as int64 [n]."""
+    """Return the label as int64 [n]."""
     label = np.asarray(label)
     if label.ndim != 1 or not np.issubdtype(label.dtype, np.integer) or not len(label):
         raise ValueError(f"{name}: labels must be integers [n], n > 0, not {label.dtype} of shape {label.shape}.")

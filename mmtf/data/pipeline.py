@@ -31,7 +31,7 @@ WHOLE = Share()
 
 
 def batches(split: Split, batch_size: int, seed: int, first_step: int, num_steps: int, share: Share = WHOLE) -> tf.data.Dataset:
-    """Shuffled full batches for training; batch number s is a function of (seed, s) alone.
+    """Return shuffled full batches for training; batch number s is a function of (seed, s) alone.
 
     Element number `s * batch_size + b` of the stream belongs to epoch e = number // N. Every epoch visits each example
     exactly once, in an order of its own; an epoch may end inside a batch. So `batches(..., first_step=k, num_steps=n)`
@@ -81,7 +81,9 @@ def phase_batches(
     count: int = 2,
     share: Share = WHOLE,
 ) -> tf.data.Dataset:
-    """Batches for training of `count` phases a step, a fresh batch for each phase; resumed and shared out as `batches` is.
+    """Return batches for training of `count` phases a step, a fresh batch for each phase.
+
+    Resumed and shared out as `batches` is.
 
     Args:
       split: of its examples those that have every modality are the paired ones.
@@ -107,7 +109,7 @@ def phase_batches(
 
 
 def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterator[dict]:
-    """Batches of NumPy arrays in the split's own order, for evaluation.
+    """Return batches of NumPy arrays in the split's own order, for evaluation.
 
     Args:
       batch_size: examples per batch; the last batch may be shorter.
@@ -127,7 +129,7 @@ def in_order(split: Split, batch_size: int, limit: int | None = None) -> Iterato
 
 
 def shuffled_index(number: tf.Tensor, num_examples: int, seed: int) -> tf.Tensor:
-    """Which example each element of the endless stream is.
+    """Return which example each element of the endless stream is.
 
     Args:
       number: element numbers that ascend one by one, int64 `[B]`, B <= num_examples.
@@ -167,13 +169,13 @@ def _unpaired(split, at_least: int, seed: int) -> Split:
 def _by_phase(batch: dict, batch_size: int, count: int) -> dict:
     """`[B * count, ...]` -> `[B, count, ...]`, so that replicas which share out B each have rows for every turn."""
     return {
-        part: {n: tf.reshape(x, [batch_size, count, *x.shape[1:]]) for n, x in found["values"].items()}
-        for part, found in batch.items()
+        part: {n: tf.reshape(x, [batch_size, count, *x.shape[1:]]) for n, x in values["values"].items()}
+        for part, values in batch.items()
     }
 
 
 def _gathered(split, batch_size, index) -> dict:
-    """The batch of the examples at index, inside tf.data.
+    """Return the batch of the examples at index, inside tf.data.
 
     NumPy gathers, from the split's own memory. Pools captured as tensors would be copied three times (twice by
     convert_to_tensor, once by the first iterator; seen with TF 2.21), to save 0.2 ms of a batch.
@@ -189,7 +191,7 @@ def _gathered(split, batch_size, index) -> dict:
 
 
 def _at(split, index) -> dict:
-    """The batch of the examples at index, an array or a slice, as arrays."""
+    """Return the batch of the examples at index, an array or a slice, as arrays."""
     batch = {"values": split.take(index)}
     if split.label is not None:
         batch["label"] = split.label[index]

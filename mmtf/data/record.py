@@ -23,7 +23,7 @@ DESCRIPTION, PAIRING = "data.json", "pairing.npz"
 
 
 def files(data: MultimodalData) -> dict[str, bytes]:
-    """The content of both files, by name."""
+    """Return the content of both files, by name."""
     description = {
         "dataset": data.name,
         "sources": dict(data.sources),
@@ -43,7 +43,7 @@ def files(data: MultimodalData) -> dict[str, bytes]:
 
 
 def restored(run: RunDirectory, data: MultimodalData) -> MultimodalData:
-    """The data set with the pairing that the run was trained on.
+    """Return the data set with the pairing that the run was trained on.
 
     Args:
       data: as its loader returns it now.
@@ -53,8 +53,8 @@ def restored(run: RunDirectory, data: MultimodalData) -> MultimodalData:
     """
     description = run.read_json(DESCRIPTION)
     for part, digests in _digests(data).items():
-        for name, found in digests.items():
-            if description.get("digests", {}).get(part, {}).get(name) != found:
+        for name, of_values in digests.items():
+            if description.get("digests", {}).get(part, {}).get(name) != of_values:
                 raise UserError(
                     f"The {part} values of {name} are not those that {run.path} was trained on ({run.path / DESCRIPTION} has "
                     f"their digests); name the folder with the same files in --data_dir."
@@ -76,7 +76,7 @@ def _digests(data: MultimodalData) -> dict[str, dict[str, str]]:
 
 
 def _repaired(split: Split, part: str, arrays: Mapping[str, np.ndarray]) -> Split:
-    """The split's pools with the rows, masks and labels of the file."""
+    """Return the split's pools with the rows, masks and labels of the file."""
     rows = {name: arrays[f"{part}/rows/{name}"].astype(np.int64) for name in split.pools}
     mask = {name: arrays[key] for name in split.pools if (key := f"{part}/mask/{name}") in arrays}
     label = arrays[f"{part}/label"].astype(np.int64) if f"{part}/label" in arrays else None
@@ -84,5 +84,5 @@ def _repaired(split: Split, part: str, arrays: Mapping[str, np.ndarray]) -> Spli
 
 
 def _small(integers: np.ndarray) -> np.ndarray:
-    """The same integers in the smallest type that holds them: a million pairs take some megabytes."""
+    """Return the same integers in the smallest type that holds them: a million pairs take some megabytes."""
     return integers.astype(np.result_type(np.min_scalar_type(integers.min()), np.min_scalar_type(integers.max())))

@@ -45,7 +45,7 @@ class Samples:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises UserError where there is no such folder, or no set of samples in it; opens none of them."""
+    """Raise UserError where there is no such folder, or no set of samples in it; opens none of them."""
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "is not there"
         raise UserError(f"--samples={folder} {problem}; name a folder with {RANDOM}/NAME.npy or {GIVEN}A,B/NAME.npy in it.")
@@ -59,23 +59,23 @@ def check_folder(folder: Path) -> None:
 
 
 def load(folder: Path, data: MultimodalData) -> Samples:
-    """The samples of a folder.
+    """Return the samples of a folder.
 
     Raises:
       UserError: as `check_folder`; a modality that the data set does not have; a file that cannot be read or whose values do
         not fit in shape, type, range or number; NaN; random samples of some modalities alone.
     """
     check_folder(folder)
-    at_random, found = {}, {}
+    at_random, given_sets = {}, {}
     for path in filter(_is_set, _visible(folder)):
         if path.name == RANDOM:
             at_random = _random(path, data)
             continue
         given = _given(path, data.names)
-        if given in found:
+        if given in given_sets:
             raise UserError(f"{path} is not the only folder of what was generated from {','.join(given)}; remove one of them.")
-        found[given] = _conditional(path, given, data)
-    return Samples(at_random, {given: found[given] for given in subsets(data.names) if given in found})
+        given_sets[given] = _conditional(path, given, data)
+    return Samples(at_random, {given: given_sets[given] for given in subsets(data.names) if given in given_sets})
 
 
 def _random(path: Path, data: MultimodalData) -> dict[str, np.ndarray]:
@@ -94,12 +94,12 @@ def _random(path: Path, data: MultimodalData) -> dict[str, np.ndarray]:
 
 
 def _conditional(path: Path, given: tuple[str, ...], data: MultimodalData) -> dict[str, np.ndarray]:
-    there = int(data.test.has(given).sum())
-    values = _arrays(path, data, there)
+    count = int(data.test.has(given).sum())
+    values = _arrays(path, data, count)
     for name, array in values.items():
-        if len(array) > there:
+        if len(array) > count:
             raise UserError(
-                f"{path / name}.npy has {len(array)} rows, but {there} test examples have {','.join(given)}; row n is for the "
+                f"{path / name}.npy has {len(array)} rows, but {count} test examples have {','.join(given)}; row n is for the "
                 "n-th of them. Was it made for another data set, or other flags of it?"
             )
     return values
@@ -113,25 +113,25 @@ def _given(path: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _arrays(path: Path, data: MultimodalData, most: int = LEAST) -> dict[str, np.ndarray]:
-    """The values of one set by modality, in the data set's order. Args: most: rows that there can be."""
-    modalities, found = {m.name: m for m in data.modalities}, {}
+    """Return the values of one set by modality, in the data set's order. Args: most: rows that there can be."""
+    modalities, by_name = {m.name: m for m in data.modalities}, {}
     for file in _visible(path):
         if file.suffix != ".npy" or file.stem not in modalities:
             raise UserError(f"{file}: wanted NAME.npy of a modality of {data.name}; they are: {', '.join(modalities)}.")
         array = read_array(file)
         try:
-            found[file.stem] = _checked(array, modalities[file.stem], data.test.pools[file.stem])
+            by_name[file.stem] = _checked(array, modalities[file.stem], data.test.pools[file.stem])
         except UserError as error:
             raise UserError(f"{file}: {error}") from error
         if len(array) < min(LEAST, most):
             raise UserError(f"{file} has {len(array)} rows; {LEAST} samples are the fewest that say something. Make more.")
-    if not found:
+    if not by_name:
         raise UserError(f"{path} holds no NAME.npy; the modalities are: {', '.join(modalities)}.")
-    return {name: found[name] for name in modalities if name in found}
+    return {name: by_name[name] for name in modalities if name in by_name}
 
 
 def _checked(array: np.ndarray, modality: Modality, real: np.ndarray) -> np.ndarray:
-    """The samples in the type that classifiers take. Args: real: values of that modality."""
+    """Return the samples in the type that classifiers take. Args: real: values of that modality."""
     with np.errstate(over="ignore"):  # what is not finite in single precision is told by the check
         array = array.astype(np.float32) if array.dtype.kind == "f" else array
     # A sample has no missing cells, also where a real value may have some.

@@ -51,11 +51,11 @@ def mnist(config: DataConfig) -> Source:
       UserError: the files cannot be used, or there is neither a file nor TFDS data and --download was not given.
     """
     where = files.folder(config.data_dir), ("mnist", "MNIST/raw"), MNIST_FILES, ("", ".gz")
-    found = files.find(*where)
-    if not found:
+    paths = files.find(*where)
+    if not paths:
         return _from_tfds("MNIST", "mnist", (28, 28, 1), config, files.looked_for(*where))
-    parts = [Labelled(*files.read_mnist(*found[i : i + 2])) for i in (0, 2)]
-    return _announced("MNIST", parts, "original files", found[0].parent)
+    parts = [Labelled(*files.read_mnist(*paths[i : i + 2])) for i in (0, 2)]
+    return _announced("MNIST", parts, "original files", paths[0].parent)
 
 
 def svhn(config: DataConfig) -> Source:
@@ -67,10 +67,10 @@ def svhn(config: DataConfig) -> Source:
       UserError: as `mnist`.
     """
     where = files.folder(config.data_dir), ("svhn", "SVHN"), SVHN_FILES
-    found = files.find(*where)
-    if not found:
+    paths = files.find(*where)
+    if not paths:
         return _from_tfds("SVHN", "svhn_cropped", (32, 32, 3), config, files.looked_for(*where))
-    return _announced("SVHN", [Labelled(*files.read_svhn(path)) for path in found], "original files", found[0].parent)
+    return _announced("SVHN", [Labelled(*files.read_svhn(path)) for path in paths], "original files", paths[0].parent)
 
 
 def _from_tfds(name: str, tfds_name: str, shape: tuple[int, ...], config: DataConfig, looked_for: str) -> Source:
@@ -95,7 +95,7 @@ def _collected(examples: Iterable[Mapping[str, Any]], shape: tuple[int, ...], sh
 
 
 def _announced(name: str, parts: list[Labelled], kind: str, place) -> Source:
-    """The source of two parts, after a log message that says where they are from and how many they are."""
+    """Return the source of two parts, after a log message that says where they are from and how many they are."""
     counts = tuple(len(part.label) for part in parts)
     origin = f"{kind}: {counts[0]:,} training and {counts[1]:,} test examples"
     if counts != OFFICIAL[name]:

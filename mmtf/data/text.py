@@ -1,4 +1,7 @@
-"""Text as class indices: the alphabet, strings to indices and back, and the digits' words of MNIST-SVHN-Text."""
+"""Text as class indices: the alphabet, strings to indices and back, and the digits' words of MNIST-SVHN-Text.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ DIGIT_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "e
 
 
 def _index_of_code() -> np.ndarray:
-    """Index in the alphabet of each ASCII code, -1 where there is none; [128]. Code 127 (delete) is none."""
+    """Return index in the alphabet of each ASCII code, -1 where there is none; [128]. Code 127 (delete) is none."""
     table = np.full(128, -1, np.int32)
     for index, character in reversed(list(enumerate(ALPHABET))):  # reversed: the first '-' wins
         table[ord(character)] = index
@@ -26,7 +29,7 @@ _CHARACTERS = np.array(list(ALPHABET))
 
 
 def encode(strings: Sequence[str], length: int, fill: str = " ") -> np.ndarray:
-    """Class indices of the characters of each string, filled up at its end.
+    """Return class indices of the characters of each string, filled up at its end.
 
     Args:
       strings: N strings of at most `length` characters of `ALPHABET`.
@@ -57,7 +60,7 @@ def encode(strings: Sequence[str], length: int, fill: str = " ") -> np.ndarray:
 
 
 def decode(indices: np.ndarray) -> list[str]:
-    """Strings of class indices `[N, length]`, each with its filling. Both indices of '-' give '-'.
+    """Return strings of class indices `[N, length]`, each with its filling. Both indices of '-' give '-'.
 
     Raises:
       ValueError: an index is outside 0..70, or the array is not two-dimensional.
@@ -71,7 +74,7 @@ def decode(indices: np.ndarray) -> list[str]:
 
 
 def digit_word_pool(length: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Every English digit word at every start, spaces elsewhere: the text of MNIST-SVHN-Text ([S] 5.2).
+    """Return every English digit word at every start, spaces elsewhere: the text of MNIST-SVHN-Text ([S] 5.2).
 
     Departure from the release: it never draws the last possible start, here each start occurs once.
 

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def prepared(name: str, config: DataConfig) -> bool:
-    """Whether `examples` can be had: TFDS has prepared the data set, or may download it.
+    """Return whether `examples` can be had: TFDS has prepared the data set, or may download it.
 
     Args:
       name: what TFDS calls the data set, such as "svhn_cropped".
@@ -33,7 +33,7 @@ def prepared(name: str, config: DataConfig) -> bool:
 
 
 def examples(name: str, split: str, config: DataConfig) -> Iterator[dict[str, Any]]:
-    """Decoded examples one by one, the same ones in the same order each time.
+    """Return decoded examples one by one, the same ones in the same order each time.
 
     The order is that in which TFDS wrote them, which is not that of the original files: TFDS shuffles as it prepares.
 
@@ -55,7 +55,7 @@ def examples(name: str, split: str, config: DataConfig) -> Iterator[dict[str, An
 
 
 def not_prepared(name: str, config: DataConfig) -> str:
-    """Sentences for a UserError: where TFDS was looked for, and the three ways out."""
+    """Return sentences for a UserError: where TFDS was looked for, and the three ways out."""
     places = " nor in ".join(builder.data_dir for builder in _builders(name, config))
     return f"TFDS has not prepared {name} in {places}. {_ways_out(name, '; or let TFDS download them with --download')}"
 
@@ -108,7 +108,7 @@ def _downloaded(name: str, config: DataConfig):
 
 
 def _read(builder, split: str) -> Iterator[dict[str, Any]]:
-    """The examples of a prepared data set; one file after the other, and none kept in memory by TFDS."""
+    """Return the examples of a prepared data set; one file after the other, and none kept in memory by TFDS."""
     import tensorflow_datasets as tfds
 
     in_order = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
@@ -121,11 +121,11 @@ def _read(builder, split: str) -> Iterator[dict[str, Any]]:
     return _guarded(data.as_numpy_iterator(), builder)
 
 
-def _guarded(found: Iterator[dict[str, Any]], builder) -> Iterator[dict[str, Any]]:
+def _guarded(dataset_builder: Iterator[dict[str, Any]], builder) -> Iterator[dict[str, Any]]:
     import tensorflow as tf
 
     try:
-        yield from found
+        yield from dataset_builder
     except tf.errors.OpError as error:
         raise UserError(
             f"TFDS' files in {builder.data_dir} are damaged or not complete ({error.message}); remove that folder and "

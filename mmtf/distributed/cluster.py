@@ -41,7 +41,7 @@ class Cluster:
 
 
 def read_cluster(text: str | None = None) -> Cluster | None:
-    """The cluster of TF_CONFIG; None where it names no other worker, or is not set.
+    """Return the cluster of TF_CONFIG; None where it names no other worker, or is not set.
 
     Args:
       text: in place of the environment variable.
@@ -64,7 +64,7 @@ def read_cluster(text: str | None = None) -> Cluster | None:
 
 
 def meet(cluster: Cluster, flags: str, seconds: float = SECONDS_TO_MEET) -> None:
-    """Returns on every worker when all are there.
+    """Return on every worker when all are there.
 
     Args:
       flags: what must be the same on all of them.
@@ -83,24 +83,24 @@ def meet(cluster: Cluster, flags: str, seconds: float = SECONDS_TO_MEET) -> None
 
 def _receive(cluster: Cluster, flags: str, end: float) -> None:
     """The chief's side: every other worker says its number and flags, and hears "" or what is wrong."""
-    there: dict[int, socket.socket] = {}
+    connected: dict[int, socket.socket] = {}
     problem = ""
     with _listening(cluster) as server:
-        while len(there) < len(cluster.addresses) - 1 and not problem:
+        while len(connected) < len(cluster.addresses) - 1 and not problem:
             server.settimeout(max(end - time.monotonic(), 0.01))
             try:
                 connection, _ = server.accept()
             except TimeoutError:
-                missing = [cluster.named(i) for i in range(1, len(cluster.addresses)) if i not in there]
+                missing = [cluster.named(i) for i in range(1, len(cluster.addresses)) if i not in connected]
                 problem = f"These workers did not come in time: {', '.join(missing)}. Start all of them within minutes."
                 break
             said = _heard(connection)
             if said is None:
                 connection.close()
                 continue
-            there[said["worker"]] = connection
+            connected[said["worker"]] = connection
             problem = _difference(cluster, flags, said)
-        for connection in there.values():
+        for connection in connected.values():
             with connection:
                 connection.sendall(json.dumps({"problem": problem}).encode() + b"\n")
     if problem:
@@ -132,7 +132,7 @@ def _report(cluster: Cluster, flags: str, end: float) -> None:
 
 
 def _heard(connection: socket.socket) -> dict | None:
-    """What a worker says; None of somebody who is none."""
+    """Return what a worker says; None of somebody who is none."""
     connection.settimeout(SECONDS_OF_A_MESSAGE)
     try:
         said = _line(connection)
@@ -163,7 +163,7 @@ def _difference(cluster: Cluster, flags: str, said: dict) -> str:
 
 
 def _listening(cluster: Cluster) -> socket.socket:
-    """This worker's port, taken."""
+    """Return this worker's port, taken."""
     _, port = _host_and_port(cluster.addresses[cluster.index])
     try:
         return socket.create_server(("", port), backlog=len(cluster.addresses))
@@ -203,10 +203,10 @@ def _check_jobs(jobs: dict) -> None:
 
 
 def _addresses(jobs: dict, job: str) -> list:
-    found = jobs.get(job, [])
-    if not isinstance(found, list):
-        raise UserError(f"TF_CONFIG's {job!r} must be a list of 'host:port', not {found!r}.")
-    return found
+    addresses = jobs.get(job, [])
+    if not isinstance(addresses, list):
+        raise UserError(f"TF_CONFIG's {job!r} must be a list of 'host:port', not {addresses!r}.")
+    return addresses
 
 
 def _host_and_port(address) -> tuple[str, int]:
@@ -217,7 +217,7 @@ def _host_and_port(address) -> tuple[str, int]:
 
 
 def _task(parts: dict, jobs: dict) -> tuple[str, int]:
-    """Type and index of this process."""
+    """Return type and index of this process."""
     task = parts.get("task")
     if not isinstance(task, dict) or not {"type", "index"} <= set(task):
         raise UserError(f"TF_CONFIG must say which task this process is, as 'type' and 'index', like {EXAMPLE}")

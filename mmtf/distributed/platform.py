@@ -29,7 +29,7 @@ def networks_compute_in(precision: str) -> Iterator[None]:
 
 
 def leave_sums_as_they_are() -> None:
-    """Keeps TensorFlow's optimizer of graphs from rearranging arithmetic, for this process.
+    """Keep TensorFlow's optimizer of graphs from rearranging arithmetic, for this process.
 
     In a loop inside of a step it adds the parts of a loss up in another order each time that the graph is built, so that a
     resumed run differs in the last digit; and it has taken terms that are broadcast for terms of the others' shape.
@@ -47,7 +47,7 @@ def be_deterministic() -> None:
 
 
 def platform_of(strategy: tf.distribute.Strategy) -> dict[str, str | int | list[str]]:
-    """What the bits of a result depend on beside seed and settings: versions of the software, and the hardware."""
+    """Return what the bits of a result depend on beside seed and settings: versions of the software, and the hardware."""
     details = [tf.config.experimental.get_device_details(d) for d in tf.config.list_physical_devices("GPU")]
     return {
         "mmtf": mmtf.__version__,
@@ -72,7 +72,7 @@ def _cores() -> int:
 
 
 def _processor() -> str:
-    """Its name as Linux has it; elsewhere as Python does."""
+    """Return its name as Linux has it; elsewhere as Python does."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -82,10 +82,13 @@ def _processor() -> str:
 
 
 def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:
-    """Whether XLA pays for a whole step: on one accelerator. On CPU it makes these convolutions slower; on several it fails."""
+    """Return whether XLA pays for a whole step: on one accelerator.
+
+    On CPU it makes these convolutions slower; on several it fails.
+    """
     return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync == 1
 
 
 def compile_inside(strategy: tf.distribute.Strategy) -> bool:
-    """Whether XLA is for losses and gradients alone (`compiled`): on several accelerators."""
+    """Return whether XLA is for losses and gradients alone (`compiled`): on several accelerators."""
     return bool(tf.config.list_logical_devices("GPU")) and strategy.num_replicas_in_sync > 1

@@ -30,13 +30,13 @@ class Noise:
         self._has_all = replicas == 1
 
     def part(self, first: tf.Tensor | int, size: int) -> Noise:
-        """The noise of `size` of this replica's examples, from the one at `first` on."""
-        found = copy.copy(self)
-        found._first, found._own_size, found._has_all = self._first + first, size, False
-        return found
+        """Return the noise of `size` of this replica's examples, from the one at `first` on."""
+        part = copy.copy(self)
+        part._first, part._own_size, part._has_all = self._first + first, size, False
+        return part
 
     def normal(self, stream: str, dim: int) -> tf.Tensor:
-        """Standard normal `[B, dim]`."""
+        """Return standard normal `[B, dim]`."""
         return self._own(tf.random.stateless_normal([self._total, dim], stream_seed(self._seed, stream)))
 
     def laplace(self, stream: str, dim: int) -> tf.Tensor:
@@ -50,7 +50,7 @@ class Noise:
         return tf.ensure_shape(order[:count] + 1, [count])
 
     def strata(self, stream: str) -> tf.Tensor:
-        """Uniform `[B]` in [0, 1), one from each of as many equal strata as the global batch has examples, shuffled."""
+        """Return uniform `[B]` in [0, 1), one from each of as many equal strata as the global batch has examples, shuffled."""
         # Not `stateless_shuffle`: XLA, which compiles the step on an accelerator, has no kernel for it.
         order = tf.argsort(tf.random.stateless_uniform([self._total], stream_seed(self._seed, stream + "/order")))
         uniform = tf.random.stateless_uniform([self._total], stream_seed(self._seed, stream))
@@ -66,7 +66,7 @@ class Noise:
 
 
 def stateless_laplace(shape, seed: tf.Tensor) -> tf.Tensor:
-    """Draws from the Laplace distribution of location 0 and scale 1, by its inverse distribution function."""
+    """Draw from the Laplace distribution of location 0 and scale 1, by its inverse distribution function."""
     # (0, 1], whose logarithm is finite, for the size; and a sign.
     size, sign = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
     magnitude = -tf.math.log(1.0 - tf.random.stateless_uniform(shape, size))

@@ -14,7 +14,7 @@ _WAITING: contextvars.ContextVar[list | None] = contextvars.ContextVar("waiting"
 
 
 def replica_mean(per_example: tf.Tensor) -> tf.Tensor:
-    """Share of this replica in the mean over the global batch: `[B]` -> scalar.
+    """Return share of this replica in the mean over the global batch: `[B]` -> scalar.
 
     Gradients are summed over replicas, so each replica's mean is divided by the number of replicas. All replicas hold the
     same number of examples, which `mmtf.data.pipeline` guarantees (full batches only).
@@ -23,7 +23,7 @@ def replica_mean(per_example: tf.Tensor) -> tf.Tensor:
 
 
 def replica_sum(parts: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Sums over replicas of what each of them has, such as gradients of `replica_mean`."""
+    """Sum over replicas of what each of them has, such as gradients of `replica_mean`."""
     context = tf.distribute.get_replica_context()
     return parts if context.num_replicas_in_sync == 1 else context.all_reduce(tf.distribute.ReduceOp.SUM, parts)
 
@@ -45,7 +45,7 @@ def assign_equal(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor
 
 
 def compiled(find: Callable[[], Any]) -> Any:
-    """What a function of no arguments returns, computed by XLA on this replica alone: nothing in it may speak to others.
+    """Return what a function of no arguments returns, computed by XLA on this replica alone: nothing in it may speak to others.
 
     Under several replicas XLA fails on a whole step, with its sums over replicas, but not on the loss and its gradients.
     """
@@ -55,15 +55,15 @@ def compiled(find: Callable[[], Any]) -> Any:
         waiting.clear()
         token = _WAITING.set(waiting)
         try:
-            found = find()
+            nest = find()
         finally:
             _WAITING.reset(token)
-        return found, [value for _, value in waiting]
+        return nest, [value for _, value in waiting]
 
-    found, values = tf.function(inner, jit_compile=True)()
+    structure, values = tf.function(inner, jit_compile=True)()
     if waiting:
         assign_equal([variable for variable, _ in waiting], values)
-    return found
+    return structure
 
 
 def _assign_each(strategy: tf.distribute.Strategy, variables, values) -> None:
@@ -72,11 +72,11 @@ def _assign_each(strategy: tf.distribute.Strategy, variables, values) -> None:
 
 
 def batch_size(values: Mapping[str, tf.Tensor]) -> tf.Tensor | int:
-    """Examples in a batch of named values: static where it is known, a scalar tensor otherwise."""
+    """Return examples in a batch of named values: static where it is known, a scalar tensor otherwise."""
     first = next(iter(values.values()))
     return first.shape[0] or tf.shape(first)[0]
 
 
 def step_of(optimizer: keras.optimizers.Optimizer) -> int:
-    """How many updates an optimizer has made, on one replica or on several."""
+    """Return how many updates an optimizer has made, on one replica or on several."""
     return int(optimizer.iterations.numpy())

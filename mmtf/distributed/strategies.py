@@ -25,7 +25,7 @@ LONGEST_PROBLEM = 2000
 
 
 def make_strategy(name: str = "auto", tpu: str = "", flags: str = "{}") -> tf.distribute.Strategy:
-    """The distribution strategy of that name.
+    """Return the distribution strategy of that name.
 
     `one` device; `mirrored`, all devices of this machine; `multi_worker`, all devices of all machines that TF_CONFIG names;
     `tpu`. `auto` is multi_worker where TF_CONFIG names several workers, else mirrored where there are several devices, else
@@ -61,7 +61,7 @@ def make_strategy(name: str = "auto", tpu: str = "", flags: str = "{}") -> tf.di
 
 
 def is_chief() -> bool:
-    """Whether this process writes: the run directory, the log, the progress bar, what is printed."""
+    """Return whether this process writes: the run directory, the log, the progress bar, what is printed."""
     cluster = read_cluster()
     return cluster is None or cluster.is_chief
 
@@ -71,7 +71,7 @@ def several_workers(strategy: tf.distribute.Strategy) -> bool:
 
 
 def described(strategy: tf.distribute.Strategy) -> str:
-    """The devices in words, for messages: '4 devices', '2 workers with 8 devices'."""
+    """Return the devices in words, for messages: '4 devices', '2 workers with 8 devices'."""
     count = strategy.num_replicas_in_sync
     devices = f"{count} device{'s' if count > 1 else ''}"
     cluster = read_cluster() if several_workers(strategy) else None
@@ -96,7 +96,7 @@ def per_replica(strategy: tf.distribute.Strategy, batches: Callable[[int, int, i
 
 
 def train_function(model: keras.Model) -> Callable:
-    """What `fit` calls for one execution on several workers: the steps, and then what the metrics say.
+    """Return what `fit` calls for one execution on several workers: the steps, and then what the metrics say.
 
     Keras 3 would reduce every term of every step over the workers, by a function that fails on scalars.
     """
@@ -149,20 +149,20 @@ def agreed(strategy: tf.distribute.Strategy) -> Iterator[None]:
                 raise UserError(f"Worker {index} failed: {text}")
 
 
-def check_same(strategy: tf.distribute.Strategy, what: str, value: str) -> None:
-    """Raises UserError on all workers where something, such as the step to begin at, is not the same on all of them."""
+def check_same(strategy: tf.distribute.Strategy, subject: str, value: str) -> None:
+    """Raise UserError on all workers where something, such as the step to begin at, is not the same on all of them."""
     if several_workers(strategy):
         said = _said_by_all(strategy, value)
         other = next((i for i, text in enumerate(said) if text != said[0]), None)
         if other is not None:
             raise UserError(
-                f"{what} is {said[0]} on worker 0 and {said[other]} on worker {other}. All need the same data, and one run "
+                f"{subject} is {said[0]} on worker 0 and {said[other]} on worker {other}. All need the same data, and one run "
                 "directory that they share."
             )
 
 
 def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
-    """Whether something is so on some worker, such as that its time is up; the same answer on all."""
+    """Return whether something is so on some worker, such as that its time is up; the same answer on all."""
     if not several_workers(strategy):
         return flag
     return int(strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(int(flag)), axis=None)) > 0
@@ -170,7 +170,7 @@ def any_worker(strategy: tf.distribute.Strategy, flag: bool) -> bool:
 
 @contextlib.contextmanager
 def while_all_live(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Says in words that another worker went away, which TensorFlow notices within about ten seconds.
+    """Say in words that another worker went away, which TensorFlow notices within about ten seconds.
 
     Raises:
       UserError: it did; the run can be resumed.
@@ -197,13 +197,13 @@ def _reason(error: tf.errors.OpError) -> str:
 
 
 def _said_by_all(strategy: tf.distribute.Strategy, text: str) -> list[str]:
-    """What every worker says, in their order; it takes all of them to call it."""
+    """Return what every worker says, in their order; it takes all of them to call it."""
     cluster = read_cluster()
     mine = text.encode()[:LONGEST_PROBLEM]
     rows = [[0] * LONGEST_PROBLEM for _ in cluster.addresses]
     rows[cluster.index][: len(mine)] = mine
-    found = strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(rows), axis=None).numpy()
-    return [bytes(row[row > 0].tolist()).decode(errors="replace") for row in found]
+    gathered = strategy.reduce(tf.distribute.ReduceOp.SUM, tf.constant(rows), axis=None).numpy()
+    return [bytes(row[row > 0].tolist()).decode(errors="replace") for row in gathered]
 
 
 # ---- the devices -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""Divergences between Gaussian experts, all in closed form, in nats, per example."""
+"""Divergences between Gaussian experts, all in closed form, in nats, per example.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Family:
         return self.make(tf.cast(loc, tf.float32), self.scale(tf.cast(raw_scale, tf.float32)))
 
     def prior(self, dim: int) -> tfd.Distribution:
-        """Location 0 and scale 1, over `[dim]`."""
+        """Return location 0 and scale 1, over `[dim]`."""
         return self.make(tf.zeros([dim]), tf.ones([dim]))
 
     def sample_standard(self, noise, stream: str, dim: int) -> tf.Tensor:
@@ -73,7 +73,7 @@ FAMILIES = {family.name: family for family in (NORMAL, LAPLACE)}
 
 
 def parameters(q: tfd.Distribution) -> tuple[tf.Tensor, tf.Tensor]:
-    """Location and scale, `[..., D]` each; of a Gaussian the scale is its standard deviation."""
+    """Return location and scale, `[..., D]` each; of a Gaussian the scale is its standard deviation."""
     if isinstance(q, tfd.Independent):
         return q.distribution.loc, q.distribution.scale
     return q.loc, gaussian.stddev(q)
@@ -86,7 +86,7 @@ def reparameterize(q: tfd.Distribution, eps: tf.Tensor) -> tf.Tensor:
 
 
 def family_of(q: tfd.Distribution) -> Family:
-    """The family that an expert, or a batch of experts, is of."""
+    """Return the family that an expert, or a batch of experts, is of."""
     return LAPLACE if isinstance(q, tfd.Independent) else NORMAL
 
 

@@ -2,6 +2,8 @@
 
 An expert is a `tfd.MultivariateNormalDiag` with batch `[B]` (or `[]`, such as a prior) and event `[D]`. Weights are one
 number or one `[B]` tensor per expert, in the order of the experts.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ def weighted_product(experts: Sequence[tfd.MultivariateNormalDiag], weights: Seq
 
 
 def stddev(q: tfd.MultivariateNormalDiag) -> tf.Tensor:
-    """Standard deviations `[B, D]` without the broadcast and the checks of `q.stddev()`."""
+    """Return standard deviations `[B, D]` without the broadcast and the checks of `q.stddev()`."""
     return q.scale.diag_part()
 
 

@@ -1,6 +1,8 @@
 """Likelihoods p(x|s,c) of a modality, from what its decoder returns. Always float32.
 
 A log-density summed over thousands of half-precision values overflows, so parameters are cast before anything else.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ LARGEST_LOG_COUNT, LARGEST_LOG_DISPERSION = 20.0, 10.0
 
 
 def negative_binomial(modality: Modality, parameters: tf.Tensor) -> tfd.NegativeBinomial:
-    """Counts of mean m and variance m + m^2 / r, from log m and log r on the last axis of `[B, *event_shape, 2]`."""
+    """Return counts of mean m and variance m + m^2 / r, from log m and log r on the last axis of `[B, *event_shape, 2]`."""
     log_mean = _bounded(from_network(modality, parameters[..., 0]), LARGEST_LOG_COUNT)
     log_dispersion = _bounded(parameters[..., 1], LARGEST_LOG_DISPERSION)
     return tfd.NegativeBinomial(total_count=tf.exp(log_dispersion), logits=log_mean - log_dispersion)
@@ -32,7 +34,7 @@ LEAST_PROBABILITY = 1.1920929e-07
 
 
 def categorical(modality: Modality, logits: tf.Tensor) -> tfd.Categorical:
-    """Classes, from logits on the last axis of `[B, *event_shape, num_classes]`; or as the release of [S] has them."""
+    """Return classes, from logits on the last axis of `[B, *event_shape, num_classes]`; or as the release of [S] has them."""
     if not modality.log_softmax_as_probabilities:
         return tfd.Categorical(logits=logits)
     surprise = -tf.nn.log_softmax(logits)
@@ -67,10 +69,10 @@ def log_density(modality: Modality, distribution: tfd.Distribution, values: tf.T
     """log p(x_j|s_j,c) `[B]` in nats, of values in the modality's own unit; missing cells take no part in the sum."""
     if not modality.missing_cells:
         return distribution.log_prob(values)
-    there = present_cells(modality, values)
+    is_present = present_cells(modality, values)
     # Filled before the density is computed: a NaN that is thrown away afterwards still reaches the gradient.
-    each = distribution.distribution.log_prob(tf.where(there, values, tf.zeros_like(values)))
-    return tf.reduce_sum(tf.where(there, each, 0.0), axis=list(range(-len(modality.event_shape), 0)))
+    each = distribution.distribution.log_prob(tf.where(is_present, values, tf.zeros_like(values)))
+    return tf.reduce_sum(tf.where(is_present, each, 0.0), axis=list(range(-len(modality.event_shape), 0)))
 
 
 def shown_value(modality: Modality, distribution: tfd.Distribution) -> tf.Tensor:

@@ -2,6 +2,8 @@
 
 Experts are distributions of one family with batch `[B]` and event `[D]`. Weights are one number or one `[B]` tensor per expert,
 in the order of the experts.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ tfd = tfp.distributions
 
 
 def mixture(experts: Sequence[tfd.Distribution], weights: Sequence[Weight]) -> tfd.MixtureSameFamily:
-    """The mixture sum_k w_k q_k ([S] eq. 7): weights sum to 1 for each example.
+    """Return the mixture sum_k w_k q_k ([S] eq. 7): weights sum to 1 for each example.
 
     Returns:
       `tfd.MixtureSameFamily` with batch `[B]` and event `[D]`; its `log_prob` is the mixture's density.
@@ -35,7 +37,7 @@ def sample_mixture(
     strata: tf.Tensor,
     noise: tf.Tensor,
 ) -> tf.Tensor:
-    """One reparameterised sample per example from the mixture of the experts, given the randomness.
+    """Return one reparameterised sample per example from the mixture of the experts, given the randomness.
 
     The component is the inverse distribution function of the example's own weights at its stratum. With strata that cover
     (0, 1) evenly over a batch, each component serves its exact share of the batch (stratified sampling), whatever the
@@ -73,7 +75,7 @@ def sample_components(components: tfd.Distribution, weights: tf.Tensor, strata: 
 
 
 def sample(distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
-    """One sample `[B, D]` of a posterior, an expert or a mixture of experts, under a stateless seed `[2]`.
+    """Return one sample `[B, D]` of a posterior, an expert or a mixture of experts, under a stateless seed `[2]`.
 
     Of a mixture only the chosen component is drawn; TFP draws all of them and selects with integer products.
     """
@@ -91,17 +93,17 @@ def sample(distribution: tfd.Distribution, seed: tf.Tensor) -> tf.Tensor:
 
 
 def component_at(weights: Sequence[Weight], strata: tf.Tensor) -> tf.Tensor:
-    """Index `[B]` int32 of the component whose share of (0, 1), laid end to end, holds the stratum."""
+    """Return index `[B]` int32 of the component whose share of (0, 1), laid end to end, holds the stratum."""
     ends = tf.cumsum(tf.stack([w * tf.ones_like(strata) for w in weights]), axis=0)
     # Scaled by the last end, which rounding may leave a hair from 1, so that a trailing expert of weight 0 is never chosen.
     return tf.reduce_sum(tf.cast(ends[:-1] <= strata * ends[-1], tf.int32), axis=0)
 
 
 def _components(x: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
-    """Rows `[B, D]` of `[B, S, D]` by index `[B]`; or `[K, B, D]` by `[K, B]`. The batch may have several axes."""
+    """Return rows `[B, D]` of `[B, S, D]` by index `[B]`; or `[K, B, D]` by `[K, B]`. The batch may have several axes."""
     batch = x.shape.rank - 2
     if chosen.shape.rank == batch:
         return tf.gather(x, chosen, axis=batch, batch_dims=batch)
     last = tf.transpose(chosen, [*range(1, batch + 1), 0])
-    found = tf.gather(x, last, axis=batch, batch_dims=batch)
-    return tf.transpose(found, [batch, *range(batch), batch + 1])
+    rows = tf.gather(x, last, axis=batch, batch_dims=batch)
+    return tf.transpose(rows, [batch, *range(batch), batch + 1])

@@ -12,7 +12,7 @@ from mmtf.modality import Modality
 
 
 def to_network(modality: Modality, values: tf.Tensor) -> tf.Tensor:
-    """Values `[B, *event_shape]` as the modality's encoder wants them; missing cells stay NaN, or -1.
+    """Return values `[B, *event_shape]` as the modality's encoder wants them; missing cells stay NaN, or -1.
 
     (x - location) / spread; of counts (log(1 + x) - location) / spread, since their sizes spread over decades.
     """
@@ -29,10 +29,10 @@ def from_network(modality: Modality, location: tf.Tensor) -> tf.Tensor:
 
 
 def own_scale(modality: Modality) -> tf.Tensor | float:
-    """The likelihood's scale in the modality's own unit, one number or one per place of the last axis."""
+    """Return the likelihood's scale in the modality's own unit, one number or one per place of the last axis."""
     return tf.constant(modality.spread) * modality.scale if modality.spread else modality.scale
 
 
 def present_cells(modality: Modality, values: tf.Tensor) -> tf.Tensor:
-    """Which cells of the values are there: booleans of the values' shape. Missing is NaN, or the class -1."""
+    """Return which cells of the values are there: booleans of the values' shape. Missing is NaN, or the class -1."""
     return values >= 0 if modality.likelihood == "categorical" else ~tf.math.is_nan(values)

@@ -3,6 +3,8 @@
 Used by `mmtf evaluate` and during training. Where each example has one class, probes and coherence are accuracies. Where it has
 any number of attributes, they are means over attributes of average precisions ([S] C.4.3); an attribute that all or none of the
 examples in question have is left out of them, and named beside them.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from mmtf.evaluation.codes import code_use, kl_to_prior, moments, moments_graph

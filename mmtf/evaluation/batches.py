@@ -22,7 +22,7 @@ RESAMPLES = 1000
 
 
 def in_batches(split: Split, function: Callable, *, alone: bool = True):
-    """Concatenates what `function((values, mask), number)` returns for each batch: any nest of tensors `[B, ...]`, as arrays.
+    """Concatenate what `function((values, mask), number)` returns for each batch: any nest of tensors `[B, ...]`, as arrays.
 
     Args: alone: whether an example's result does not depend on the others in its batch, which is then filled up if need be.
     """
@@ -49,7 +49,7 @@ def sources(test: Split) -> np.ndarray | None:
 
 
 def mean_of_examples(values: np.ndarray, test: Split | None, limits=(-math.inf, math.inf)) -> dict[str, float]:
-    """Value, standard error and interval of a mean over examples `[N]`, as JSON has them; of too few the value alone.
+    """Return value, standard error and interval of a mean over examples `[N]`, as JSON has them; of too few the value alone.
 
     Args: test: the examples; None where all values are independent.
     """
@@ -60,7 +60,7 @@ def mean_of_examples(values: np.ndarray, test: Split | None, limits=(-math.inf, 
 
 
 def share_of_examples(hits: np.ndarray, test: Split) -> intervals.Estimate:
-    """The share of examples `[N]` that are hits; those from the same source count as what they tell."""
+    """Return the share of examples `[N]` that are hits; those from the same source count as what they tell."""
     clusters = sources(test)
     if clusters is not None and len(np.unique(clusters)) < 2:
         clusters = None
@@ -68,7 +68,7 @@ def share_of_examples(hits: np.ndarray, test: Split) -> intervals.Estimate:
 
 
 def in_own_unit(values: np.ndarray, modality: Modality) -> np.ndarray:
-    """Values as a model generates them: bytes as numbers in 0..1, or as counts; all else as it is."""
+    """Return values as a model generates them: bytes as numbers in 0..1, or as counts; all else as it is."""
     if values.dtype != np.uint8 or modality.likelihood == "categorical":
         return values
     return values.astype(np.float32) / (1 if modality.likelihood == "negative_binomial" else 255)
@@ -78,13 +78,13 @@ def as_json(estimate: intervals.Estimate) -> dict[str, float]:
     return {name: rounded(x) for name, x in estimate.as_dict().items()}
 
 
-def whole_somewhere(found: Iterable[tuple[str, ...]], *splits: Split) -> list[tuple[str, ...]]:
-    """The subsets of which some example of every split has all."""
-    return [subset for subset in found if all(split.has(subset).any() for split in splits)]
+def whole_somewhere(by_key: Iterable[tuple[str, ...]], *splits: Split) -> list[tuple[str, ...]]:
+    """Return the subsets of which some example of every split has all."""
+    return [subset for subset in by_key if all(split.has(subset).any() for split in splits)]
 
 
 def given_in(key: str) -> list[str]:
-    """The modalities of K in `Y<-K`."""
+    """Return the modalities of K in `Y<-K`."""
     return key.split(ARROW)[1].split(",")
 
 

@@ -24,52 +24,52 @@ def code_use(model, test: Split) -> dict[str, dict]:
     """
     shared, private = moments(model, test)
     to_prior = kl_to_prior(model)
-    found = {"active_units": {}, "collapse": {}, "divergence_between": {}}
+    measured = {"active_units": {}, "collapse": {}, "divergence_between": {}}
     for kind, codes in (("shared", shared), ("private", private)):
         for subset in whole_somewhere(codes, test):
-            there, key = test.has(subset), subset_key(subset, model.names)
-            mean, stddev = (x[there] for x in codes[subset])
+            has_all, key = test.has(subset), subset_key(subset, model.names)
+            mean, stddev = (x[has_all] for x in codes[subset])
             if len(mean) < LEAST:
                 continue
-            found["active_units"].setdefault(kind, {})[key] = latents.active_units(mean)
+            measured["active_units"].setdefault(kind, {})[key] = latents.active_units(mean)
             if len(subset) == 1:
                 collapse = latents.collapse(to_prior(mean, stddev))
-                found["collapse"].setdefault(kind, {})[key] = {
+                measured["collapse"].setdefault(kind, {})[key] = {
                     "kl": rounded(collapse.kl.sum()),
                     "share_of_dimensions": rounded(collapse.share),
                 }
     for a, b in itertools.combinations(model.names, 2):
-        there = test.at(test.has((a, b)))
-        if len(there) >= LEAST and _can_be_mismatched(there):
+        has_all = test.at(test.has((a, b)))
+        if len(has_all) >= LEAST and _can_be_mismatched(has_all):
             parts = [x[test.has((a, b))] for name in (a, b) for x in shared[(name,)]]
-            apart = latents.divergence(*parts, clusters=sources(there))
-            found["divergence_between"][f"{a},{b}"] = {
+            apart = latents.divergence(*parts, clusters=sources(has_all))
+            measured["divergence_between"][f"{a},{b}"] = {
                 "matched": as_json(apart.matched),
                 "mismatched": as_json(apart.mismatched),
                 "auc": rounded(apart.auc),
             }
-    return {kind: part for kind, part in found.items() if part}
+    return {kind: part for kind, part in measured.items() if part}
 
 
 def kl_to_prior(model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """The divergence of a model's posteriors from its prior, of means and standard deviations, per dimension."""
+    """Return the divergence of a model's posteriors from its prior, of means and standard deviations, per dimension."""
     return latents.laplace_kl_to_prior if family_of(model.prior) is LAPLACE else latents.kl_to_prior
 
 
 def shared_moments(model, split: Split) -> dict[str, dict[str, np.ndarray]]:
-    """Mean and standard deviation of q(c|x_j) in double precision, `[N, D]` each, by modality of the split."""
+    """Return mean and standard deviation of q(c|x_j) in double precision, `[N, D]` each, by modality of the split."""
 
     @tf.function(reduce_retracing=True)
     def moments(values, mask):
-        found = model.posteriors(values, mask)
-        return {n: {"mean": found[(n,)].mean(), "stddev": found[(n,)].stddev()} for n in values}
+        posteriors = model.posteriors(values, mask)
+        return {n: {"mean": posteriors[(n,)].mean(), "stddev": posteriors[(n,)].stddev()} for n in values}
 
-    found = in_batches(split, lambda batch, number: moments(*batch))
-    return {n: {k: x.astype(np.float64) for k, x in found[n].items()} for n in split.pools}
+    by_modality = in_batches(split, lambda batch, number: moments(*batch))
+    return {n: {k: x.astype(np.float64) for k, x in by_modality[n].items()} for n in split.pools}
 
 
 def moments(model, test: Split, graph: Callable | None = None) -> tuple[dict, dict]:
-    """Mean and standard deviation, `[N, D]` each: of q(c|X_K) by set, and of q(s_j|x_j), by `(j,)`.
+    """Return mean and standard deviation, `[N, D]` each: of q(c|X_K) by set, and of q(s_j|x_j), by `(j,)`.
 
     Args: graph: what `moments_graph` returned for the model, where moments are asked for several times.
     """
@@ -78,7 +78,7 @@ def moments(model, test: Split, graph: Callable | None = None) -> tuple[dict, di
 
 
 def moments_graph(model) -> Callable:
-    """What `moments` computes of a batch, as a graph."""
+    """Return what `moments` computes of a batch, as a graph."""
 
     @tf.function(reduce_retracing=True)
     def both(values, mask):
@@ -90,6 +90,6 @@ def moments_graph(model) -> Callable:
 
 
 def _can_be_mismatched(test: Split) -> bool:
-    """Whether no source has more than half of the examples."""
+    """Return whether no source has more than half of the examples."""
     clusters = sources(test)
     return clusters is None or 2 * np.unique(clusters, return_counts=True)[1].max() <= len(clusters)

@@ -1,4 +1,7 @@
-"""Whether classifiers find in what a model generates the class that it should have."""
+"""Whether classifiers find in what a model generates the class that it should have.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +39,11 @@ class Coherence:
         self._random = tf.function(lambda seed: model.generate(BATCH, seed, mean=True))
 
     def measure(self) -> dict[str, dict[str, float]]:
-        """Scores by kind and by `random` or `Y<-K`, rounded to four places."""
+        """Return scores by kind and by `random` or `Y<-K`, rounded to four places."""
         return self._scores.means(self._random_logits(), self._conditional_logits())
 
     def report(self, class_names: Sequence[str]) -> dict:
-        """What `measure` returns, its standard errors, and with many labels the score of each."""
+        """Return what `measure` returns, its standard errors, and with many labels the score of each."""
         return self._scores.report(self._random_logits(), self._conditional_logits(), class_names)
 
     def _random_logits(self) -> dict[str, np.ndarray]:
@@ -58,23 +61,23 @@ class Coherence:
             generated = self._all_from(*batch, batch_seed(self._config, number))
             return {kind: classified(self._classifiers, values) for kind, values in generated.items()}
 
-        found = {}
+        logits_by_kind = {}
         for kind, by_place in in_batches(self._test, logits).items():
             for subset, name in itertools.product(whole_somewhere(subsets(self._names), self._test), self._names):
                 if (name, subset) in by_place:
                     key = f"{name}{ARROW}{subset_key(subset, self._names)}"
-                    found.setdefault(kind, {})[key] = by_place[name, subset][self._test.has(subset)]
-        return found
+                    logits_by_kind.setdefault(kind, {})[key] = by_place[name, subset][self._test.has(subset)]
+        return logits_by_kind
 
 
 def classified(classifiers: Mapping[str, keras.Model], values: Mapping) -> dict:
-    """Logits of values, whose keys are modalities, or modalities and where they were generated from."""
-    found = {key: classifiers[key if isinstance(key, str) else key[0]] for key in values}
-    return {key: classifier.predict_scores(found[key], np.asarray(x)) for key, x in values.items()}
+    """Return logits of values, whose keys are modalities, or modalities and where they were generated from."""
+    models = {key: classifiers[key if isinstance(key, str) else key[0]] for key in values}
+    return {key: classifier.predict_scores(models[key], np.asarray(x)) for key, x in values.items()}
 
 
 def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[str, ...]], tf.Tensor]]:
-    """What `Coherence` evaluates: by kind, and by target modality and subset, generated values."""
+    """Return what `Coherence` evaluates: by kind, and by target modality and subset, generated values."""
     means, own, likeliest = {}, {}, {}
     for subset in subsets(model.names):
         given = {n: values[n] for n in subset}
@@ -85,4 +88,4 @@ def _all_from_all(model, values, mask, seed) -> dict[str, dict[tuple[str, tuple[
         if any(model.modalities[n].private_dim for n in subset):
             own |= {(n, subset): x for n, x in model.reconstruct(given, mask, seed=seed, mean=True).items()}
     kinds = {"coherence": means, "coherence_own_private": own, "coherence_likeliest": likeliest}
-    return {kind: found for kind, found in kinds.items() if found}
+    return {kind: by_place for kind, by_place in kinds.items() if by_place}

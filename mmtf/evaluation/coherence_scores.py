@@ -1,4 +1,7 @@
-"""From what classifiers say of generated values to coherence, whoever generated them."""
+"""From what classifiers say of generated values to coherence, whoever generated them.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,11 @@ class CoherenceScores:
         self._test, self._config, self._multi_label = test, config, test.label.ndim == 2
 
     def means(self, at_random: Mapping[str, np.ndarray], conditional: Conditional) -> dict[str, dict[str, float]]:
-        """Scores by kind and by `random` or `Y<-K`, rounded to four places."""
+        """Return scores by kind and by `random` or `Y<-K`, rounded to four places."""
         return mean_scores(self._scores(at_random, conditional))
 
     def report(self, at_random: Mapping[str, np.ndarray], conditional: Conditional, class_names: Sequence[str]) -> dict:
-        """What `means` returns, how far `coherence` can be trusted, and with many labels the score of each."""
+        """Return what `means` returns, how far `coherence` can be trusted, and with many labels the score of each."""
         scores = self._scores(at_random, conditional)
         means = mean_scores(scores)
         if not self._multi_label:
@@ -45,10 +48,10 @@ class CoherenceScores:
 
     def _scores(self, at_random: Mapping[str, np.ndarray], conditional: Conditional) -> Scores:
         # Agreement takes two modalities.
-        found = {"coherence": {"random": self._agreement(at_random)} if len(at_random) > 1 else {}}
+        scores = {"coherence": {"random": self._agreement(at_random)} if len(at_random) > 1 else {}}
         for kind, logits in conditional.items():
-            found.setdefault(kind, {}).update({key: self._score(x, self._examples(key, x).label) for key, x in logits.items()})
-        return found
+            scores.setdefault(kind, {}).update({key: self._score(x, self._examples(key, x).label) for key, x in logits.items()})
+        return scores
 
     def _score(self, logits: np.ndarray, labels: np.ndarray) -> float | np.ndarray:
         if self._multi_label:
@@ -61,34 +64,34 @@ class CoherenceScores:
         return coherence.joint_coherence({name: x.argmax(axis=-1) for name, x in logits.items()})
 
     def _trusted(self, at_random: Mapping[str, np.ndarray], conditional: Mapping[str, np.ndarray]) -> dict[str, dict]:
-        """Standard error and interval of each share; examples that come from the same value are not independent."""
-        found = {}
+        """Return standard error and interval of each share; examples that come from the same value are not independent."""
+        trusted = {}
         if len(at_random) > 1:
             classes = np.stack([x.argmax(axis=-1) for x in at_random.values()])
-            found["random"] = intervals.share((classes == classes[0]).all(axis=0))
+            trusted["random"] = intervals.share((classes == classes[0]).all(axis=0))
         for key, logits in conditional.items():
-            there = self._examples(key, logits)
-            found[key] = share_of_examples(logits.argmax(axis=-1) == there.label, there)
+            examples = self._examples(key, logits)
+            trusted[key] = share_of_examples(logits.argmax(axis=-1) == examples.label, examples)
         return {
-            "coherence_standard_error": {key: rounded(x.standard_error) for key, x in found.items()},
-            "coherence_interval": {key: [rounded(x.low), rounded(x.high)] for key, x in found.items()},
+            "coherence_standard_error": {key: rounded(x.standard_error) for key, x in trusted.items()},
+            "coherence_interval": {key: [rounded(x.low), rounded(x.high)] for key, x in trusted.items()},
         }
 
     def _as_published(self, at_random: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
-        """What the release of [S] counts as agreement, of three modalities; of others it says nothing."""
+        """Return what the release of [S] counts as agreement, of three modalities; of others it says nothing."""
         if len(at_random) != 3:
             return {}
         classes = {name: x.argmax(axis=-1) for name, x in at_random.items()}
         return {"coherence_published": {"random": rounded(coherence.agreement_as_published(classes))}}
 
     def _bootstrap_errors(self, at_random: Mapping[str, np.ndarray], conditional: Mapping[str, np.ndarray]) -> dict[str, float]:
-        seed, found = self._config.evaluation_seed, {}
+        seed, errors = self._config.evaluation_seed, {}
         if len(at_random) > 1:
             shares = precision.agreement(at_random)
-            found["random"] = shares.std() / np.sqrt(len(shares))
-        found |= {key: precision.bootstrap_error(x, self._examples(key, x).label, seed) for key, x in conditional.items()}
-        return {key: rounded(error) for key, error in found.items()}
+            errors["random"] = shares.std() / np.sqrt(len(shares))
+        errors |= {key: precision.bootstrap_error(x, self._examples(key, x).label, seed) for key, x in conditional.items()}
+        return {key: rounded(error) for key, error in errors.items()}
 
     def _examples(self, key: str, logits: np.ndarray) -> Split:
-        """The examples that these logits are of: the first ones that have all of K."""
+        """Return the examples that these logits are of: the first ones that have all of K."""
         return self._test.at(self._test.has(given_in(key))).first(len(logits))

@@ -19,7 +19,7 @@ class EvaluationContext:
     """
 
     def __init__(self, data: MultimodalData, config: EvaluateConfig, modalities: Mapping[str, Modality]):
-        """Raises UserError where InceptionV3's weights are asked for and are not there: before any long work."""
+        """Raise UserError where InceptionV3's weights are asked for and are not there: before any long work."""
         self.data, self.config, self.modalities = data, config, modalities
         self.test = data.test.first(config.test_examples)
         self.labelled = score_name(data) is not None

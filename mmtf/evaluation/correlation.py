@@ -1,4 +1,7 @@
-"""Whether values of two modalities belong together, by canonical correlations of their features ([C] eq. 11)."""
+"""Whether values of two modalities belong together, by canonical correlations of their features ([C] eq. 11).
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -51,21 +54,21 @@ def correlated(
 
     CCA is fitted to features of training pairs, in 40 dimensions as in [C], or as many as there are.
     """
-    found = {}
+    by_pair = {}
     for pair in itertools.combinations([n for n in names if n in features], 2):
-        there, train = test.at(test.has(pair)).first(config.quality_samples), data.train.at(data.train.has(pair))
-        if len(there) < 2 or len(train) < 3:
+        paired, train = test.at(test.has(pair)).first(config.quality_samples), data.train.at(data.train.has(pair))
+        if len(paired) < 2 or len(train) < 3:
             continue
-        generated = generate(pair, there)
+        generated = generate(pair, paired)
         if generated:
             chosen = np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples]
             values = train.at(chosen).take(np.arange(len(chosen)))
             fit = [features.of(n, values[n]) for n in pair]
             if all(np.ptp(x, axis=0).any() for x in fit):
-                found[",".join(pair)] = _of_pair(generated, pair, fit, there, features)
+                by_pair[",".join(pair)] = _of_pair(generated, pair, fit, paired, features)
             else:
                 log.warning("No correlation of %s: features are the same in all training examples.", " and ".join(pair))
-    return {"cca": found} if found else {}
+    return {"cca": by_pair} if by_pair else {}
 
 
 def _of_pair(generated: Mapping, pair: tuple[str, str], fit: Sequence[np.ndarray], test: Split, features: Features) -> dict:
@@ -74,10 +77,10 @@ def _of_pair(generated: Mapping, pair: tuple[str, str], fit: Sequence[np.ndarray
     def of(values) -> list[np.ndarray]:
         return [features.of(n, values[n]) for n in pair]
 
-    def score(found):
-        if isinstance(found, Pairs):
-            return mean_of_examples(cca.cosines(fitted, *of(found.values)), found.examples, (-1.0, 1.0))
-        return {key: score(inner) for key, inner in found.items()}
+    def score(pairs):
+        if isinstance(pairs, Pairs):
+            return mean_of_examples(cca.cosines(fitted, *of(pairs.values)), pairs.examples, (-1.0, 1.0))
+        return {key: score(inner) for key, inner in pairs.items()}
 
     dimensions = min(cca.DIMENSIONS, len(fit[0]) - 1, *(x.shape[1] for x in fit))
     fitted = cca.fit(*fit, dimensions)

@@ -24,7 +24,7 @@ from mmtf.modality import subset_key
 
 
 def conditional_sets(samples: Samples, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The conditional samples by `Y<-K`. Args: names: of all modalities, in order."""
+    """Return the conditional samples by `Y<-K`. Args: names: of all modalities, in order."""
     return {
         f"{name}{ARROW}{subset_key(given, names)}": array
         for given, values in samples.given.items()
@@ -33,7 +33,7 @@ def conditional_sets(samples: Samples, names: Sequence[str]) -> dict[str, np.nda
 
 
 def check_external_labels(samples: Samples, data: MultimodalData, test: Split) -> None:
-    """Raises UserError, before long work, where labels are such that all samples of a set would score alike."""
+    """Raise UserError, before long work, where labels are such that all samples of a set would score alike."""
     if data.train.label is None or data.test.label is None:
         return
     if not (data.train.label.size and test.label.size and data.class_names):
@@ -74,8 +74,8 @@ def external_quality(
             if key.startswith(f"{name}{ARROW}"):
                 yield key, values[: config.quality_samples]
 
-    there = [n for n in data.names if n in samples.random or any(n in values for values in samples.given.values())]
-    return compared(sets, there, data, test, features, config)
+    sampled = [n for n in data.names if n in samples.random or any(n in values for values in samples.given.values())]
+    return compared(sets, sampled, data, test, features, config)
 
 
 def external_correlations(
@@ -83,25 +83,25 @@ def external_correlations(
 ) -> dict[str, dict]:
     """As `evaluate.correlations`, of the pairs that there are: random ones, from each other, and both from both."""
 
-    def generated(pair: tuple[str, str], there: Split) -> dict:
-        found = {}
+    def generated(pair: tuple[str, str], paired: Split) -> dict:
+        values = {}
         if samples.random:
-            found["joint"] = Pairs({n: samples.random[n][: config.quality_samples] for n in pair}, None)
+            values["joint"] = Pairs({n: samples.random[n][: config.quality_samples] for n in pair}, None)
         crosses = {f"{b}{ARROW}{a}": _crossed(samples, a, b, test, config.quality_samples) for a, b in (pair, pair[::-1])}
         crosses = {key: pairs for key, pairs in crosses.items() if pairs}
         if crosses:
-            found["cross"] = crosses
+            values["cross"] = crosses
         both = samples.given.get(pair, {})
         if set(pair) <= set(both):
             count = min(config.quality_samples, *(len(both[n]) for n in pair))
-            found["synergy"] = Pairs({n: both[n][:count] for n in pair}, there.first(count))
-        return found
+            values["synergy"] = Pairs({n: both[n][:count] for n in pair}, paired.first(count))
+        return values
 
     return correlated(generated, data.names, data, test, features, config)
 
 
 def _crossed(samples: Samples, given: str, target: str, test: Split, most: int) -> Pairs | None:
-    """Samples of the target beside the real values that they were generated from, of examples that have both."""
+    """Return samples of the target beside the real values that they were generated from, of examples that have both."""
     values = samples.given.get((given,), {}).get(target)
     if values is None:
         return None

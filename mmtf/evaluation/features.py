@@ -61,7 +61,7 @@ class Features:
 
 
 def is_image(modality: Modality) -> bool:
-    """Whether values are grey or coloured pictures."""
+    """Return whether values are grey or coloured pictures."""
     return len(modality.event_shape) == 3 and modality.event_shape[-1] in (1, 3) and modality.likelihood != "categorical"
 
 

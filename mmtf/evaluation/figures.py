@@ -1,4 +1,7 @@
-"""The pictures that show what a model does, drawn from its verbs: for TensorBoard while it trains, and for mmtf evaluate."""
+"""The pictures that show what a model does, drawn from its verbs: for TensorBoard while it trains, and for mmtf evaluate.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,7 @@ def of_model(model, test: Split, show: Show | None = None) -> dict[str, Figure]:
 
 
 def of_codes(model, test: Split, class_names: Sequence[str] = (), show: Show | None = None) -> dict[str, Figure]:
-    """Figures by name that say what the codes mean: `latent_map`, and `traversal_NAME` of each modality.
+    """Return figures by name that say what the codes mean: `latent_map`, and `traversal_NAME` of each modality.
 
     The map is of the means of q(c|x_j) of each modality and of q(c|X), for at most `POINTS` codes in all. A traversal changes
     one dimension of the shared or of the modality's private code from -3 to 3 standard deviations of the prior, for each of
@@ -76,7 +79,7 @@ def of_codes(model, test: Split, class_names: Sequence[str] = (), show: Show | N
 
 
 def chosen(complete: Split) -> np.ndarray:
-    """Index of the first example of each class, then of the others in order, `EXAMPLES` in all."""
+    """Return index of the first example of each class, then of the others in order, `EXAMPLES` in all."""
     everything = np.arange(len(complete))
     if complete.label is None or complete.label.ndim > 1:
         return everything[:EXAMPLES]
@@ -109,21 +112,21 @@ class _Drawing:
 
     def cross(self, values: Mapping) -> dict[str, Figure]:
         """Per source: its examples, and samples of every other modality from each."""
-        found = {}
+        drawn = {}
         for source in self.model.names:
             targets = tuple(n for n in self.model.names if n != source)
             if targets:
                 repeated = {source: np.repeat(values[source], PER_SOURCE, axis=0)}
                 generated = self.shown(self.model.translate(repeated, to=targets, seed=SEED))
                 by_source = {n: [x[i : i + PER_SOURCE] for i in range(0, len(x), PER_SOURCE)] for n, x in generated.items()}
-                found[f"from_{source}"] = figures.cross_generation_grid(
+                drawn[f"from_{source}"] = figures.cross_generation_grid(
                     source, self.shown({source: values[source]})[source], by_source
                 )
-        return found
+        return drawn
 
     def swaps(self, values: Mapping) -> dict[str, Figure]:
         """Per modality with a private code: the shared code of the columns' examples with the private code of the rows'."""
-        found = {}
+        drawn = {}
         for name in (m.name for m in self.model.modalities.values() if m.private_dim):
             codes = self.model.encode({name: values[name]})
             shared, private = codes.shared[name].mean(), codes.private[name].mean()
@@ -132,8 +135,8 @@ class _Drawing:
             cells = self.shown({name: shown_value(self.model.modalities[name], decoded[name])})[name]
             rows = [cells[i : i + count] for i in range(0, count * count, count)]
             shown = self.shown({name: values[name]})[name]
-            found[f"swap_{name}"] = figures.swap_grid(shown, shown, rows)
-        return found
+            drawn[f"swap_{name}"] = figures.swap_grid(shown, shown, rows)
+        return drawn
 
     def factors(self, values: Mapping) -> dict[str, Figure]:
         """Per modality with a private code, as [C] Figure 4: what stays and what changes with another style.
@@ -141,7 +144,7 @@ class _Drawing:
         Its examples, decoded, and decoded with a random style; then the other modalities with the same shared code, with the
         source's own private code where it fits, and with a random one.
         """
-        model, found = self.model, {}
+        model, by_name = self.model, {}
         for source in (m.name for m in model.modalities.values() if m.private_dim):
             codes = model.encode({source: values[source]})
             shared, own = codes.shared[source].mean(), codes.private[source].mean()
@@ -154,8 +157,8 @@ class _Drawing:
                     decoded = model.decode(shared, None if private is None else {name: private}, to=(name,))[name]
                     columns.setdefault(name, {})[title] = shown_value(m, decoded)
             shown = {name: {t: self.shown({name: x})[name] for t, x in part.items()} for name, part in columns.items()}
-            found[f"factors_{source}"] = figures.columns_grid(shown)
-        return found
+            by_name[f"factors_{source}"] = figures.columns_grid(shown)
+        return by_name
 
 
 def _distributions(model, test: Split, generated: Mapping[str, np.ndarray]) -> dict[str, Figure]:
@@ -178,7 +181,7 @@ def _map(model, drawn: Split, class_names: Sequence[str]) -> dict[str, Figure]:
 
 
 def _classes(label: np.ndarray | None, names: Sequence[str]) -> tuple[np.ndarray | None, Sequence[str]]:
-    """One class for each example; of attributes `[N, L]`, having or lacking the one that is nearest to half of them."""
+    """Return one class for each example; of attributes `[N, L]`, having or lacking the one that is nearest to half of them."""
     if label is None or label.ndim == 1:
         return label, names
     best = int(np.abs(label.mean(axis=0) - 0.5).argmin())

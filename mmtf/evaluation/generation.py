@@ -46,7 +46,7 @@ class Generated:
 
 
 def random_samples(model, count: int, config: EvaluateConfig) -> dict[str, np.ndarray]:
-    """Samples from the priors, `[count, *event_shape]` per modality: means, and of texts the likeliest characters."""
+    """Return samples from the priors, `[count, *event_shape]` per modality: means, and of texts the likeliest characters."""
     generate = tf.function(lambda seed: model.generate(BATCH, seed))
     parts = [generate(batch_seed(config, number)) for number in range(-(-count // BATCH))]
     return {n: np.concatenate([np.asarray(part[n]) for part in parts])[:count] for n in model.names}

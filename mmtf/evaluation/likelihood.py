@@ -2,6 +2,8 @@
 
 Of each set K of modalities K samples are drawn from q(c|X_K) prod_j q(s_j|x_j) and weighed by p(c) prod_j p(s_j) over it, the
 density of a mixture being the mixture's. Likelihoods are those of the model, without the weights of its objective.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -43,11 +45,14 @@ CURVE = (1, 12, 100, 1000, 10_000)
 
 
 def log_likelihoods(model, test: Split, config: EvaluateConfig) -> dict[str, dict]:
-    """What `docs/metrics.md` says of `likelihood`, `likelihood_many` and `likelihood_published`; nothing without a density."""
+    """Return what `docs/metrics.md` says of `likelihood`, `likelihood_many` and `likelihood_published`.
+
+    Nothing without a density.
+    """
     if not model.has_likelihood():
         return {}
-    found = log_weights(model, test, config.likelihood_samples, config.evaluation_seed)
-    summaries = {"likelihood": _summary(found, test, model.names), "likelihood_published": _published(found, test, model.names)}
+    few = log_weights(model, test, config.likelihood_samples, config.evaluation_seed)
+    summaries = {"likelihood": _summary(few, test, model.names), "likelihood_published": _published(few, test, model.names)}
     many = test.first(config.likelihood_examples_many) if config.likelihood_examples_many else None
     if many is not None:
         # Another seed, so that the two say something about one another.
@@ -72,7 +77,7 @@ class LogWeights:
 
 
 def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subset] | None = None) -> LogWeights:
-    """Log-weights of all test examples, in bounded memory: a few codes are decoded at a time.
+    """Return log-weights of all test examples, in bounded memory: a few codes are decoded at a time.
 
     Args:
       test: of all the model's modalities, or of some.
@@ -91,11 +96,11 @@ def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subs
     with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
         for number, batch in enumerate(pipeline.in_order(filled_up(test, at_once), at_once)):
             arguments = {n: tf.constant(x) for n, x in batch["values"].items()}, batch.get("mask")
-            found = []
+            collected = []
             for call in range(calls):
-                found.append(drawn(*arguments, tf.constant([seed, number * calls + call])))
+                collected.append(drawn(*arguments, tf.constant([seed, number * calls + call])))
                 bar.update(1)
-            parts.append(tf.nest.map_structure(lambda *x: np.concatenate(x), *found) if calls > 1 else found[0])
+            parts.append(tf.nest.map_structure(lambda *x: np.concatenate(x), *collected) if calls > 1 else collected[0])
     return LogWeights(**tf.nest.map_structure(lambda *x: np.concatenate(x, axis=1)[:, : len(test)], *parts))
 
 
@@ -120,13 +125,13 @@ def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Seque
     """As `LogWeights`, of one batch."""
     codes, noise = model.encode(observed.values, observed.present), random.Noise(seed, replicas.batch_size(observed.values))
     by = _by_experts if model.has_mixture_posterior else _by_posteriors
-    found = {"marginal": {}, "joint": {}, "published": {}}
+    weights = {"marginal": {}, "joint": {}, "published": {}}
     for subset, shared_ratios, drawn in by(model, observed, codes, noise, samples, sets):
         ratio, published_ratio = shared_ratios
-        found["marginal"][subset] = sum(drawn.values[n] for n in subset) - ratio
-        found["joint"][subset] = sum(drawn.values.values()) - ratio
-        found["published"][subset] = sum(drawn.published.values()) - published_ratio
-    return found
+        weights["marginal"][subset] = sum(drawn.values[n] for n in subset) - ratio
+        weights["joint"][subset] = sum(drawn.values.values()) - ratio
+        weights["published"][subset] = sum(drawn.published.values()) - published_ratio
+    return weights
 
 
 def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
@@ -157,7 +162,7 @@ def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, se
 def sampled(
     model, observed: Observed, codes: Codes, q: tfd.Distribution, noise, samples: int, stream: str
 ) -> tuple[_Sampled, tf.Tensor | None]:
-    """Samples of q; and of a mixture which component each is of, `[K, B]`."""
+    """Return samples of q; and of a mixture which component each is of, `[K, B]`."""
     shared, component = importance_sampling.of_posterior(model, q, noise, [samples], f"{stream}/shared")
     values, published = {}, {}
     for name, value in observed.values.items():
@@ -174,11 +179,11 @@ def sampled(
     return _Sampled(shared, values, published), component
 
 
-def _summary(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
-    """Estimates by what they are of: `marginal` and `joint` by set, `conditional` by `Y<-K`; of whole examples alone."""
+def _summary(weights: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
+    """Return estimates by what they are of: `marginal` and `joint` by set, `conditional` by `Y<-K`; of whole examples alone."""
     everything = test.has(names)
-    marginal = {k: lw[:, test.has(k)] for k, lw in found.marginal.items() if test.has(k).any()}
-    joint = {k: lw[:, everything] for k, lw in found.joint.items()} if everything.any() else {}
+    marginal = {k: lw[:, test.has(k)] for k, lw in weights.marginal.items() if test.has(k).any()}
+    joint = {k: lw[:, everything] for k, lw in weights.joint.items()} if everything.any() else {}
     whole = test.at(everything)
     summary = {
         "marginal": {subset_key(k, names): _estimate(lw, test.at(test.has(k))) for k, lw in marginal.items()},
@@ -189,9 +194,9 @@ def _summary(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, 
         for name in (n for n in names if n not in given):
             both = tuple(n for n in names if n in (*given, name))
             if both in marginal:
-                there = test.has(both)
-                pair = found.marginal[both][:, there], found.marginal[given][:, there]
-                summary["conditional"][f"{name}{ARROW}{subset_key(given, names)}"] = _difference(*pair, test.at(there))
+                has_both = test.has(both)
+                pair = weights.marginal[both][:, has_both], weights.marginal[given][:, has_both]
+                summary["conditional"][f"{name}{ARROW}{subset_key(given, names)}"] = _difference(*pair, test.at(has_both))
     return {kind: part for kind, part in summary.items() if part}
 
 
@@ -217,26 +222,26 @@ def _of_examples(values: np.ndarray, variances: np.ndarray, samples: int, test: 
 
 
 def _health(log_weights: np.ndarray) -> dict[str, float]:
-    """Effective sample size, and Pareto k-hat where there are samples enough for one."""
-    found = {"effective_sample_size": rounded(np.median(likelihood.effective_sample_size(log_weights)))}
+    """Return effective sample size, and Pareto k-hat where there are samples enough for one."""
+    health = {"effective_sample_size": rounded(np.median(likelihood.effective_sample_size(log_weights)))}
     k = likelihood.pareto_k(log_weights)
     k = k[~np.isnan(k)]
     if not k.size:
-        return found
-    return found | {"pareto_k": rounded(np.median(k)), "pareto_k_too_high": rounded(np.mean(k > likelihood.PARETO_LIMIT))}
+        return health
+    return health | {"pareto_k": rounded(np.median(k)), "pareto_k_too_high": rounded(np.mean(k > likelihood.PARETO_LIMIT))}
 
 
-def _curve(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, float]:
-    """Mean estimate of log p(X) by its number of samples: it rises to what is sought."""
+def _curve(weights: LogWeights, test: Split, names: Sequence[str]) -> dict[str, float]:
+    """Return mean estimate of log p(X) by its number of samples: it rises to what is sought."""
     everything = test.has(names)
     if not everything.any():
         return {}
-    log_weights = found.joint[tuple(names)][:, everything]
+    log_weights = weights.joint[tuple(names)][:, everything]
     return {str(k): rounded(_mean_of_groups(log_weights, k)) for k in CURVE if k <= len(log_weights)}
 
 
 def _mean_of_groups(log_weights: np.ndarray, samples: int) -> float:
-    """Mean over the examples and over as many groups of so many samples as there are.
+    """Return mean over the examples and over as many groups of so many samples as there are.
 
     Each group takes samples from all over: those of a mixture are in the order of its components.
     """
@@ -245,8 +250,8 @@ def _mean_of_groups(log_weights: np.ndarray, samples: int) -> float:
     return float(np.mean([likelihood.log_mean_exp(group).mean() for group in groups]))
 
 
-def _published(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
-    """The means that the releases of [S] print, whose samples are of other examples than they say.
+def _published(weights: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:
+    """Return the means that the releases of [S] print, whose samples are of other examples than they say.
 
     They tile a batch sample by sample and read it example by example, so that each mean of weights is over single samples of K
     neighbouring examples.
@@ -255,7 +260,7 @@ def _published(found: LogWeights, test: Split, names: Sequence[str]) -> dict[str
     if not everything.any():
         return {}
     return {
-        "joint": {subset_key(k, names): {"value": rounded(_mixed_up(lw[:, everything]))} for k, lw in found.published.items()}
+        "joint": {subset_key(k, names): {"value": rounded(_mixed_up(lw[:, everything]))} for k, lw in weights.published.items()}
     }
 
 
@@ -269,7 +274,7 @@ def _log_density(modality, answer: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 
 
 def _as_published(modality: Modality) -> Modality:
-    """The modality, texts weighed as in the releases of [S]."""
+    """Return the modality, texts weighed as in the releases of [S]."""
     text = modality.likelihood == "categorical" and not modality.log_softmax_as_probabilities
     return dataclasses.replace(modality, log_softmax_as_probabilities=True) if text else modality
 

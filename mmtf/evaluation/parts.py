@@ -54,30 +54,30 @@ def _probe(context) -> dict:
 def _coherence(context) -> dict:
     if not context.labelled:
         return _without_labels(context, "probes and coherence are")
-    found = Coherence(context.model, context.test, context.classifiers, context.config).report(context.data.class_names)
-    return in_context(found, context.data, context.test, context.classifiers)
+    scores = Coherence(context.model, context.test, context.classifiers, context.config).report(context.data.class_names)
+    return in_context(scores, context.data, context.test, context.classifiers)
 
 
 def _coherence_of_samples(context) -> dict:
     if not context.labelled:
         return _without_labels(context, "coherence is")
-    found = external_coherence(context.samples, context.data, context.test, context.classifiers, context.config)
-    return in_context(found, context.data, context.test, context.classifiers)
+    scores = external_coherence(context.samples, context.data, context.test, context.classifiers, context.config)
+    return in_context(scores, context.data, context.test, context.classifiers)
 
 
-def _without_labels(context, what: str) -> dict:
-    log.info("%s has no labels: %s left out.", context.data.name, what)
+def _without_labels(context, subject: str) -> dict:
+    log.info("%s has no labels: %s left out.", context.data.name, subject)
     return {}
 
 
 def _quality(context) -> dict:
-    found, shown = sample_quality(
+    measured, shown = sample_quality(
         context.model, context.data, context.test, context.features, context.config, context.generated
     )
     if shown:
         # At once: an evaluation that is resumed does not measure the curves again.
         context.save_figures({"prd": curves.prd_figure(shown)})
-    return found
+    return measured
 
 
 # In the order in which they are measured.

@@ -1,4 +1,7 @@
-"""What a linear classifier finds in the codes."""
+"""What a linear classifier finds in the codes.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -36,30 +39,30 @@ def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConf
     fit = data.train.at(chosen)
     fit_codes, test_codes = code_means(model, fit), code_means(model, test)
     score = probe.attribute_probes if data.multi_label else probe.linear_probe
-    found = {"probe": {}, "probe_one_batch": {}}
+    scores = {"probe": {}, "probe_one_batch": {}}
     for kind, codes in fit_codes.items():
         for subset in whole_somewhere(codes, fit, test):
-            there, test_there = fit.has(subset), test.has(subset)
-            given, labels = codes[subset][there], fit.label[there]
+            has_all, test_there = fit.has(subset), test.has(subset)
+            given, labels = codes[subset][has_all], fit.label[has_all]
             counts = {PROBES[kind]: len(given)} | ({"probe_one_batch": PAPERS_BATCH} if kind == "shared" else {})
             for name, count in counts.items():
                 if not data.multi_label and len(np.unique(labels[:count])) < 2:
                     log.warning("%s leaves out %s, which training examples of one class alone have.", name, ", ".join(subset))
                     continue
-                found.setdefault(name, {})[subset_key(subset, model.names)] = score(
+                scores.setdefault(name, {})[subset_key(subset, model.names)] = score(
                     given[:count], labels[:count], test_codes[kind][subset][test_there], test.label[test_there]
                 )
     if not data.multi_label:
-        return mean_scores(found)
+        return mean_scores(scores)
     return (
-        mean_scores(found)
-        | {"probe_by_label": scores_by_label(found["probe"], data.class_names)}
-        | left_out(found, data.class_names)
+        mean_scores(scores)
+        | {"probe_by_label": scores_by_label(scores["probe"], data.class_names)}
+        | left_out(scores, data.class_names)
     )
 
 
 def code_means(model, split: Split) -> dict[str, dict[tuple[str, ...], np.ndarray]]:
-    """Means of codes, `[N, D]` each; meaningless where a subset is not all there.
+    """Return means of codes, `[N, D]` each; meaningless where a subset is not all there.
 
     Returns:
       `shared`: of q(c|X_K) for every subset K. Where there are private codes, `private`: of q(s_j|x_j), for the subset of j
@@ -68,9 +71,9 @@ def code_means(model, split: Split) -> dict[str, dict[tuple[str, ...], np.ndarra
 
     @tf.function(reduce_retracing=True)
     def means(values, mask):
-        found = {"shared": {subset: q.mean() for subset, q in model.posteriors(values, mask).items()}}
+        means_of = {"shared": {subset: q.mean() for subset, q in model.posteriors(values, mask).items()}}
         private = {(name,): q.mean() for name, q in model.encode(values, mask).private.items()}
-        both = {subset: tf.concat([found["shared"][subset], s], axis=-1) for subset, s in private.items()}
-        return found | ({"private": private, "both": both} if private else {})
+        both = {subset: tf.concat([means_of["shared"][subset], s], axis=-1) for subset, s in private.items()}
+        return means_of | ({"private": private, "both": both} if private else {})
 
     return in_batches(split, lambda batch, number: means(*batch))

@@ -1,4 +1,7 @@
-"""Whether what a model generates is distributed as real values are: precision and recall, and Frechet distance."""
+"""Whether what a model generates is distributed as real values are: precision and recall, and Frechet distance.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def compared(
       sets: of a modality, its sets of samples, one at a time.
       names: of the modalities that have any.
     """
-    found, curves, few = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}, []
+    measured, curves, few = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}, []
     names = [n for n in names if n in features and _enough(test, n)]
     with progress.bar(None, "sample quality", "set", delay=SHOWN_AFTER) as bar:
         for name in names:
@@ -75,19 +78,22 @@ def compared(
                     continue
                 curve = prd.prd_curve(leading(real), leading(generated), seed=config.evaluation_seed)
                 curves[f"{name} {place}"] = curve
-                found["prd"].setdefault(name, {})[place] = _of_curve(curve)
+                measured["prd"].setdefault(name, {})[place] = _of_curve(curve)
                 if gaussian and len(generated) > generated.shape[1]:
-                    found["frechet"].setdefault(name, {})[place] = _frechet(gaussian, generated)
+                    measured["frechet"].setdefault(name, {})[place] = _frechet(gaussian, generated)
         if few:
             log.warning("No sample quality of %s: fewer examples than %d clusters.", "; ".join(few), prd.CLUSTERS)
-        short = [n for n in names if n not in found["frechet"]]
+        short = [n for n in names if n not in measured["frechet"]]
         if short:
             log.warning("No Frechet distance of %s: fewer test examples or samples than features.", ", ".join(short))
-    return {kind: part for kind, part in found.items() if part and names}, curves
+    return {kind: part for kind, part in measured.items() if part and names}, curves
 
 
 def _leading(training: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """What takes features `[N, F]` to the leading principal components of training values' ones; narrow ones are left alone."""
+    """Return what takes features `[N, F]` to the leading principal components of training values' ones.
+
+    Narrow ones are left alone.
+    """
     if min(training.shape) <= COMPONENTS:
         return lambda features: features
     return PCA(COMPONENTS, random_state=0).fit(training).transform
@@ -112,15 +118,15 @@ def _samples(names: tuple[str, ...], name: str, generated: Generated) -> Iterato
     yield RANDOM, generated.random[name]
     others = tuple(n for n in names if n != name)
     for subset in dict.fromkeys([(n,) for n in others] + [others]):
-        found = generated.given(subset) if subset else None
-        if found and len(found.examples):
-            yield f"{name}{ARROW}{subset_key(subset, names)}", found.values[name]
+        values = generated.given(subset) if subset else None
+        if values and len(values.examples):
+            yield f"{name}{ARROW}{subset_key(subset, names)}", values.values[name]
 
 
 def _values(split: Split, name: str, count: int, seed: int | None = None) -> np.ndarray:
-    """Values of a modality, of the first examples that have it, or of random ones under a seed."""
-    there = np.flatnonzero(split.has([name]))
-    chosen = there if seed is None else np.random.default_rng(seed).permutation(there)
+    """Return values of a modality, of the first examples that have it, or of random ones under a seed."""
+    rows = np.flatnonzero(split.has([name]))
+    chosen = rows if seed is None else np.random.default_rng(seed).permutation(rows)
     return split.pools[name][split.rows[name][chosen[:count]]]
 
 

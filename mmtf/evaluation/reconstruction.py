@@ -18,15 +18,15 @@ def reconstruction_errors(model, test: Split, config: EvaluateConfig) -> dict[st
     Left out is a modality whose values may lack single cells: what is not there has no error.
     """
     rebuilt = tf.function(lambda values, mask, seed: model.reconstruct(values, mask, seed=seed), reduce_retracing=True)
-    found = in_batches(test, lambda batch, number: rebuilt(*batch, batch_seed(config, number)))
+    squared = in_batches(test, lambda batch, number: rebuilt(*batch, batch_seed(config, number)))
     errors = {}
     for name, modality in model.modalities.items():
-        there = test.has([name])
-        if modality.missing_cells or not there.any():
+        has_it = test.has([name])
+        if modality.missing_cells or not has_it.any():
             continue
-        values = in_own_unit(test.pools[name][test.rows[name][there]], modality)
-        pair = (x.reshape(len(values), -1) for x in (values, found[name][there]))
+        values = in_own_unit(test.pools[name][test.rows[name][has_it]], modality)
+        pair = (x.reshape(len(values), -1) for x in (values, squared[name][has_it]))
         classes = modality.likelihood == "categorical"
         measured = (reconstruction.character_errors if classes else reconstruction.squared_errors)(*pair)
-        errors[name] = mean_of_examples(measured, test.at(there), (0.0, 1.0 if classes else math.inf))
+        errors[name] = mean_of_examples(measured, test.at(has_it), (0.0, 1.0 if classes else math.inf))
     return {"reconstruction_error": errors} if errors else {}

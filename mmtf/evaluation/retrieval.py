@@ -28,7 +28,7 @@ def retrieval_scores(model, data: MultimodalData, test: Split, config: EvaluateC
 
     Where a data set pairs values by class, all candidates of the query's class are right.
     """
-    found = {"retrieval": {}, "mismatch_auc": {}}
+    measured = {"retrieval": {}, "mismatch_auc": {}}
     for a, b in itertools.combinations(model.names, 2):
         whole = _distinct(test.at(test.has((a, b)))).only((a, b))
         kinds = {"latent": (whole.first(config.retrieval_candidates), latent_scores)}
@@ -41,14 +41,14 @@ def retrieval_scores(model, data: MultimodalData, test: Split, config: EvaluateC
             scores = score(model, candidates, config)
             for target, given, table, answers in ((b, a, scores, right), (a, b, scores.T, right.T)):
                 key = f"{target}{ARROW}{given}"
-                found["retrieval"].setdefault(key, {})[kind] = _ranked(table, answers, config.evaluation_seed)
+                measured["retrieval"].setdefault(key, {})[kind] = _ranked(table, answers, config.evaluation_seed)
             auc = retrieval.mismatch_auc(np.diag(scores), scores[~right])
-            found["mismatch_auc"].setdefault(f"{a},{b}", {})[kind] = rounded(auc)
-    return {kind: part for kind, part in found.items() if part}
+            measured["mismatch_auc"].setdefault(f"{a},{b}", {})[kind] = rounded(auc)
+    return {kind: part for kind, part in measured.items() if part}
 
 
 def latent_scores(model, candidates: Split, config: EvaluateConfig) -> np.ndarray:
-    """Minus the Jeffreys divergence of q(c|x) and q(c|y), of all pairs: `[N, N]`, rows by the first modality."""
+    """Return minus the Jeffreys divergence of q(c|x) and q(c|y), of all pairs: `[N, N]`, rows by the first modality."""
     (m, s), (n, t) = (x.values() for x in shared_moments(model, candidates).values())
     # (s/t - t/s)^2 + (m - n)^2 (1/s^2 + 1/t^2), summed over dimensions as matrix products.
     vs, vt = 1.0 / s**2, 1.0 / t**2
@@ -71,7 +71,7 @@ def likelihood_scores(model, candidates: Split, config: EvaluateConfig) -> np.nd
 
 
 def _ranked(scores: np.ndarray, right: np.ndarray, seed: int) -> dict[str, float]:
-    """Recall, median rank, and what chance comes to."""
+    """Return recall, median rank, and what chance comes to."""
     ranks = retrieval.ranks(scores, relevant=right, seed=seed)
     recalls = {f"recall_at_{k}": rounded(retrieval.recall_at(ranks, k)) for k in RECALLS}
     chance = {f"recall_at_{k}_by_chance": rounded(_chance(right, k)) for k in RECALLS}
@@ -79,19 +79,22 @@ def _ranked(scores: np.ndarray, right: np.ndarray, seed: int) -> dict[str, float
 
 
 def _chance(right: np.ndarray, k: int) -> float:
-    """Recall at k of candidates in random order: 1 - (C - R choose k) / (C choose k), R of C right; its mean over queries."""
+    """Return recall at k of candidates in random order: 1 - (C - R choose k) / (C choose k), R of C right.
+
+    Its mean over queries.
+    """
     candidates = right.shape[1]
     return 1.0 - stats.hypergeom.pmf(0, candidates, right.sum(axis=1), min(k, candidates)).mean()
 
 
 def _right(data: MultimodalData, candidates: Split) -> np.ndarray:
-    """Which pairs belong together, `[N, N]`: the given ones, and where values are paired by class those of one class."""
+    """Return which pairs belong together, `[N, N]`: the given ones, and where values are paired by class those of one class."""
     if registry.is_paired_by_class(data.name) and candidates.label is not None and not data.multi_label:
         return candidates.label[:, None] == candidates.label[None]
     return np.eye(len(candidates), dtype=bool)
 
 
 def _distinct(test: Split) -> Split:
-    """Examples no two of which come from the same source."""
+    """Return examples no two of which come from the same source."""
     clusters = sources(test)
     return test if clusters is None else test.at(np.sort(np.unique(clusters, return_index=True)[1]))

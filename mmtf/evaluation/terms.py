@@ -14,7 +14,7 @@ from mmtf.evaluation.batches import batch_seed, in_batches, rounded
 
 
 def terms_of_batches(model) -> Callable:
-    """The objective's terms per example of (values, mask, seed, step), as a graph that is built once."""
+    """Return the objective's terms per example of (values, mask, seed, step), as a graph that is built once."""
 
     @tf.function(reduce_retracing=True)
     def terms(values, mask, seed, step):
@@ -24,7 +24,7 @@ def terms_of_batches(model) -> Callable:
 
 
 def objective_terms(model, test: Split, step: int, config: EvaluateConfig, terms: Callable | None = None) -> dict[str, float]:
-    """Mean per example of every term of the objective, with the divergences' weights of a step.
+    """Return mean per example of every term of the objective, with the divergences' weights of a step.
 
     Codes are drawn as in training, under the evaluation's seed and the batch's number. A term about modalities is averaged
     over the examples that have them, and left out where none does.
@@ -33,7 +33,7 @@ def objective_terms(model, test: Split, step: int, config: EvaluateConfig, terms
     """
     terms = terms or terms_of_batches(model)
     at = tf.constant(step, tf.int32)
-    found = in_batches(test, lambda batch, number: terms(*batch, batch_seed(config, number), at), alone=False)
-    there = {name: test.has(names) for name, names in model.term_modalities().items()}
+    terms_of = in_batches(test, lambda batch, number: terms(*batch, batch_seed(config, number), at), alone=False)
+    has_all = {name: test.has(names) for name, names in model.term_modalities().items()}
     # In double precision: over thousands of examples a sum in single precision loses the last digits of a mean.
-    return {name: rounded(found[name][t].mean(dtype=np.float64)) for name, t in there.items() if t.any()}
+    return {name: rounded(terms_of[name][t].mean(dtype=np.float64)) for name, t in has_all.items() if t.any()}

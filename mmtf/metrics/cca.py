@@ -2,6 +2,8 @@
 
 Fitted on features of real training pairs, it finds the k directions of each modality that correlate most. New pairs, real or
 generated, then score the mean cosine of their projections.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ class CCA(NamedTuple):
 
 
 def fit(x, y, dimensions: int = DIMENSIONS, *, ridge: float = 0.0) -> CCA:
-    """The canonical directions in closed form: the singular vectors of the whitened cross-covariance.
+    """Return the canonical directions in closed form: the singular vectors of the whitened cross-covariance.
 
     Both sets are whitened by their own singular value decompositions, of standardised columns. What does not vary, alone or
     given other columns, is left out; if less than `dimensions` is left, the result has fewer, with a warning.
@@ -85,20 +87,23 @@ def project(cca: CCA, x, y) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cosines(cca: CCA, x, y) -> np.ndarray:
-    """The correlation of [C] eq. 11 of each pair: `[M, P]` and `[M, Q]` -> `[M]`, in -1..1.
+    """Return the correlation of [C] eq. 11 of each pair: `[M, P]` and `[M, Q]` -> `[M]`, in -1..1.
 
     A projection of length 0, as of features that are the training mean, points nowhere and counts as 0. Raises ValueError as
     `project` does.
     """
     u, v = project(cca, x, y)
     lengths = np.linalg.norm(u, axis=1) * np.linalg.norm(v, axis=1)
-    found = np.divide(np.sum(u * v, axis=1), lengths, out=np.zeros(len(u)), where=lengths > 0)
+    cosines = np.divide(np.sum(u * v, axis=1), lengths, out=np.zeros(len(u)), where=lengths > 0)
     # Outside by rounding only.
-    return np.clip(found, -1.0, 1.0)
+    return np.clip(cosines, -1.0, 1.0)
 
 
 def correlation(cca: CCA, x, y) -> float:
-    """The mean over pairs of [C] eq. 11, in -1..1; about 0 for independent pairs. Raises ValueError as `project` does."""
+    """Return the mean over pairs of [C] eq.
+
+    11, in -1..1; about 0 for independent pairs. Raises ValueError as `project` does.
+    """
     return float(cosines(cca, x, y).mean())
 
 
@@ -113,7 +118,7 @@ def canonical_correlations(cca: CCA, x, y) -> np.ndarray:
 
 
 def _whitening(features: np.ndarray, name: str, accuracy: float, ridge: float) -> np.ndarray:
-    """What makes uncorrelated columns of variance 1 of centred features, but for the ridge: `[P, r]`."""
+    """Return what makes uncorrelated columns of variance 1 of centred features, but for the ridge: `[P, r]`."""
     count, width = features.shape
     centred = features - _mean(features)
     spread = np.sqrt(np.sum(centred**2, axis=0) / (count - 1))
@@ -134,7 +139,7 @@ def _whitening(features: np.ndarray, name: str, accuracy: float, ridge: float) -
 
 
 def _mean(features: np.ndarray) -> np.ndarray:
-    """The mean of each column; again of what is left, since the rounding of a long sum makes equal values vary."""
+    """Return the mean of each column; again of what is left, since the rounding of a long sum makes equal values vary."""
     mean = features.mean(axis=0)
     return mean + (features - mean).mean(axis=0)
 

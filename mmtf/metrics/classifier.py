@@ -3,6 +3,8 @@
 Values are images, uint8 in 0..255 or float in 0..1; text, as integer classes or as probabilities of classes; or other numbers,
 as they are. Labels are classes `[N]`, or 0 and 1 for each of K attributes `[N, K]`. Models return logits `[B, K]`;
 `mmtf.networks.classifiers` has those of the paper. Nothing here reads or sets a global seed.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ RECIPE = 1
 
 
 def default_epochs(count: int) -> int:
-    """Epochs that suffice for `count` examples: 6, and more for few examples, which make few steps per epoch."""
+    """Return epochs that suffice for `count` examples: 6, and more for few examples, which make few steps per epoch."""
     return 6 + 10_000 // max(count, 1)
 
 
@@ -48,7 +50,7 @@ def fit(
     seed: int = 0,
     learning_rate: float = LEARNING_RATE,
 ) -> None:
-    """Trains a classifier with Adam on the sigmoid cross-entropy, summed over classes ([S] Tables 1 and 2: sigmoid outputs).
+    """Train a classifier with Adam on the sigmoid cross-entropy, summed over classes ([S] Tables 1 and 2: sigmoid outputs).
 
     Args:
       model: changed in place; its own seeds decide on dropout.
@@ -73,7 +75,10 @@ def fit(
 
 
 def predict_scores(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """Logits of the K classes or attributes of each value: `[N, ...]` -> `[N, K]` float32. Raises ValueError for no values."""
+    """Return logits of the K classes or attributes of each value: `[N, ...]` -> `[N, K]` float32.
+
+    Raises ValueError for no values.
+    """
     count = len(values)
     if not count:
         raise ValueError("There are no values to classify.")
@@ -85,17 +90,17 @@ def predict_scores(model: keras.Model, values: np.ndarray, batch_size: int = 500
 
 
 def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:
-    """The likeliest class of each value: `[N, ...]` -> `[N]` int64. Raises ValueError where there are no values."""
+    """Return the likeliest class of each value: `[N, ...]` -> `[N]` int64. Raises ValueError where there are no values."""
     return predict_scores(model, values, batch_size).argmax(axis=-1)
 
 
 def accuracy(model: keras.Model, values: np.ndarray, labels: np.ndarray) -> float:
-    """Share of values `[N, ...]` whose likeliest class is their label `[N]`. Raises ValueError as `fit` does."""
+    """Return share of values `[N, ...]` whose likeliest class is their label `[N]`. Raises ValueError as `fit` does."""
     return float(np.mean(predict_classes(model, values) == _checked_classes(model, values, labels)))
 
 
 def precisions(model: keras.Model, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Average precision of each of K attributes on values `[N, ...]` with labels `[N, K]` of 0 and 1: `[K]`.
+    """Return average precision of each of K attributes on values `[N, ...]` with labels `[N, K]` of 0 and 1: `[K]`.
 
     NaN stands for an attribute that all or none of the values have. Raises ValueError as `fit` does.
     """
@@ -115,7 +120,7 @@ def cached(
     learning_rate: float = LEARNING_RATE,
     test: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> keras.Model:
-    """The classifier that `build` makes, fitted: trained the first time, read from the cache afterwards.
+    """Return the classifier that `build` makes, fitted: trained the first time, read from the cache afterwards.
 
     The cache holds `<model name>-<key>.weights.h5`, and beside it a `.json` for readers, with the key's parts and the test
     accuracy, or mean average precision. A file that cannot be read, or whose weights have changed, is trained again with a
@@ -149,15 +154,15 @@ def cached(
 
 
 def _score(model: keras.Model, test: tuple[np.ndarray, np.ndarray] | None) -> dict[str, float | None]:
-    """What the record says of the test values."""
+    """Return what the record says of the test values."""
     if test is None or np.ndim(test[1]) == 1:
         return {"test_accuracy": accuracy(model, *test) if test else None}
-    found = precisions(model, *test)
-    return {"test_average_precision": None if np.isnan(found).all() else float(np.nanmean(found))}
+    average_precisions = precisions(model, *test)
+    return {"test_average_precision": None if np.isnan(average_precisions).all() else float(np.nanmean(average_precisions))}
 
 
 def _store(model: keras.Model, path: Path, record: Mapping) -> None:
-    """Writes weights and record under temporary names in the same folder, then renames them."""
+    """Write weights and record under temporary names in the same folder, then renames them."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
@@ -173,7 +178,10 @@ def _store(model: keras.Model, path: Path, record: Mapping) -> None:
 
 
 def _restore(model: keras.Model, path: Path) -> bool:
-    """Whether the file's weights could be read and are those that were written; if not, `model` may hold part of them."""
+    """Return whether the file's weights could be read and are those that were written.
+
+    If not, `model` may hold part of them.
+    """
     try:
         model.load_weights(path)
         with h5py.File(path, "r") as file:
@@ -188,21 +196,21 @@ def _restore(model: keras.Model, path: Path) -> bool:
 
 
 def _architecture(model: keras.Model) -> str:
-    """The model's JSON without the numbers that Keras appends to names: they count what the process built before."""
+    """Return the model's JSON without the numbers that Keras appends to names: they count what the process built before."""
     return re.sub(r'_\d+"', '"', model.to_json())
 
 
 def _digest(arrays) -> str:
     """SHA-256 over types, shapes and bytes."""
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for array in arrays:
-        found.update(f"{array.dtype.str}{array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()
+        sha.update(f"{array.dtype.str}{array.shape}".encode())
+        sha.update(np.ascontiguousarray(array).data)
+    return sha.hexdigest()
 
 
 def _targets(model: keras.Model, values, labels) -> np.ndarray:
-    """What the sigmoids should say, `[N, K]` float32 of 0 and 1."""
+    """Return what the sigmoids should say, `[N, K]` float32 of 0 and 1."""
     if np.ndim(labels) == 2:
         return _checked_attributes(model, values, labels).astype(np.float32)
     return np.eye(model.output_shape[-1], dtype=np.float32)[_checked_classes(model, values, labels)]
@@ -229,30 +237,30 @@ def _checked_attributes(model: keras.Model, values, labels) -> np.ndarray:
 
 
 def _shuffled(count: int, batch_size: int, epochs: int, seed: int) -> np.ndarray:
-    """Rows of the data in the order of training, `[steps, batch]`: each epoch an order of its own, full batches only."""
+    """Return rows of the data in the order of training, `[steps, batch]`: each epoch an order of its own, full batches only."""
     batch = min(batch_size, count)
     rng = np.random.default_rng(seed)
     return np.concatenate([rng.permutation(count)[: count - count % batch].reshape(-1, batch) for _ in range(epochs)])
 
 
 def _batches(model: keras.Model, values, order: np.ndarray, targets: np.ndarray) -> tf.data.Dataset:
-    """Batches (value, target) gathered from arrays in memory, which stay uint8 there."""
+    """Return batches (value, target) gathered from arrays in memory, which stay uint8 there."""
     values, prepare = np.asarray(values), _preparation(model)
     shapes = [(order.shape[1], *array.shape[1:]) for array in (values, targets)]
 
     def gathered(rows):
         # NumPy gathers, from the array where it is: captured as a tensor it would be copied, and photographs fill gigabytes.
-        found = tf.numpy_function(
+        chosen = tf.numpy_function(
             lambda rows: (values[rows], targets[rows]), [rows], [values.dtype, targets.dtype], stateful=False
         )
-        value, target = (tf.ensure_shape(array, shape) for array, shape in zip(found, shapes, strict=True))
+        value, target = (tf.ensure_shape(array, shape) for array, shape in zip(chosen, shapes, strict=True))
         return prepare(value), target
 
     return tf.data.Dataset.from_tensor_slices(order).map(gathered).prefetch(2)
 
 
 def _preparation(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Turns values into the model's input: uint8 images to 0..1, integer classes to one-hot, probabilities as they are."""
+    """Turn values into the model's input: uint8 images to 0..1, integer classes to one-hot, probabilities as they are."""
     rank, depth = len(model.input_shape), model.input_shape[-1]
 
     def prepare(values):
@@ -270,5 +278,5 @@ def _warm_cosine(peak: float, steps: int) -> keras.optimizers.schedules.Learning
 
 
 def _summed_sigmoid(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Nats per example, `[B]`: each class is a yes-or-no question of its own."""
+    """Return nats per example, `[B]`: each class is a yes-or-no question of its own."""
     return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits), axis=-1)

@@ -1,4 +1,7 @@
-"""Coherence of generated samples: do classifiers find in them the class they should have? [S] C.2.2."""
+"""Coherence of generated samples: do classifiers find in them the class they should have? [S] C.2.2.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import numpy as np
 
 
 def conditional_coherence(predicted_classes, labels) -> float:
-    """Share of conditionally generated samples in which the classifier finds the true class, [S] C.2.2.
+    """Return share of conditionally generated samples in which the classifier finds the true class, [S] C.2.2.
 
     Args:
       predicted_classes: class that the modality's classifier finds in each generated sample, `[N]` integers.
@@ -28,7 +31,7 @@ def conditional_coherence(predicted_classes, labels) -> float:
 
 
 def joint_coherence(predictions: Mapping[str, np.ndarray]) -> float:
-    """Share of unconditionally generated samples on which the classifiers of all modalities agree, [S] C.2.2.
+    """Return share of unconditionally generated samples on which the classifiers of all modalities agree, [S] C.2.2.
 
     With M modalities and K equally frequent classes, independent samples reach K**(1 - M): 0.01 for three modalities of
     ten classes. The authors' release counts (m == s) == (m == t) instead, so that three different classes count as
@@ -53,7 +56,7 @@ def joint_coherence(predictions: Mapping[str, np.ndarray]) -> float:
 
 
 def agreement_as_published(predictions: Mapping[str, np.ndarray]) -> float:
-    """What the release of [S] counts in place of `joint_coherence`, of three modalities: (m = s) = (m = t).
+    """Return what the release of [S] counts in place of `joint_coherence`, of three modalities: (m = s) = (m = t).
 
     Three different classes count as agreement: of ten even classes independent samples come to 0.82.
 
@@ -69,7 +72,7 @@ def agreement_as_published(predictions: Mapping[str, np.ndarray]) -> float:
 
 
 def standard_error(share: float, n: int) -> float:
-    """Binomial standard error of a share that was measured on n independent samples: sqrt(share (1 - share) / n).
+    """Return binomial standard error of a share that was measured on n independent samples: sqrt(share (1 - share) / n).
 
     It is 0 for a share of exactly 0 or 1, where n samples cannot tell the share from one about 1/n away.
 
@@ -83,23 +86,23 @@ def standard_error(share: float, n: int) -> float:
     return math.sqrt(share * (1.0 - share) / n)
 
 
-def class_indices(values, what: str) -> np.ndarray:
-    """Values as `[N]` int64, if they are class indices: whole numbers, one per example.
+def class_indices(values, name: str) -> np.ndarray:
+    """Return values as `[N]` int64, if they are class indices: whole numbers, one per example.
 
     Args:
       values: integers, or floats that are whole numbers.
-      what: how the error message calls them.
+      name: how the error message calls them.
 
     Raises:
       ValueError: they are empty, not one per example (logits, one-hot), not finite or not whole.
     """
     array = np.asarray(values)
     if array.ndim != 1 or not array.size:
-        raise ValueError(f"{what}: wanted one class index per example, [N] with N > 0, but the shape is {array.shape}.")
+        raise ValueError(f"{name}: wanted one class index per example, [N] with N > 0, but the shape is {array.shape}.")
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{what}: wanted class indices, but the type is {array.dtype}.")
+        raise ValueError(f"{name}: wanted class indices, but the type is {array.dtype}.")
     if not np.all(np.isfinite(array)) or np.any(array != np.floor(array)):
-        raise ValueError(f"{what}: a class index is a whole number, but some values are NaN, infinite or fractions.")
+        raise ValueError(f"{name}: a class index is a whole number, but some values are NaN, infinite or fractions.")
     return array.astype(np.int64)
 
 

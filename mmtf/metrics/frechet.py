@@ -44,7 +44,7 @@ def frechet_distance(real, generated) -> float:
 
 
 def fitted(features: np.ndarray) -> Fitted:
-    """The Gaussian of features `[N, D]` in double precision, N above D."""
+    """Return the Gaussian of features `[N, D]` in double precision, N above D."""
     mean = features.mean(axis=0)
     return Fitted(mean, _root(features - mean))
 
@@ -58,7 +58,7 @@ def distance(real: Fitted, generated: Fitted) -> float:
 
 
 def frechet_estimate(real, generated, *, groups: int = GROUPS, level: float = LEVEL, seed: int = 0) -> Estimate:
-    """The Fréchet distance with most of its bias removed, and how far it can be trusted, by the jackknife over groups.
+    """Return the Fréchet distance with most of its bias removed, and how far it can be trusted, by the jackknife over groups.
 
     The bias is nearly proportional to 1 / N, and shows in how the distance rises when one of the groups is left out of both
     sets. What is left is of the order of 1 / N^2, of either sign: of equal distributions the value varies about 0, and the

@@ -1,6 +1,8 @@
 """What latent codes are used for: active units, collapsed dimensions, and whether modalities agree on an example's code.
 
 Posteriors are diagonal Gaussians, given by means and standard deviations, `[N, D]` each; priors are N(0, I). In nats.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Divergence(NamedTuple):
 
 
 def variances(means) -> np.ndarray:
-    """Variance over examples of each dimension's posterior mean, `[N, D]` -> `[D]`: what `active_units` counts by.
+    """Return variance over examples of each dimension's posterior mean, `[N, D]` -> `[D]`: what `active_units` counts by.
 
     Raises:
       ValueError: not `[N, D]`, NaN or infinite, or fewer than two examples.
@@ -55,7 +57,10 @@ def variances(means) -> np.ndarray:
 
 
 def active_units(means, threshold: float = ACTIVE_ABOVE) -> int:
-    """How many of D dimensions depend on the data: Var_x E_q(z|x)[z] > threshold (Burda et al. 2016). Raises as `variances`."""
+    """Return how many of D dimensions depend on the data: Var_x E_q(z|x)[z] > threshold (Burda et al.
+
+    2016). Raises as `variances`.
+    """
     return int(np.count_nonzero(variances(means) > threshold))
 
 
@@ -84,7 +89,7 @@ def laplace_kl_to_prior(means, stddevs) -> np.ndarray:
 
 
 def collapse(kl, threshold: float = COLLAPSED_BELOW) -> Collapse:
-    """Which dimensions have a mean KL below the threshold: their posteriors are the prior, whatever the example.
+    """Return which dimensions have a mean KL below the threshold: their posteriors are the prior, whatever the example.
 
     A dimension whose mean is the same for all examples, but not 0, is neither active nor collapsed in this sense.
 
@@ -111,7 +116,9 @@ def jeffreys(means_a, stddevs_a, means_b, stddevs_b) -> np.ndarray:
 
 
 def jensen_shannon(means_a, stddevs_a, means_b, stddevs_b) -> np.ndarray:
-    """The geometric Jensen-Shannon divergence of each pair of posteriors (Nielsen 2019; [S] eq. 16 without a prior). -> `[N]`
+    """Return the geometric Jensen-Shannon divergence of each pair of posteriors (Nielsen 2019; [S] eq.
+
+    16 without a prior). -> `[N]`
 
     KL(a || g) / 2 + KL(b || g) / 2 to the normalised geometric mean g of the two. Raises ValueError as `jeffreys` does.
     """

@@ -31,7 +31,7 @@ def log_mean_exp(log_weights, axis: int = 0) -> np.ndarray:
 
 
 def sampling_variance(log_weights) -> np.ndarray:
-    """Variance of `log_mean_exp` under other samples, by the delta method: Var(w) / (K mean(w)^2), `[K, N]` -> `[N]`.
+    """Return variance of `log_mean_exp` under other samples, by the delta method: Var(w) / (K mean(w)^2), `[K, N]` -> `[N]`.
 
     0 of a single sample, which tells nothing of it. Where the weights have a heavy tail (`pareto_k`) it is too small.
     """
@@ -65,25 +65,25 @@ def pareto_k(log_weights) -> np.ndarray:
 
 
 def checked(log_weights) -> np.ndarray:
-    """Log-weights as `[K, N]` float64.
+    """Return log-weights as `[K, N]` float64.
 
     Raises:
       ValueError: another shape, nothing in it, NaN or plus infinity, or an example all of whose weights are 0.
     """
-    found = np.asarray(log_weights, np.float64)
-    if found.ndim != 2 or not found.size:
-        raise ValueError(f"log_weights: wanted those of K samples for N examples, [K, N], but the shape is {found.shape}.")
-    if np.isnan(found).any() or np.isposinf(found).any():
+    weights = np.asarray(log_weights, np.float64)
+    if weights.ndim != 2 or not weights.size:
+        raise ValueError(f"log_weights: wanted those of K samples for N examples, [K, N], but the shape is {weights.shape}.")
+    if np.isnan(weights).any() or np.isposinf(weights).any():
         raise ValueError("log_weights: some are NaN or infinite; the model that they come from has diverged.")
-    if np.isneginf(found).all(axis=0).any():
+    if np.isneginf(weights).all(axis=0).any():
         raise ValueError("log_weights: all samples of an example have weight 0; draw more, or from a wider distribution.")
-    return found
+    return weights
 
 
 def _relative(log_weights) -> np.ndarray:
-    """Weights over the largest of each example."""
-    found = checked(log_weights)
-    return np.exp(found - found.max(axis=0))
+    """Return weights over the largest of each example."""
+    weights = checked(log_weights)
+    return np.exp(weights - weights.max(axis=0))
 
 
 def _pareto_shape(excess: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
 Precision is how much of what is generated could be real, recall how much of what is real is generated. Between them lies a
 curve, as either can be had for the other: for histograms P of the real and Q of the generated samples and each slope l > 0,
     alpha(l) = sum_k min(l P_k, Q_k), the precision, and beta(l) = sum_k min(P_k, Q_k / l), the recall.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class PRD(NamedTuple):
 
 
 def prd_curve(real, generated, *, clusters: int = CLUSTERS, angles: int = ANGLES, runs: int = RUNS, seed: int = 0) -> PRD:
-    """The curve of two sets of samples, from their histograms over clusters.
+    """Return the curve of two sets of samples, from their histograms over clusters.
 
     k-means (scikit-learn's MiniBatchKMeans with ten initialisations, as in the release) groups the union of both sets. The
     curve is the mean over runs, each with clusters of its own. A larger set would have more of the clusters: of the larger one,
@@ -67,7 +69,7 @@ def prd_curve(real, generated, *, clusters: int = CLUSTERS, angles: int = ANGLES
 
 
 def histogram_curve(real, generated, *, angles: int = ANGLES) -> PRD:
-    """The curve of two discrete distributions: shares of the same K values, `[K]` each, that sum to 1.
+    """Return the curve of two discrete distributions: shares of the same K values, `[K]` each, that sum to 1.
 
     Raises:
       ValueError: they are not of one length, negative, or do not sum to 1; or there are fewer than three angles.
@@ -99,13 +101,13 @@ def f_score(curve: PRD, beta: float = BETA) -> float:
 
 
 def area(curve: PRD) -> float:
-    """The area under precision over recall, in 0..1: 0 for sets that share nothing, 1 for equal histograms."""
+    """Return the area under precision over recall, in 0..1: 0 for sets that share nothing, 1 for equal histograms."""
     # Slopes rise, so that recall falls along the curve.
     return float(-trapezoid(curve.precision, curve.recall))
 
 
 def mean_of_curves(curve: PRD) -> float:
-    """The mean over all values of both curves, as the release of [S] has it under the name of PRD.
+    """Return the mean over all values of both curves, as the release of [S] has it under the name of PRD.
 
     It is no area: for equal histograms it is 1/2 + ln(2) / pi = 0.7206, the most that there can be.
     """
@@ -118,7 +120,7 @@ def _part(features: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def _clustered(features: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
-    """The cluster of each row, `[N]`."""
+    """Return the cluster of each row, `[N]`."""
     kmeans = MiniBatchKMeans(clusters, n_init=10, random_state=int(rng.integers(2**31)))
     # One thread: batches are small, and results do not depend on how many cores a machine has.
     with threadpool_limits(1):

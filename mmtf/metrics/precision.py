@@ -3,6 +3,8 @@
 Scores and labels are `[N, L]`: what a classifier says about each attribute of each example (any monotone scale, such as
 logits), and whether it is there, 0 or 1. An attribute that all or none of the examples have divides them nowhere: its average
 precision would be 1 or undefined whatever the scores, so it is left out, as NaN.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ RESAMPLES = 100
 
 
 def average_precisions(scores, labels) -> np.ndarray:
-    """Average precision of each attribute: `[N, L]` twice -> `[L]`, NaN for an attribute that is left out.
+    """Return average precision of each attribute: `[N, L]` twice -> `[L]`, NaN for an attribute that is left out.
 
     sum_n (R_n - R_{n-1}) P_n over the thresholds from high to low, without interpolation (scikit-learn's). Random scores come
     to the share of examples that have the attribute.
@@ -32,7 +34,7 @@ def average_precisions(scores, labels) -> np.ndarray:
 
 
 def bootstrap_error(scores, labels, seed: int = 0, resamples: int = RESAMPLES) -> float:
-    """Standard error of the mean average precision over attributes, from resampled examples.
+    """Return standard error of the mean average precision over attributes, from resampled examples.
 
     Each resample draws N examples with replacement, with all their attributes, which are not independent of one another.
     What it has of an attribute may all be absent or all be there; its mean is over the others.
@@ -45,13 +47,13 @@ def bootstrap_error(scores, labels, seed: int = 0, resamples: int = RESAMPLES) -
     if not used.size:
         raise ValueError("No attribute is there in some examples and absent in others.")
     drawn = np.random.default_rng(seed).multinomial(len(labels), np.full(len(labels), 1 / len(labels)), size=resamples)
-    found = np.stack([_weighted(scores[:, k], labels[:, k], drawn) for k in used])
-    means = np.nanmean(found[:, ~np.isnan(found).all(axis=0)], axis=0)
+    resampled = np.stack([_weighted(scores[:, k], labels[:, k], drawn) for k in used])
+    means = np.nanmean(resampled[:, ~np.isnan(resampled).all(axis=0)], axis=0)
     return float(np.std(means, ddof=1))
 
 
 def agreement(scores: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Share of the attributes on which the classifiers of all modalities decide alike: `[N, L]` each -> `[N]`.
+    """Return share of the attributes on which the classifiers of all modalities decide alike: `[N, L]` each -> `[N]`.
 
     A score above 0 decides that the attribute is there. Independent decisions of M classifiers, each with probability p for
     an attribute, agree with p^M + (1 - p)^M: far more often than on classes, and nearly always on a rare attribute.
@@ -69,30 +71,30 @@ def agreement(scores: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def varied(labels) -> np.ndarray:
-    """Which attributes some examples have and others lack: `[N, L]` -> `[L]` bool."""
+    """Return which attributes some examples have and others lack: `[N, L]` -> `[L]` bool."""
     labels = attributes(labels, "labels")
     return labels.any(axis=0) & ~labels.all(axis=0)
 
 
-def attributes(labels, what: str) -> np.ndarray:
-    """Labels as `[N, L]` int64, if they are 0 and 1.
+def attributes(labels, name: str) -> np.ndarray:
+    """Return labels as `[N, L]` int64, if they are 0 and 1.
 
     Args:
-      what: how the error message calls them.
+      name: how the error message calls them.
 
     Raises:
       ValueError: another shape, nothing in it, or other values.
     """
     array = np.asarray(labels)
     if array.ndim != 2 or not array.size:
-        raise ValueError(f"{what}: wanted a 0 or 1 per example and attribute, [N, L], but the shape is {array.shape}.")
+        raise ValueError(f"{name}: wanted a 0 or 1 per example and attribute, [N, L], but the shape is {array.shape}.")
     if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
-        raise ValueError(f"{what}: an attribute is there (1) or not (0), but other values were given, as {array.dtype}.")
+        raise ValueError(f"{name}: an attribute is there (1) or not (0), but other values were given, as {array.dtype}.")
     return array.astype(np.int64)
 
 
 def _weighted(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average precision of one attribute with example n counted weights[r, n] times: `[N]`, `[N]`, `[R, N]` -> `[R]`."""
+    """Return average precision of one attribute with example n counted weights[r, n] times: `[N]`, `[N]`, `[R, N]` -> `[R]`."""
     order = np.argsort(-scores, kind="stable")
     scores, (places,) = scores[order], np.nonzero(labels[order])
     # Equal scores share a threshold: what counts is the last place of each.
@@ -102,9 +104,9 @@ def _weighted(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np
     # How many true ones stand at or before each place: those up to the last positive that shares its threshold.
     true = np.cumsum(positives, axis=1)[:, np.searchsorted(places, last, side="right") - 1]
     # Above 0 wherever the positive itself was drawn; elsewhere its weight is 0.
-    found = np.maximum(np.cumsum(counts, axis=1)[:, last], 1)
+    ranked = np.maximum(np.cumsum(counts, axis=1)[:, last], 1)
     total = positives.sum(axis=1)
-    share = (positives * true / found).sum(axis=1) / np.maximum(total, 1)
+    share = (positives * true / ranked).sum(axis=1) / np.maximum(total, 1)
     return np.where((total > 0) & (total < counts.sum(axis=1)), share, np.nan)
 
 
@@ -116,10 +118,10 @@ def _checked(scores, labels) -> tuple[np.ndarray, np.ndarray]:
     return scores, labels
 
 
-def _finite(values, what: str) -> np.ndarray:
+def _finite(values, name: str) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or not array.size:
-        raise ValueError(f"{what}: wanted scores [N, L], but the shape is {array.shape}.")
+        raise ValueError(f"{name}: wanted scores [N, L], but the shape is {array.shape}.")
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{what}: some are NaN or infinite; what was classified holds values that are no numbers.")
+        raise ValueError(f"{name}: some are NaN or infinite; what was classified holds values that are no numbers.")
     return array

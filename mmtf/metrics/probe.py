@@ -1,4 +1,7 @@
-"""How much a linear classifier finds in the latent codes, [S] C.2.1 for classes and C.4.3 for attributes."""
+"""How much a linear classifier finds in the latent codes, [S] C.2.1 for classes and C.4.3 for attributes.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ MAX_ITERATIONS = 10_000
 
 
 def linear_probe(train_codes, train_labels, test_codes, test_labels) -> float:
-    """Test accuracy of a logistic regression without penalty on latent codes, [S] C.2.1.
+    """Return test accuracy of a logistic regression without penalty on latent codes, [S] C.2.1.
 
     The authors' releases keep scikit-learn's default L2 penalty (C=1), against the words of [S]; here there is none.
 
@@ -45,7 +48,7 @@ def linear_probe(train_codes, train_labels, test_codes, test_labels) -> float:
 
 
 def attribute_probes(train_codes, train_labels, test_codes, test_labels) -> np.ndarray:
-    """Average precision of a logistic regression without penalty for each of L attributes, on test codes, [S] C.4.3.
+    """Return average precision of a logistic regression without penalty for each of L attributes, on test codes, [S] C.4.3.
 
     Args:
       train_codes: codes to fit on, `[N, D]`.
@@ -70,13 +73,13 @@ def attribute_probes(train_codes, train_labels, test_codes, test_labels) -> np.n
     with threadpool_limits(1):
         for k in fitted:
             scores[:, k] = _attribute_scores(train, train_labels[:, k], test)
-    found = np.full(test_labels.shape[1], np.nan)
-    found[fitted] = average_precisions(scores, test_labels)[fitted]
-    return found
+    precisions = np.full(test_labels.shape[1], np.nan)
+    precisions[fitted] = average_precisions(scores, test_labels)[fitted]
+    return precisions
 
 
 def _attribute_scores(train: np.ndarray, present: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Logits of test codes `[T]` for one attribute, from standardised codes.
+    """Return logits of test codes `[T]` for one attribute, from standardised codes.
 
     Newton's method: the order of the scores counts here. On 5,000 codes of 32 correlated dimensions, L-BFGS at scikit-learn's
     tolerance stopped where the average precision of an attribute was up to 0.027 off that of the optimum, after twice the time.
@@ -90,7 +93,7 @@ def _attribute_scores(train: np.ndarray, present: np.ndarray, test: np.ndarray) 
 
 
 def _fitted(codes: np.ndarray, classes: np.ndarray) -> Pipeline:
-    """The fitted classifier.
+    """Return the fitted classifier.
 
     Without a penalty the best fit does not depend on the scale of the codes, but L-BFGS does: on codes of scale 1e-4, as of
     a nearly collapsed posterior, its gradient test passes at once and a separable set scores at chance; with scales from
@@ -112,14 +115,14 @@ def _checked_both(as_labels: Callable, train_codes, train_labels, test_codes, te
     return train, train_labels, test, test_labels
 
 
-def _checked(as_labels: Callable, codes, labels, what: str) -> tuple[np.ndarray, np.ndarray]:
-    """Codes as `[N, D]` float64 and labels as `as_labels` makes them, int64 `[N]` or `[N, L]`."""
+def _checked(as_labels: Callable, codes, labels, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes as `[N, D]` float64 and labels as `as_labels` makes them, int64 `[N]` or `[N, L]`."""
     array = np.asarray(codes, dtype=np.float64)
     if array.ndim != 2 or not array.size:
-        raise ValueError(f"{what}_codes: wanted a filled array [N, D], but the shape is {array.shape}.")
-    labels = as_labels(labels, f"{what}_labels")
+        raise ValueError(f"{name}_codes: wanted a filled array [N, D], but the shape is {array.shape}.")
+    labels = as_labels(labels, f"{name}_labels")
     if len(array) != len(labels):
-        raise ValueError(f"There are {len(array)} {what}_codes, but {len(labels)} {what}_labels.")
+        raise ValueError(f"There are {len(array)} {name}_codes, but {len(labels)} {name}_labels.")
     if not np.all(np.isfinite(array)):
-        raise ValueError(f"{what}_codes: some are NaN or infinite; the encoder that made them has diverged.")
+        raise ValueError(f"{name}_codes: some are NaN or infinite; the encoder that made them has diverged.")
     return array, labels

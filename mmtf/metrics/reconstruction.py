@@ -13,7 +13,7 @@ OVERSHOOT = 1.0
 
 
 def squared_errors(values, reconstructions) -> np.ndarray:
-    """Mean squared difference of each example over its pixels or columns: `[N, ...]` twice -> `[N]`.
+    """Return mean squared difference of each example over its pixels or columns: `[N, ...]` twice -> `[N]`.
 
     uint8 values are images: they are taken in 0..1, and the error is in squared units of that. Others are taken as they are.
 
@@ -34,7 +34,9 @@ def squared_errors(values, reconstructions) -> np.ndarray:
 
 
 def character_errors(texts, reconstructions) -> np.ndarray:
-    """Share of the characters of each text that are wrong, in 0..1: `[N, L]` -> `[N]`. Characters that fill a text up count.
+    """Return share of the characters of each text that are wrong, in 0..1: `[N, L]` -> `[N]`.
+
+    Characters that fill a text up count.
 
     Args:
       texts: class indices, `[N, L]` integers.
@@ -59,7 +61,7 @@ def character_errors(texts, reconstructions) -> np.ndarray:
 
 
 def mean_error(errors, *, clusters=None, largest: float = math.inf, seed: int = 0) -> Estimate:
-    """The mean of errors of examples `[N]`, and its interval, which does not go below 0.
+    """Return the mean of errors of examples `[N]`, and its interval, which does not go below 0.
 
     Args:
       clusters: what each example came from, as in `intervals.mean`.
@@ -72,8 +74,8 @@ def mean_error(errors, *, clusters=None, largest: float = math.inf, seed: int = 
     return mean(errors, clusters=clusters, limits=(0.0, largest), seed=seed)
 
 
-def _numbers(array: np.ndarray, what: str) -> np.ndarray:
+def _numbers(array: np.ndarray, name: str) -> np.ndarray:
     """In double precision, uint8 in 0..1."""
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
-        raise ValueError(f"{what}: wanted finite numbers, but there are others, or the type is {array.dtype}.")
+        raise ValueError(f"{name}: wanted finite numbers, but there are others, or the type is {array.dtype}.")
     return array / 255 if array.dtype == np.uint8 else array.astype(np.float64)

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 
 def ranks(scores, truth=None, *, relevant=None, seed: int | None = None) -> np.ndarray:
-    """The rank of the right candidate of each query, from 1 for the best score: `[Q]` float64.
+    """Return the rank of the right candidate of each query, from 1 for the best score: `[Q]` float64.
 
     Candidates with equal scores, such as all of a collapsed model, share a place. By default the rank is the one expected if
     they stood in random order: for one right candidate the middle of those it could have. That is fair in a mean, not in a
@@ -46,7 +46,7 @@ def ranks(scores, truth=None, *, relevant=None, seed: int | None = None) -> np.n
 
 
 def recall_at(ranks, k: int) -> float:
-    """Share of the queries whose right candidate is among the first k, in 0..1; by chance k / C.
+    """Return share of the queries whose right candidate is among the first k, in 0..1; by chance k / C.
 
     With R right candidates, by chance 1 - (C - R choose k) / (C choose k). Where scores tie, take ranks with a seed.
 
@@ -60,12 +60,12 @@ def recall_at(ranks, k: int) -> float:
 
 
 def median_rank(ranks) -> float:
-    """The median over queries; by chance (C + 1) / 2, 1 at best. Raises ValueError for no ranks, or a rank below 1."""
+    """Return the median over queries; by chance (C + 1) / 2, 1 at best. Raises ValueError for no ranks, or a rank below 1."""
     return float(np.median(_checked_ranks(ranks)))
 
 
 def mismatch_auc(matched_scores, mismatched_scores) -> float:
-    """How often a matched pair scores higher than a mismatched one, ties counting half: the area under the ROC curve.
+    """Return how often a matched pair scores higher than a mismatched one, ties counting half: the area under the ROC curve.
 
     Args:
       matched_scores, mismatched_scores: any shapes, as many as there are; `mismatched` says who to pair.
@@ -77,9 +77,9 @@ def mismatch_auc(matched_scores, mismatched_scores) -> float:
       ValueError: there are no scores of a kind, or a score is NaN.
     """
     matched, others = (np.asarray(scores, np.float64).ravel() for scores in (matched_scores, mismatched_scores))
-    for scores, what in ((matched, "matched_scores"), (others, "mismatched_scores")):
+    for scores, name in ((matched, "matched_scores"), (others, "mismatched_scores")):
         if not scores.size or np.isnan(scores).any():
-            raise ValueError(f"{what}: wanted scores, none NaN; there are {scores.size}.")
+            raise ValueError(f"{name}: wanted scores, none NaN; there are {scores.size}.")
     labels = np.repeat([1, 0], [len(matched), len(others)])
     # Their ranks instead of the scores: scikit-learn refuses infinite ones, which log-densities can be.
     return float(roc_auc_score(labels, rankdata(np.concatenate([matched, others]))))
@@ -109,7 +109,7 @@ def mismatched(count: int, *, clusters=None, seed: int = 0) -> np.ndarray:
 
 
 def _relevant(scores: np.ndarray, truth, relevant) -> np.ndarray:
-    """Which candidates are right, `[Q, C]` bool, at least one for each query."""
+    """Return which candidates are right, `[Q, C]` bool, at least one for each query."""
     if (truth is None) == (relevant is None):
         raise ValueError("Give either truth, the index of the one right candidate, or relevant, which ones are right.")
     queries, candidates = scores.shape

@@ -1,6 +1,8 @@
 """Every entry of metrics.json, declared once: what it means, its unit, and where it is shown.
 
 The printed table, the run's page, the model card, TensorBoard's summary and docs/metrics.md are made from `METRICS`.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations

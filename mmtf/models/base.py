@@ -71,9 +71,9 @@ class LatentModel(KerasModel):
         if "private_dim" in options:
             modalities = [dataclasses.replace(m, private_dim=options["private_dim"]) for m in modalities]
         largest = max((m.private_dim for m in modalities), default=0)
-        found = cls.Options(model=name_of(cls), private_dim=largest, **own)
-        found.check()
-        return found, found.weighted(modalities)
+        chosen = cls.Options(model=name_of(cls), private_dim=largest, **own)
+        chosen.check()
+        return chosen, chosen.weighted(modalities)
 
     @property
     def networks(self) -> dict[str, dict[str, keras.Layer]]:
@@ -128,7 +128,9 @@ class LatentModel(KerasModel):
         return {name: self._decode(name, shared, own.get(name)) for name in names}
 
     def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
-        """Every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j); where it is missing, from p(s_j).
+        """Return every given modality decoded from q(c|X) of all of them and its own q(s_j|x_j).
+
+        Where it is missing, from p(s_j).
 
         Args:
           seed: `[2]` integers to sample the codes; None takes the means.
@@ -155,7 +157,7 @@ class LatentModel(KerasModel):
     def translate(
         self, values, to: Sequence[str] | None = None, mask=None, seed=None, mean: bool = False
     ) -> dict[str, tf.Tensor]:
-        """The modalities in `to` from those in `values`: c from q(c|X_K), private codes from their priors.
+        """Return the modalities in `to` from those in `values`: c from q(c|X_K), private codes from their priors.
 
         Args:
           values: the given modalities, `[B, ...]`.
@@ -189,26 +191,26 @@ class LatentModel(KerasModel):
         return self.fuse({n: codes.shared[n] for n in subset}, {n: present[n] for n in subset})
 
     def network_input(self, modality: Modality, values: tf.Tensor) -> tf.Tensor:
-        """What the modality's encoder reads of values in their own unit, `[B, *event_shape]`."""
+        """Return what the modality's encoder reads of values in their own unit, `[B, *event_shape]`."""
         raise NotImplementedError
 
     def decoded(self, modality: Modality, answer: tf.Tensor) -> tfd.Distribution:
-        """The distribution over `[*event_shape]` that a decoder's answer means."""
+        """Return the distribution over `[*event_shape]` that a decoder's answer means."""
         raise NotImplementedError
 
     def terms(self, values, mask, noise: random.Noise, step: tf.Tensor | int) -> dict[str, tf.Tensor]:
-        """Every term of the objective by name, per example `[B]`; "loss" is the one that a progress bar shows.
+        """Return every term of the objective by name, per example `[B]`; "loss" is the one that a progress bar shows.
 
         A term is 0 for examples that lack a modality that it is about.
         """
         raise NotImplementedError
 
     def term_modalities(self) -> dict[str, tuple[str, ...]]:
-        """Names of `terms`, in order, with the modalities without which an example has no such term."""
+        """Return names of `terms`, in order, with the modalities without which an example has no such term."""
         raise NotImplementedError
 
     def reported(self) -> dict[str, tuple[str, ...]]:
-        """What training reports: the terms, and what else its steps find out."""
+        """Return what training reports: the terms, and what else its steps find out."""
         return self.term_modalities()
 
     def warning(self, history: Sequence[Mapping[str, float]]) -> str | None:
@@ -216,7 +218,7 @@ class LatentModel(KerasModel):
         return None
 
     def schedule(self, step: int) -> dict[str, float]:
-        """What changes with the step, for TensorBoard."""
+        """Return what changes with the step, for TensorBoard."""
         raise NotImplementedError
 
     # ---- what training needs ---------------------------------------------------------------------------------------
@@ -252,15 +254,15 @@ class LatentModel(KerasModel):
         return [self.term_means]
 
     def learned(self) -> dict[str, list[keras.Variable]]:
-        """What is learned by which optimizer, by the name of the optimizer's argument of `compile`."""
+        """Return what is learned by which optimizer, by the name of the optimizer's argument of `compile`."""
         return {"optimizer": self.trainable_variables}
 
     def named_weights(self) -> dict[str, keras.Variable]:
-        """Every weight under a name that depends on the model alone, for checkpoints."""
+        """Return every weight under a name that depends on the model alone, for checkpoints."""
         return self.coders.named_weights()
 
     def served_weights(self) -> dict[str, keras.Variable]:
-        """Those of them that the verbs use."""
+        """Return those of them that the verbs use."""
         return self.named_weights()
 
     def _maybe_symbolic_build(self, *args, **kwargs):
@@ -299,15 +301,15 @@ def _only(mapping: Mapping, names: Sequence[str]) -> dict:
 
 def _check_something_is_there(observed: Observed) -> None:
     """Outside of graphs: a posterior of nothing is a mistake in the mask."""
-    there = sum(observed.present.values())
-    if tf.executing_eagerly() and not tf.reduce_all(there > 0.0):
-        raise ValueError(f"The mask says that example {int(tf.argmin(there))} has none of the modalities given; leave it out.")
+    count = sum(observed.present.values())
+    if tf.executing_eagerly() and not tf.reduce_all(count > 0.0):
+        raise ValueError(f"The mask says that example {int(tf.argmin(count))} has none of the modalities given; leave it out.")
 
 
 def _or_prior(q: tfd.Distribution, present: tf.Tensor) -> tfd.Distribution:
     """q where the value is there, `[B]`; the prior, of location 0 and scale 1, where its encoder saw nothing."""
-    there, (loc, scale) = present[:, None] > 0.0, parameters(q)
-    return family_of(q).make(tf.where(there, loc, 0.0), tf.where(there, scale, 1.0))
+    is_present, (loc, scale) = present[:, None] > 0.0, parameters(q)
+    return family_of(q).make(tf.where(is_present, loc, 0.0), tf.where(is_present, scale, 1.0))
 
 
 def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor | None = None) -> tf.Tensor:

@@ -13,7 +13,7 @@ from mmtf.modality import Modality
 def check_values(
     values: Mapping[str, np.ndarray], modalities: Sequence[Modality], mask: Mapping[str, np.ndarray] | None = None
 ) -> None:
-    """Fails at the door for arrays that do not fit the modalities; returns nothing if they do.
+    """Fail at the door for arrays that do not fit the modalities; returns nothing if they do.
 
     Args:
       values: per modality `[N, *event_shape]`: uint8 or floating, or integers for a categorical likelihood.
@@ -61,7 +61,7 @@ def _check_dtype(m, array):
 
 
 def _present(m, array, mask) -> np.ndarray:
-    """The examples whose mask is True."""
+    """Return the examples whose mask is True."""
     if mask is None:
         return array
     mask = np.asarray(mask)

@@ -81,7 +81,7 @@ class Coders(keras.Layer):
         return Codes(shared, private)
 
     def decode(self, name: str, shared: tf.Tensor, private: tf.Tensor | None = None) -> tf.Tensor:
-        """The decoder's answer to a shared code `[B, shared_dim]` and a private one, by default the prior's mean, 0.
+        """Return the decoder's answer to a shared code `[B, shared_dim]` and a private one, by default the prior's mean, 0.
 
         Codes of any leading axes, such as `[K, B, shared_dim]`, go through the decoder at once.
         """
@@ -98,7 +98,7 @@ class Coders(keras.Layer):
         return tf.reshape(answer, [*before, *answer.shape[1:]])
 
     def copied(self, name: str) -> Coders:
-        """The same networks with weights of their own, equal to these now."""
+        """Return the same networks with weights of their own, equal to these now."""
         copy = Coders(
             self._modalities,
             {n: keras.models.clone_model(network) for n, network in self.encoders.items()},
@@ -110,7 +110,7 @@ class Coders(keras.Layer):
         return copy
 
     def named_weights(self) -> dict[str, keras.Variable]:
-        """Every weight under a name that depends on the model alone."""
+        """Return every weight under a name that depends on the model alone."""
         roles = {"encoder": self.encoders, "head": self.heads, "decoder": self.decoders}
         networks = {f"{role}.{name}": network for role, part in roles.items() for name, network in part.items()}
         return {f"{key}.{i}.{v.name}": v for key, network in networks.items() for i, v in enumerate(network.weights)}
@@ -131,7 +131,7 @@ def _check_parts(modalities, encoders, decoders, shared_dim: int) -> None:
         check_shape(m, "decoder's input", decoders[m.name].input_shape[1:], (m.private_dim + shared_dim,))
 
 
-def check_shape(modality: Modality, what: str, found: tuple, wanted: tuple) -> None:
-    """Raises ValueError where a network's shape per example is not the one wanted."""
-    if tuple(found) != tuple(wanted):
-        raise ValueError(f"{modality.name}: the {what} must have the shape {tuple(wanted)} per example, not {tuple(found)}.")
+def check_shape(modality: Modality, part: str, shape: tuple, wanted: tuple) -> None:
+    """Raise ValueError where a network's shape per example is not the one wanted."""
+    if tuple(shape) != tuple(wanted):
+        raise ValueError(f"{modality.name}: the {part} must have the shape {tuple(wanted)} per example, not {tuple(shape)}.")

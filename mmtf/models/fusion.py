@@ -2,6 +2,8 @@
 
 `experts` and `present` are dicts by modality, in the same order; `present` holds `[B]` float32, 1 where the example has the
 modality and 0 where it does not. A missing expert gets weight 0, and the weights of the others are renormalised.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -69,8 +71,8 @@ def products_of_subsets(
     chosen, added = members[..., None], tf.cast(with_prior, tf.float32)[:, None] / tf.square(gaussian.stddev(prior))
     precision = tf.reduce_sum(chosen * precisions[..., None, :, :], axis=-2) + added
     weighted = tf.reduce_sum(chosen * (precisions * locs)[..., None, :, :], axis=-2) + added * prior.loc
-    there = tf.stack([present[name] for name in experts], axis=-1)
-    whole = tf.reduce_min(1.0 - members * (1.0 - there[..., None, :]), axis=-1)
+    presence = tf.stack([present[name] for name in experts], axis=-1)
+    whole = tf.reduce_min(1.0 - members * (1.0 - presence[..., None, :]), axis=-1)
     weights = tf.math.divide_no_nan(whole, tf.reduce_sum(whole, axis=-1, keepdims=True))
     return tfd.MultivariateNormalDiag(weighted / precision, tf.math.rsqrt(precision)), weights
 
@@ -81,7 +83,7 @@ def geometric_posterior(experts: Experts, present: Present) -> tfd.MultivariateN
 
 
 def mixture_weights(experts: Experts, present: Present, prior_odds: float | None = None) -> list[tf.Tensor]:
-    """Equal weights over the experts that are there, `[B]` each, and then that of the prior; they sum to 1.
+    """Return equal weights over the experts that are there, `[B]` each, and then that of the prior; they sum to 1.
 
     Args:
       prior_odds: weight of the prior over that of one expert, pi_{M+1} / pi_j of [S] eq. 10; it stays the same when

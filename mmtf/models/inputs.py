@@ -23,7 +23,7 @@ class Observed(NamedTuple):
     present: dict[str, tf.Tensor]
 
     def masked(self, name: str, term: tf.Tensor) -> tf.Tensor:
-        """The term `[B]` where the modality is there, 0 where it is missing."""
+        """Return the term `[B]` where the modality is there, 0 where it is missing."""
         return tf.where(self.present[name] > 0.0, term, tf.zeros_like(term))
 
     def gathered(self, gathers: Mapping[str, Callable[[tf.Tensor], tf.Tensor]]) -> Observed:
@@ -31,12 +31,12 @@ class Observed(NamedTuple):
         return Observed(*({n: gathers[n](x) for n, x in part.items()} for part in self))
 
     def only(self, names: Sequence[str]) -> Observed:
-        """The same batch with the other modalities left out."""
+        """Return the same batch with the other modalities left out."""
         return Observed({n: self.values[n] for n in names}, {n: self.present[n] for n in names})
 
 
 def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Modality]) -> Observed:
-    """Brings a batch into the form that everything below works on. What fills a missing value influences nothing.
+    """Bring a batch into the form that everything below works on. What fills a missing value influences nothing.
 
     Args:
       values: any non-empty subset of the modalities; uint8 images are scaled to 0..1.
@@ -48,7 +48,7 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
     """
     names = check_subset(values, tuple(modalities))
     values = {name: as_array(values[name]) for name in names}
-    mask = {name: as_array(there) for name, there in (mask or {}).items()}
+    mask = {name: as_array(is_present) for name, is_present in (mask or {}).items()}
     if mask:
         check_subset(mask, tuple(modalities))
     arrays = {n: values[n] for n in names if isinstance(values[n], np.ndarray)}
@@ -88,8 +88,8 @@ def _value(value, mask, modality: Modality) -> tf.Tensor:
         raise ValueError(f"{modality.name}: wanted uint8 or floating values, got {value.dtype.name}; convert them.")
     if mask is not None:
         # Before any arithmetic, so that not even NaN reaches a gradient.
-        there = tf.reshape(tf.cast(mask, tf.bool), [-1] + [1] * len(modality.event_shape))
-        value = tf.where(there, value, tf.zeros_like(value))
+        is_present = tf.reshape(tf.cast(mask, tf.bool), [-1] + [1] * len(modality.event_shape))
+        value = tf.where(is_present, value, tf.zeros_like(value))
     if modality.likelihood == "categorical":
         return tf.cast(value, tf.int32)
     if value.dtype == tf.uint8 and not whole:

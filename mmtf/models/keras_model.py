@@ -217,6 +217,6 @@ class KerasModel(keras.Model):
         return rows
 
 
-def _shown(network, what: str) -> str:
-    shape = getattr(network, what, None)
+def _shown(network, attribute: str) -> str:
+    shape = getattr(network, attribute, None)
     return "" if shape is None else str(tuple(shape[1:]))

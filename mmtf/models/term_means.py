@@ -56,7 +56,7 @@ class TermMeans(keras.metrics.Metric):
         self.counts.assign(tf.zeros_like(self.counts))
 
     def not_finite(self) -> dict[str, int]:
-        """The terms that were infinite or NaN at some step, and that step."""
+        """Return the terms that were infinite or NaN at some step, and that step."""
         steps = tf.convert_to_tensor(self.first_bad).numpy()
         return {name: int(step) for name, step in zip(self.about, steps, strict=True) if step >= 0}
 

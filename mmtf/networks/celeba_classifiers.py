@@ -3,6 +3,8 @@
 The table ends in a sigmoid; here the logits come out, and `metrics.classifier` applies it inside the loss. Blocks have the
 release's batch normalisation (see `mmtf.networks.residual`). Its dropout, in the blocks and before the last layer, is not in
 the table and left out, as in `classifiers.text`.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """CelebA's image encoder and decoder, [S] Table 13: residual blocks between 64x64 pixels and one position of 640 channels.
 
 `mmtf.networks.residual` says what a block is, and why its norm is not the release's.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ DECODER_WIDTHS = (512, 384, 256, 128)
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Layers 1 to 5 of [S] Table 13: images `[B, 64, 64, 3]`, float in 0..1 -> features `[B, 640]`.
+    """Return layers 1 to 5 of [S] Table 13: images `[B, 64, 64, 3]`, float in 0..1 -> features `[B, 640]`.
 
     Sizes 64, 32, 16, 8, 4, 1. Row 5 is printed with padding 1, which would leave 2x2 positions, where row 6 expects 640
     numbers; as in Table 3 and in the authors' release its padding is 0. Layers 6a and 6b are `heads.GaussianHead`.

@@ -1,6 +1,8 @@
 """CelebA's text encoder and decoder, [S] Table 14: residual blocks between 256 characters and one position of 640 channels.
 
 `mmtf.networks.residual` says what a block is, and why its norm is not the release's.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ DECODER_WIDTHS = (640, 640, 512, 384, 256, 128)
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Layers 1 to 7 of [S] Table 14: integer classes `[B, 256]` -> features `[B, 640]`.
+    """Return layers 1 to 7 of [S] Table 14: integer classes `[B, 256]` -> features `[B, 640]`.
 
     Lengths 256, 128, 64, 32, 16, 8, 4, 1. The table has one-hot characters and 71 classes; here the one-hot code is inside,
     and there are `modality.num_classes`. A class outside of them reads as no character. (The authors' release has a kernel of

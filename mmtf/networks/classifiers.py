@@ -3,6 +3,8 @@
 The tables end in a sigmoid; here the logits come out, and `metrics.classifier` applies it inside the loss. Batch
 normalisation has PyTorch's defaults, as in the authors' release: momentum 0.1 (0.9 as Keras counts it), epsilon 1e-5.
 Where a table cannot be meant as printed, the docstring says what was taken instead. All randomness comes from `seed`.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ MOST_COLUMNS, MOST_CODES = 32, 4096
 
 
 def networks_of(modality: Modality) -> ModuleType:
-    """The module with `encoder`, `decoder` and `classifier` for a modality's values: `vector`, `image` or `tokens`.
+    """Return the module with `encoder`, `decoder` and `classifier` for a modality's values: `vector`, `image` or `tokens`.
 
     Real values `[H, W, C]`, H and W at least 4: image. A text (it has an alphabet), or classes `[T]` that are more than 32 or
     have more than 4,096 one-hot codes together: tokens. All else is flattened: vector; where the order along an axis matters,
@@ -26,7 +26,7 @@ def networks_of(modality: Modality) -> ModuleType:
 
 
 def is_sequence(modality: Modality) -> bool:
-    """Whether the values are classes `[T]` of a text, or too many for a layer over all of them."""
+    """Return whether the values are classes `[T]` of a text, or too many for a layer over all of them."""
     if not modality.num_classes or len(modality.event_shape) != 1:
         return False
     columns = modality.size <= MOST_COLUMNS and modality.size * modality.num_classes <= MOST_CODES
@@ -34,5 +34,5 @@ def is_sequence(modality: Modality) -> bool:
 
 
 def is_image(modality: Modality) -> bool:
-    """Whether the values are real numbers `[H, W, C]`, large enough to be halved."""
+    """Return whether the values are real numbers `[H, W, C]`, large enough to be halved."""
     return not modality.num_classes and len(modality.event_shape) == 3 and min(modality.event_shape[:2]) >= SMALLEST_IMAGE

@@ -2,6 +2,8 @@
 
 A step scores each value beside several codes, and each code beside several values. So a discriminator is bound once a step
 (`bind`: all its kernels normalised), turns each distinct value into features once, and scores features with codes.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -176,13 +178,13 @@ def _deserialized(configs: Sequence[Mapping]) -> list[Spectral]:
 def _of_all_pairs(features: Sequence[tf.Tensor]) -> tf.Tensor:
     """sum_{j < k} <h_j, h_k> of M features `[B, F]` -> `[B]`: each beside the sum of those before it."""
     first, *others = (tf.cast(h, tf.float32) for h in features)
-    found, before = [], first
+    products, before = [], first
     for h in others:
-        found.append(tf.reduce_sum(before * h, -1))
+        products.append(tf.reduce_sum(before * h, -1))
         before = before + h
-    return tf.add_n(found)
+    return tf.add_n(products)
 
 
 def dense(widths: Sequence[int], initializers: Iterator[keras.initializers.Initializer]) -> list[SpectralDense]:
-    """Layers of these widths, each with the next initialiser."""
+    """Return layers of these widths, each with the next initialiser."""
     return [SpectralDense(width, kernel_initializer=next(initializers)) for width in widths]

@@ -1,4 +1,7 @@
-"""The last layers of every encoder: from features to the Gaussians of the shared and the private code."""
+"""The last layers of every encoder: from features to the Gaussians of the shared and the private code.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class GaussianHead(keras.layers.Layer):
         seed: int | None = None,
         **kwargs,
     ):
-        """Raises ValueError for shared_dim below 1 or private_dim below 0."""
+        """Raise ValueError for shared_dim below 1 or private_dim below 0."""
         super().__init__(**{"dtype": "float32", **kwargs})
         layers.require_positive(shared_dim=shared_dim)
         if private_dim < 0:

@@ -2,6 +2,8 @@
 
 Any height and width, any number of channels. After the pattern of [S] Table 6 (kernel 4, stride 2, ReLU): 32 filters, then
 twice as many after each halving, at most 128. An odd size is halved upwards; the decoder doubles and cuts off what is too much.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ HIDDEN = 256
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Images `[B, H, W, C]`, in 0..1 or standardised -> features `[B, 256]`.
+    """Return images `[B, H, W, C]`, in 0..1 or standardised -> features `[B, 256]`.
 
     Where the modality has missing cells, NaN becomes 0 and C further channels say where.
 
@@ -73,7 +75,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
 
 
 def classifier(modality: Modality, num_classes: int, *, seed: int | None = None) -> keras.Model:
-    """Images in their own unit `[B, H, W, C]` (bytes scaled to 0..1) -> logits `[B, num_classes]`.
+    """Return images in their own unit `[B, H, W, C]` (bytes scaled to 0..1) -> logits `[B, num_classes]`.
 
     The encoder's layers with batch normalisation, as in [S] Table 1 for SVHN, and dropout before the features.
 
@@ -103,7 +105,7 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
 
 
 def halvings(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Height and width, halved upwards until both are at most 4: (28, 28), (14, 14), (7, 7), (4, 4)."""
+    """Return height and width, halved upwards until both are at most 4: (28, 28), (14, 14), (7, 7), (4, 4)."""
     sizes = [tuple(shape[:2])]
     while max(sizes[-1]) > SMALLEST:
         sizes.append(tuple(-(-size // 2) for size in sizes[-1]))
@@ -111,7 +113,7 @@ def halvings(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def filters_of(modality: Modality) -> list[int]:
-    """One number of filters for each halving."""
+    """Return one number of filters for each halving."""
     return [min(FEWEST_FILTERS * 2**level, MOST_FILTERS) for level in range(len(halvings(modality.event_shape)) - 1)]
 
 
@@ -124,7 +126,7 @@ def _last(modality: Modality, sizes, init) -> list[keras.layers.Layer]:
 
 
 def cut(size, half) -> keras.layers.Layer:
-    """Takes the last row and column off a doubled image where its size is odd."""
+    """Take the last row and column off a doubled image where its size is odd."""
     return keras.layers.Cropping2D([(0, 2 * small - large) for large, small in zip(size, half, strict=True)])
 
 

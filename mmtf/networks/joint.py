@@ -37,7 +37,7 @@ class JointEncoder(keras.Layer):
         return self.head(self.hidden(tf.concat([features[name] for name in self.encoders], axis=-1)))[:2]
 
     def named_weights(self) -> dict[str, keras.Variable]:
-        """Every weight under a name that depends on the modalities alone."""
+        """Return every weight under a name that depends on the modalities alone."""
         parts = {f"encoder.{name}": network for name, network in self.encoders.items()}
         parts |= {"hidden": self.hidden, "head": self.head}
         return {f"{key}.{i}.{v.name}": v for key, part in parts.items() for i, v in enumerate(part.weights)}

@@ -1,4 +1,7 @@
-"""What the networks share: checks at the door, one seed per layer, and the layer that reads characters."""
+"""What the networks share: checks at the door, one seed per layer, and the layer that reads characters.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def seeds(seed: int | None, stream: int = KERNELS) -> Iterator[int | None]:
 
 
 def glorot(seed: int | None) -> Iterator[keras.initializers.Initializer]:
-    """Endless initialisers, one for each kernel: an initialiser used twice would fill both kernels alike.
+    """Return endless initialisers, one for each kernel: an initialiser used twice would fill both kernels alike.
 
     Keras' glorot_uniform; PyTorch, in which the authors of [S] wrote, draws from U(-1/sqrt(fan_in), 1/sqrt(fan_in)) instead.
     """
@@ -66,7 +69,7 @@ def glorot(seed: int | None) -> Iterator[keras.initializers.Initializer]:
 
 
 def normal(seed: int | None, stddev: float = ADVERSARIAL_STDDEV) -> Iterator[keras.initializers.Initializer]:
-    """Endless initialisers N(0, stddev^2), one for each kernel."""
+    """Return endless initialisers N(0, stddev^2), one for each kernel."""
     return (keras.initializers.RandomNormal(0.0, stddev, each) for each in seeds(seed))
 
 

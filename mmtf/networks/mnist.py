@@ -1,4 +1,7 @@
-"""MNIST encoder and decoder, [S] Table 5: one hidden layer of 400."""
+"""MNIST encoder and decoder, [S] Table 5: one hidden layer of 400.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ HIDDEN = 400
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Layer 1 of [S] Table 5: images `[B, 28, 28, 1]`, float in 0..1 -> features `[B, 400]`.
+    """Return layer 1 of [S] Table 5: images `[B, 28, 28, 1]`, float in 0..1 -> features `[B, 400]`.
 
     Layers 3a and 3b (in the table's rows: 2a and 2b) are `heads.GaussianHead`.
 

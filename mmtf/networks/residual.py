@@ -18,6 +18,8 @@ at 20 nats instead of 131,728, and at 1e-3 log-variances stayed within 6 while t
 Specifications in the tables are PyTorch's (kernel, stride, padding, dilation). On even sizes (4, 2, 1) is Keras' "same" and
 halves or doubles the size; (4, 2, 0) from size 4 to 1, and (4, 1, 0) from 1 to 4, are `layers.Whole...`. (3, 2, 1) is not
 "same", which would pad behind the value instead of before it. `tests/networks/test_residual.py` checks the numbers.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -46,12 +48,18 @@ Norm = Callable[..., keras.layers.Layer]
 
 
 def group_norm(**options) -> keras.layers.Layer:
-    """Each example's 32 groups of channels, over all positions, to mean 0 and variance 1; then a scale and offset a channel."""
+    """Return each example's 32 groups of channels, over all positions, to mean 0 and variance 1.
+
+    Then a scale and offset a channel.
+    """
     return keras.layers.GroupNormalization(GROUPS, epsilon=EPSILON, **options)
 
 
 def batch_norm(**options) -> keras.layers.Layer:
-    """Each channel to mean 0 and variance 1 over the batch, in inference over what training saw; then scale and offset."""
+    """Return each channel to mean 0 and variance 1 over the batch, in inference over what training saw.
+
+    Then scale and offset.
+    """
     return keras.layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, **options)
 
 

@@ -1,4 +1,7 @@
-"""Sizes of networks that a data set chooses, without the networks."""
+"""Sizes of networks that a data set chooses, without the networks.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 Keras' `SpectralNormalization` does another thing: each call in training overwrites the kernel with the normalised one, and the
 gradient takes sigma for a constant. Here the kernel stays what the optimizer made it, the gradient goes through sigma (of which
 only the singular vectors are constants, [Miyato 2018]), and one power iteration a step serves all calls of the step.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ class Spectral(keras.layers.Layer):
         )
 
     def normalised(self, advance: bool) -> tf.Tensor:
-        """The kernel divided by its largest singular value, in the numbers that the layer computes with.
+        """Return the kernel divided by its largest singular value, in the numbers that the layer computes with.
 
         Args:
           advance: make one step of the power iteration, and keep it; otherwise the direction stays as it is.
@@ -56,19 +58,19 @@ class Spectral(keras.layers.Layer):
         return tf.cast(kernel / tf.maximum(sigma, SMALLEST_NORM), self.compute_dtype)
 
     def bind(self, advance: bool) -> Bound:
-        """The layer as a function of its input, with the kernel normalised once for all calls."""
+        """Return the layer as a function of its input, with the kernel normalised once for all calls."""
         kernel, bias = self.normalised(advance), self.offset()
         return lambda x: tf.nn.bias_add(self.linear(x, kernel), bias)
 
     def offset(self) -> tf.Tensor:
-        """The bias, in the same numbers."""
+        """Return the bias, in the same numbers."""
         return tf.cast(tf.convert_to_tensor(self.bias), self.compute_dtype)
 
     def call(self, x):
         return self.bind(advance=False)(x)
 
     def linear(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """The layer without its bias, computed with the kernel's numbers."""
+        """Return the layer without its bias, computed with the kernel's numbers."""
         raise NotImplementedError
 
     def get_config(self):
@@ -109,7 +111,7 @@ class SpectralHalving(Spectral):
 
 
 def built(layers: Sequence[Spectral], input_shape: Sequence[int]) -> tuple[list[Spectral], tuple[int, ...]]:
-    """The layers with their variables made one after the other, and the shape per example that comes out."""
+    """Return the layers with their variables made one after the other, and the shape per example that comes out."""
     shape = (None, *input_shape)
     for layer in layers:
         # Keras builds the layers of a file on its own.
@@ -120,7 +122,7 @@ def built(layers: Sequence[Spectral], input_shape: Sequence[int]) -> tuple[list[
 
 
 def bind_all(layers: Sequence[Spectral], advance: bool, *, last_linear: bool = False) -> Bound:
-    """The layers as one function, with a LeakyReLU after each, except after the last one on request."""
+    """Return the layers as one function, with a LeakyReLU after each, except after the last one on request."""
     bound = [layer.bind(advance) for layer in layers]
 
     def apply(x):

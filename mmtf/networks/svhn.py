@@ -3,6 +3,8 @@
 Specifications in the table are PyTorch's (kernel, stride, padding, dilation). On even sizes (4, 2, 1) is Keras' "same" and
 halves or doubles the size; (4, 2, 0) between 4x4 and 1x1 is "valid". `tests/networks/test_encoders_decoders.py` checks the
 numbers.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ EVENT_SHAPE = (32, 32, 3)
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Layers 1 to 4 of [S] Table 6: images `[B, 32, 32, 3]`, float in 0..1 -> features `[B, 128]`.
+    """Return layers 1 to 4 of [S] Table 6: images `[B, 32, 32, 3]`, float in 0..1 -> features `[B, 128]`.
 
     Layers 5a and 5b are `heads.GaussianHead`.
 

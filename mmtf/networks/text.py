@@ -3,6 +3,8 @@
 Specifications in the table are PyTorch's (kernel, stride, padding, dilation). On even lengths (4, 2, 1) is Keras' "same";
 (4, 2, 0) from length 4 to 1, and (4, 1, 0) back, are `layers.Whole...`. `tests/networks/test_encoders_decoders.py` checks the
 numbers.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ FILTERS = 128
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Layers 1 to 3 of [S] Table 7: integer classes `[B, 8]` -> features `[B, 128]`.
+    """Return layers 1 to 3 of [S] Table 7: integer classes `[B, 8]` -> features `[B, 128]`.
 
     The table has one-hot characters and 71 classes; here the one-hot code is inside, and there are `modality.num_classes`.
     Layers 4a and 4b are `heads.GaussianHead`.

@@ -2,6 +2,8 @@
 
 Any length. After the pattern of [S] Table 7 (kernel 1 over one-hot codes, then kernel 4 and stride 2, ReLU), halving the
 length until it is 4 or less. An odd length is halved upwards; the decoder doubles and cuts off what is too much.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ FILTERS = 128
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Integer classes `[B, T]` -> features `[B, 128]`. Where classes may be missing, -1 is a class of its own.
+    """Return integer classes `[B, T]` -> features `[B, 128]`. Where classes may be missing, -1 is a class of its own.
 
     Raises:
       ValueError: the modality's values are no sequence of classes.
@@ -43,7 +45,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:
-    """Codes `[B, latent_dim]`, private and shared together -> logits `[B, T, num_classes]`.
+    """Return codes `[B, latent_dim]`, private and shared together -> logits `[B, T, num_classes]`.
 
     Raises:
       ValueError: the modality's values are no sequence of classes, or latent_dim is below 1.
@@ -69,7 +71,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
 
 
 def classifier(modality: Modality, num_classes: int, *, seed: int | None = None) -> keras.Model:
-    """Probabilities of classes (one-hot for a real sequence) `[B, T, K]` -> logits `[B, num_classes]`.
+    """Return probabilities of classes (one-hot for a real sequence) `[B, T, K]` -> logits `[B, num_classes]`.
 
     The encoder's layers with batch normalisation, as in [S] Table 2. A missing class has no probability.
 
@@ -103,7 +105,7 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
 
 
 def halvings(length: int) -> list[int]:
-    """The length, halved upwards until it is at most 4: 9, 5, 3."""
+    """Return the length, halved upwards until it is at most 4: 9, 5, 3."""
     lengths = [length]
     while lengths[-1] > SHORTEST:
         lengths.append(-(-lengths[-1] // 2))

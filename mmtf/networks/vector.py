@@ -21,7 +21,7 @@ NARROWEST, WIDEST = 64, 512
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Standardised values `[B, *event_shape]`, or integer classes -> features `[B, width]`.
+    """Return standardised values `[B, *event_shape]`, or integer classes -> features `[B, width]`.
 
     Where the modality has missing cells, NaN becomes 0 (the mean) and an indicator of 0 or 1 says so; the class -1 becomes a
     class of its own.
@@ -35,7 +35,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:
-    """Codes `[B, latent_dim]`, private and shared together -> `[B, *parameter_shape]`, linear.
+    """Return codes `[B, latent_dim]`, private and shared together -> `[B, *parameter_shape]`, linear.
 
     Raises:
       ValueError: latent_dim is below 1.
@@ -54,7 +54,7 @@ def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> 
 
 
 def classifier(modality: Modality, num_classes: int, *, seed: int | None = None) -> keras.Model:
-    """Values in their own unit `[B, *event_shape]`, or probabilities of classes `[B, *event_shape, K]` -> logits.
+    """Return values in their own unit `[B, *event_shape]`, or probabilities of classes `[B, *event_shape, K]` -> logits.
 
     Raises:
       ValueError: num_classes is below 1.
@@ -74,7 +74,7 @@ def classifier(modality: Modality, num_classes: int, *, seed: int | None = None)
 
 
 def width(modality: Modality) -> int:
-    """Units of a hidden layer."""
+    """Return units of a hidden layer."""
     fitting = 2 ** math.ceil(math.log2(2 * math.prod(modality.parameter_shape)))
     return min(max(fitting, NARROWEST), WIDEST)
 
@@ -87,12 +87,12 @@ def readers(modality: Modality) -> list[keras.layers.Layer]:
 
 
 def classifier_input_shape(modality: Modality) -> tuple[int, ...]:
-    """Shape of what a classifier sees: a value, or probabilities of its classes."""
+    """Return shape of what a classifier sees: a value, or probabilities of its classes."""
     return modality.parameter_shape if modality.num_classes else modality.event_shape
 
 
 def classifier_input(modality: Modality) -> list[keras.layers.Layer]:
-    """What brings values into the networks' unit before a classifier reads them.
+    """Return what brings values into the networks' unit before a classifier reads them.
 
     No indicator of missing cells: it could tell the class of real values, and generated ones have none missing.
     """
@@ -152,7 +152,7 @@ class Standardised(keras.layers.Layer):
 
 
 def _hidden(modality: Modality, init, name: str | None = None) -> list[keras.layers.Layer]:
-    """The two hidden layers; the name is of the last one."""
+    """Return the two hidden layers; the name is of the last one."""
     return [
         keras.layers.Dense(width(modality), activation="relu", kernel_initializer=next(init), name=each)
         for each in (None, name)

@@ -21,13 +21,13 @@ from mmtf.networks import adversarial, default
 
 
 def check_names(config: Config) -> None:
-    """Raises UserError where the model or the data set does not exist."""
+    """Raise UserError where the model or the data set does not exist."""
     MODELS.row(config.model.model)
     DATASETS.row(config.data.dataset)
 
 
 def load_data(config: DataConfig) -> MultimodalData:
-    """The data set that the config names, with the modalities that it names.
+    """Return the data set that the config names, with the modalities that it names.
 
     Raises:
       UserError: as the data set's `load`; or a modality that it does not have.
@@ -55,18 +55,18 @@ def networks_of(dataset: str, modality: Modality, *, for_adversarial: bool = Fal
 
 
 def classifier_of(dataset: str, modality: Modality) -> Callable[..., keras.Model]:
-    """What builds the modality's coherence classifier: `(modality, num_classes, seed=)` -> model that returns logits."""
+    """Return what builds the modality's coherence classifier: `(modality, num_classes, seed=)` -> model that returns logits."""
     own = DATASETS.load(dataset).classifiers.get(modality.name)
     return own or default.networks_of(modality).classifier
 
 
 def classifier_epochs(dataset: str, modality: str) -> int | None:
-    """Epochs of the modality's classifier; None for the usual number."""
+    """Return epochs of the modality's classifier; None for the usual number."""
     return DATASETS.load(dataset).classifier_epochs.get(modality)
 
 
 def fills_of(dataset: str) -> Mapping[str, str]:
-    """The characters behind a data set's shorter texts, by modality, where they are not spaces."""
+    """Return the characters behind a data set's shorter texts, by modality, where they are not spaces."""
     return DATASETS.load(dataset).fills
 
 

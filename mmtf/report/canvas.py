@@ -34,12 +34,12 @@ class Group:
     subtitles: Sequence[str] = ()
 
 
-def cells(values, what: str, *, magnified: bool = True) -> list[Cell]:
-    """Values of one modality as cells: texts as they are, images as magnified uint8 `[H, W, 3]`.
+def cells(values, name: str, *, magnified: bool = True) -> list[Cell]:
+    """Return values of one modality as cells: texts as they are, images as magnified uint8 `[H, W, 3]`.
 
     Args:
       values: images `[N, H, W, C]` with C 1 or 3, uint8 or float (clipped to 0..1), or a list of N strings.
-      what: how the error message calls them.
+      name: how the error message calls them.
       magnified: whether small images are magnified to about `SIDE`.
 
     Raises:
@@ -49,19 +49,19 @@ def cells(values, what: str, *, magnified: bool = True) -> list[Cell]:
         return [str(value) for value in values]
     images = np.asarray(values)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
-        raise ValueError(f"{what}: wanted images [N, H, W, 1 or 3] or a list of str, but the shape is {images.shape}.")
-    found = _as_bytes(images, what)
-    return list(_magnified(found) if magnified else np.broadcast_to(found, (*found.shape[:3], 3)))
+        raise ValueError(f"{name}: wanted images [N, H, W, 1 or 3] or a list of str, but the shape is {images.shape}.")
+    images_as_bytes = _as_bytes(images, name)
+    return list(_magnified(images_as_bytes) if magnified else np.broadcast_to(images_as_bytes, (*images_as_bytes.shape[:3], 3)))
 
 
-def _as_bytes(images: np.ndarray, what: str) -> np.ndarray:
+def _as_bytes(images: np.ndarray, name: str) -> np.ndarray:
     if images.dtype.kind == "f":
         peak = np.abs(images).max()
         if not peak <= BYTES_LIMIT:  # NaN fails this too
-            raise ValueError(f"{what}: float images lie in 0..1, bytes must be uint8; these floats reach {peak:.4g}.")
+            raise ValueError(f"{name}: float images lie in 0..1, bytes must be uint8; these floats reach {peak:.4g}.")
         return np.rint(np.clip(images, 0.0, 1.0) * 255.0).astype(np.uint8)
     if images.dtype != np.uint8:
-        raise ValueError(f"{what}: wanted uint8 or float images, but the type is {images.dtype}.")
+        raise ValueError(f"{name}: wanted uint8 or float images, but the type is {images.dtype}.")
     return images
 
 
@@ -72,7 +72,7 @@ def _magnified(images: np.ndarray) -> np.ndarray:
 
 
 def lines(text: str) -> list[str]:
-    """The text in lines of about one shape, whatever its length; all spaces are kept, and show where they are."""
+    """Return the text in lines of about one shape, whatever its length; all spaces are kept, and show where they are."""
     width = max(SHORTEST_LINE, math.ceil(2 * math.sqrt(len(text))))
     return textwrap.wrap(text, width, drop_whitespace=False, expand_tabs=False) or [""]
 
@@ -95,7 +95,7 @@ def draw_grid(groups: Sequence[Group], lead_rows: int = 0) -> Figure:
 
 
 def _columns(groups: Sequence[Group]) -> tuple[list[range], list[int], list[int], int]:
-    """Which columns each group has, where every column begins, how wide it is, and where the last one ends, in px."""
+    """Return which columns each group has, where every column begins, how wide it is, and where the last one ends, in px."""
     spans, lefts, widths, left = [], [], [], MARGIN
     for group in groups:
         spans.append(range(len(lefts), len(lefts) + len(group.columns)))
@@ -110,7 +110,7 @@ def _columns(groups: Sequence[Group]) -> tuple[list[range], list[int], list[int]
 
 
 def _size(cell: Cell) -> tuple[int, int]:
-    """Width and height in px."""
+    """Return width and height in px."""
     if cell is None:
         return 0, 0
     if isinstance(cell, str):
@@ -147,7 +147,7 @@ def _draw_cell(axes: Axes, pixels: np.ndarray, cell: Cell, left: int, top: int, 
 
 
 def _blanks_matter(text: str) -> bool:
-    """Whether it has blanks at an end or several in a row, which would not be seen; those of a sentence are."""
+    """Return whether it has blanks at an end or several in a row, which would not be seen; those of a sentence are."""
     return text.startswith(" ") or text.endswith(" ") or "  " in text
 
 

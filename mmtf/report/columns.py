@@ -53,6 +53,6 @@ def _edges(column: np.ndarray) -> np.ndarray:
 
 
 def _shares(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Share of the values in each bin."""
+    """Return share of the values in each bin."""
     counts, _ = np.histogram(np.clip(values, edges[0], edges[-1]), edges)
     return counts / len(values)

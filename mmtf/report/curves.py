@@ -1,4 +1,7 @@
-"""Curves over what was varied: precision and recall of samples, and what runs measure over one of their parameters."""
+"""Curves over what was varied: precision and recall of samples, and what runs measure over one of their parameters.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ Lines = dict[str, dict[str, tuple[list[float], list[float], list[float]]]]
 
 
 def prd_figure(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Precision over recall of distributions (Sajjadi et al. 2018), a line for each of the samples evaluated.
+    """Return precision over recall of distributions (Sajjadi et al. 2018), a line for each of the samples evaluated.
 
     Args:
       curves: per name, precisions and recalls in 0..1, both `[T]`; drawn in the order of the recalls. Names such as
@@ -63,7 +66,7 @@ def _draw_prd(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[f
 
 
 def sweep_curves(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Sequence[str] = ()) -> Figure:
-    """What runs measure over one of their parameters, as [S] Figures 1, 3 and 4: mean and deviation over seeds.
+    """Return what runs measure over one of their parameters, as [S] Figures 1, 3 and 4: mean and deviation over seeds.
 
     Args:
       runs: of each its config and the content of its metrics.json.
@@ -107,7 +110,7 @@ def drawn(panels: Lines, parameter: str, names: Sequence[str] = ()) -> Figure:
 
 
 def swept(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Sequence[str] = ()) -> Lines:
-    """The numbers of `sweep_curves`.
+    """Return the numbers of `sweep_curves`.
 
     A line of `probe` and of `coherence` is the mean over all sets of so many given modalities; coherence is that of
     modalities that were not given. Where likelihoods were not measured, the log-likelihoods among `test_terms` stand in for it.
@@ -120,12 +123,12 @@ def swept(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Seque
         something else, two runs of one seed and value, or none of the entries was measured in all runs.
     """
     _check_alike(runs, parameter)
-    found = [_panels(metrics, entries) for _, metrics in runs]
+    panels_of_runs = [_panels(metrics, entries) for _, metrics in runs]
     lines: Lines = {}
-    for title in found[0]:
-        for name in found[0][title]:
-            if all(name in panels.get(title, ()) for panels in found):
-                values = [panels[title][name] for panels in found]
+    for title in panels_of_runs[0]:
+        for name in panels_of_runs[0][title]:
+            if all(name in panels.get(title, ()) for panels in panels_of_runs):
+                values = [panels[title][name] for panels in panels_of_runs]
                 lines.setdefault(title, {})[name] = _over_seeds([_value(c, parameter) for c, _ in runs], values)
     if not lines:
         raise ValueError(f"None of {', '.join(entries or METRICS.where(summary=True))} was measured in all {len(runs)} runs.")
@@ -133,18 +136,18 @@ def swept(runs: Sequence[tuple[Config, Mapping]], parameter: str, entries: Seque
 
 
 def summary(metrics: Mapping) -> dict[str, float]:
-    """What a run came to in a few numbers: those that `sweep_curves` draws, such as `probe/2 given`, and the test loss.
+    """Return what a run came to in a few numbers: those that `sweep_curves` draws, such as `probe/2 given`, and the test loss.
 
     Args: metrics: the content of metrics.json, or of the parts of it that were measured.
     """
     panels = _panels(metrics, ())
-    found = {
+    numbers = {
         title if title.endswith(f"/{name}") else f"{title}/{name}": value
         for title, lines in panels.items()
         for name, value in lines.items()
     }
     loss = _number(metrics.get("test_terms", {}).get("loss"))
-    return found | ({} if loss is None else {"test_terms/loss": loss})
+    return numbers | ({} if loss is None else {"test_terms/loss": loss})
 
 
 def _check_alike(runs: Sequence[tuple[Config, Mapping]], parameter: str) -> None:
@@ -182,15 +185,15 @@ def _over_seeds(places: Sequence[float], values: Sequence[float]) -> tuple[list[
 def _panels(metrics: Mapping, entries: Sequence[str]) -> dict[str, dict[str, float]]:
     """Per panel, per line a number of one run."""
     if entries:
-        found = {entry: _entry(metrics, entry) for entry in entries}
+        entries_by_title = {entry: _entry(metrics, entry) for entry in entries}
     else:
-        found = {}
+        entries_by_title = {}
         for key in METRICS.where(summary=True):
-            found |= SUMMARIES.get(key, _as_it_is)(metrics, key) if metrics.get(key) else {}
-        if JOINT not in found:
+            entries_by_title |= SUMMARIES.get(key, _as_it_is)(metrics, key) if metrics.get(key) else {}
+        if JOINT not in entries_by_title:
             terms = {k: v for k, v in metrics.get("test_terms", {}).items() if k.startswith(FALLBACK)}
-            found |= {f"test_terms/{name}": value for name, value in terms.items()}
-    panels = {title: _lines(title, value) for title, value in found.items()}
+            entries_by_title |= {f"test_terms/{name}": value for name, value in terms.items()}
+    panels = {title: _lines(title, value) for title, value in entries_by_title.items()}
     return {title: lines for title, lines in panels.items() if lines}
 
 
@@ -199,7 +202,7 @@ def _as_it_is(metrics: Mapping, key: str) -> dict:
 
 
 def _joint(metrics: Mapping, key: str) -> dict[str, dict]:
-    """The likelihood of all modalities, by samples of their own posterior."""
+    """Return the likelihood of all modalities, by samples of their own posterior."""
     joint = metrics[key].get("joint")
     if not joint:
         return {}
@@ -211,7 +214,7 @@ def _areas(metrics: Mapping, key: str) -> dict[str, dict]:
     """The area under the PRD curve of each modality's samples: random ones, and the mean over those from other modalities."""
     panels = {"random": {}, "conditional": {}}
     for name, places in metrics[key].items():
-        crossed = [found["area"] for place, found in places.items() if ARROW in place]
+        crossed = [area["area"] for place, area in places.items() if ARROW in place]
         panels["random"] |= {name: places["random"]["area"]} if "random" in places else {}
         panels["conditional"] |= {name: float(np.mean(crossed))} if crossed else {}
     return {f"{AREA}, {kind}": areas for kind, areas in panels.items() if areas}
@@ -232,7 +235,7 @@ def _entry(metrics: Mapping, entry: str):
 
 
 def _lines(title: str, value) -> dict[str, float]:
-    """The numbers of an entry, those of equally many given modalities as their mean."""
+    """Return the numbers of an entry, those of equally many given modalities as their mean."""
     if not isinstance(value, Mapping) or "value" in value:
         number = _number(value)
         return {} if number is None else {title.rsplit("/", 1)[-1]: number}

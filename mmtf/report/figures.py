@@ -29,7 +29,7 @@ DARK_BELOW = 0.6  # numbers on cells of the heat map below this value are white
 
 
 def sample_grid(values, columns: int = 10) -> Figure:
-    """The values of one modality, row by row.
+    """Return the values of one modality, row by row.
 
     Raises:
       ValueError: `columns` is below 1, or the values are neither images nor texts.
@@ -42,7 +42,7 @@ def sample_grid(values, columns: int = 10) -> Figure:
 
 
 def examples_grid(examples: Mapping[str, object], count: int = 8) -> Figure:
-    """The first `count` examples: a row for each, with its modalities side by side.
+    """Return the first `count` examples: a row for each, with its modalities side by side.
 
     Raises:
       ValueError: there are no modalities, fewer than `count` examples, or values that are neither images nor texts.
@@ -51,7 +51,7 @@ def examples_grid(examples: Mapping[str, object], count: int = 8) -> Figure:
 
 
 def reconstruction_grid(originals: Mapping[str, object], reconstructions: Mapping[str, object], count: int = 8) -> Figure:
-    """The first `count` examples: for every modality the original and, beside it, what the model decodes from it.
+    """Return the first `count` examples: for every modality the original and, beside it, what the model decodes from it.
 
     Raises:
       ValueError: the two name different modalities, hold fewer than `count` examples, or neither images nor texts.
@@ -63,7 +63,7 @@ def reconstruction_grid(originals: Mapping[str, object], reconstructions: Mappin
 
 
 def cross_generation_grid(source_name: str, sources, targets: Mapping[str, Sequence]) -> Figure:
-    """What the model generates from one modality: a row per source, and in it several samples of every target.
+    """Return what the model generates from one modality: a row per source, and in it several samples of every target.
 
     Args:
       source_name: name of the given modality, the title of the first column.
@@ -96,7 +96,7 @@ def columns_grid(columns: Mapping[str, Mapping[str, object]]) -> Figure:
 
 
 def swap_grid(contents, styles, decoded: Sequence) -> Figure:
-    """Every content in every style: the top row gives the shared code, the left column the private one.
+    """Return every content in every style: the top row gives the shared code, the left column the private one.
 
     Args:
       contents: the values in the top row, one per column; of any modality.
@@ -143,7 +143,7 @@ def coherence_matrix(coherence: Mapping[str, float], names: Sequence[str]) -> Fi
 
 
 def probe_bars(probe: Mapping[str, float], score: str = "accuracy") -> Figure:
-    """One bar per subset of modalities: the score of a linear classifier on its latent codes.
+    """Return one bar per subset of modalities: the score of a linear classifier on its latent codes.
 
     Args:
       score: what is measured, for the axis.
@@ -169,7 +169,7 @@ def label_bars(
     prevalence: Mapping[str, float],
     ceilings: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Figure:
-    """Average precision of each attribute, the most frequent on top: a bar per given subset, in panels side by side.
+    """Return average precision of each attribute, the most frequent on top: a bar per given subset, in panels side by side.
 
     Args:
       panels: by generated modality ("" for none: a probe), then by given subset, then by attribute, shares in 0..1. An
@@ -181,12 +181,12 @@ def label_bars(
       ValueError: there are no bars, a share lies outside 0..1, or an attribute has no prevalence.
     """
     bars = [scores for panel in panels.values() for scores in panel.values()]
-    found = set().union(*bars)
-    if not found or not all(0.0 <= share <= 1.0 for scores in bars for share in scores.values()):
+    labels = set().union(*bars)
+    if not labels or not all(0.0 <= share <= 1.0 for scores in bars for share in scores.values()):
         raise ValueError(f"Wanted shares in 0..1 by panel, by subset of modalities, and by attribute, not {dict(panels)}.")
-    if found - set(prevalence):
-        raise ValueError(f"The prevalence of these attributes is missing: {', '.join(sorted(found - set(prevalence)))}.")
-    rows = sorted(found, key=lambda label: (-prevalence[label], label))
+    if labels - set(prevalence):
+        raise ValueError(f"The prevalence of these attributes is missing: {', '.join(sorted(labels - set(prevalence)))}.")
+    rows = sorted(labels, key=lambda label: (-prevalence[label], label))
     series = list(dict.fromkeys(itertools.chain(*panels.values())))
     figure = _chart(2.0 + 3.5 * len(panels), 1.2 + (0.1 + 0.06 * len(series)) * len(rows))
     places = np.arange(len(rows))
@@ -211,7 +211,7 @@ def label_bars(
 
 
 def training_curves(history: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Figure:
-    """Small multiples: one panel per logged quantity, over the training step. NaN and infinite values leave gaps.
+    """Return small multiples: one panel per logged quantity, over the training step. NaN and infinite values leave gaps.
 
     Args:
       history: per quantity, its steps and its values, both `[T]`.
@@ -235,7 +235,7 @@ def training_curves(history: Mapping[str, tuple[Sequence[float], Sequence[float]
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Writes the figure as a PNG of 120 dpi; whoever reads `path` meanwhile finds the old file or the new one, whole.
+    """Write the figure as a PNG of 120 dpi; whoever reads `path` meanwhile finds the old file or the new one, whole.
 
     Raises:
       ValueError: the name does not end in .png.
@@ -254,29 +254,29 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
 
 
 def to_image(figure: Figure) -> np.ndarray:
-    """The figure's pixels, uint8 `[H, W, 3]`, as `tf.summary.image` takes them (with a batch axis in front)."""
+    """Return the figure's pixels, uint8 `[H, W, 3]`, as `tf.summary.image` takes them (with a batch axis in front)."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
 
 
-def _first(values: Mapping[str, object], count: int, what: str) -> dict[str, list[Cell]]:
-    """The first `count` cells of every modality."""
+def _first(values: Mapping[str, object], count: int, argument: str) -> dict[str, list[Cell]]:
+    """Return the first `count` cells of every modality."""
     if not values or count < 1:
-        raise ValueError(f"{what}: wanted at least one modality and one row, not {len(values)} and {count}.")
+        raise ValueError(f"{argument}: wanted at least one modality and one row, not {len(values)} and {count}.")
     for name, column in values.items():
         if len(column) < count:
-            raise ValueError(f"{what}: {count} rows were asked for, but {name} has {len(column)} values.")
+            raise ValueError(f"{argument}: {count} rows were asked for, but {name} has {len(column)} values.")
     return {name: cells(column[:count], name) for name, column in values.items()}
 
 
-def _nested(samples: Sequence, count: int, what: str) -> list[list[Cell]]:
+def _nested(samples: Sequence, count: int, name: str) -> list[list[Cell]]:
     """For each of `count` rows its cells, equally many."""
     if len(samples) != count:
-        raise ValueError(f"{what}: wanted samples for {count} rows, but there are {len(samples)}.")
-    rows = [cells(row, what) for row in samples]
+        raise ValueError(f"{name}: wanted samples for {count} rows, but there are {len(samples)}.")
+    rows = [cells(row, name) for row in samples]
     if len({len(row) for row in rows}) > 1:
-        raise ValueError(f"{what}: every row must have equally many samples, not {[len(row) for row in rows]}.")
+        raise ValueError(f"{name}: every row must have equally many samples, not {[len(row) for row in rows]}.")
     return rows
 
 
@@ -287,7 +287,7 @@ def _parsed(key: str, names: Sequence[str]) -> tuple[str, str]:
 
 
 def _chart(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, whose labels do not overlap."""
+    """Return an empty figure of so many inches, whose labels do not overlap."""
     return Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
 
 

@@ -14,7 +14,7 @@ from mmtf.errors import UserError
 
 
 def read(path: Path, further: Sequence[str] = ()) -> Config:
-    """The config of a flag file and of further flags, which override it as on the command line.
+    """Return the config of a flag file and of further flags, which override it as on the command line.
 
     Raises:
       UserError: there is no such file, a flag that mmtf train does not have, or a value that is refused.
@@ -23,12 +23,12 @@ def read(path: Path, further: Sequence[str] = ()) -> Config:
 
 
 def config_of(arguments: Sequence[str], where: str) -> Config:
-    """The config of flags of mmtf train. Raises UserError as `parsed`, or for a value that is refused."""
+    """Return the config of flags of mmtf train. Raises UserError as `parsed`, or for a value that is refused."""
     return config.from_flags(parsed(arguments, where))
 
 
 def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:
-    """The flags of training as these arguments set them.
+    """Return the flags of training as these arguments set them.
 
     Args: where: what the message of an error names.
 
@@ -47,7 +47,7 @@ def parsed(arguments: Sequence[str], where: str) -> flags.FlagValues:
 
 
 def planned_steps(config: Config, examples: int | None) -> int | None:
-    """How many steps a config trains for on so many training examples; None where that is not known.
+    """Return how many steps a config trains for on so many training examples; None where that is not known.
 
     Epochs of an adversarial model are passes over its complete examples, and with --validation_examples all that share a
     value are held out: then only the run itself knows.
@@ -59,7 +59,7 @@ def planned_steps(config: Config, examples: int | None) -> int | None:
 
 
 def header(path: Path) -> str:
-    """The comment at the start of a flag file, on one line.
+    """Return the comment at the start of a flag file, on one line.
 
     Raises:
       UserError: the file cannot be read.
@@ -72,6 +72,9 @@ def header(path: Path) -> str:
 
 
 def cost(path: Path) -> str:
-    """What the flag file's head says that training costs, up to the end of the sentence; `not estimated` if it says nothing."""
-    found = re.search(r"Cost: (.+?)\.(?: |$)", header(path))
-    return found[1] if found else "not estimated"
+    """Return what the flag file's head says that training costs, up to the end of the sentence.
+
+    `not estimated` if it says nothing.
+    """
+    match = re.search(r"Cost: (.+?)\.(?: |$)", header(path))
+    return match[1] if match else "not estimated"

@@ -98,7 +98,9 @@ def latex(comparison: Comparison) -> str:
 
 
 def comma_separated(comparison: Comparison) -> str:
-    """One record a number, under `CSV_COLUMNS`, in the columns' units (times in seconds); a row without a run has one, too.
+    """Return one record a number, under `CSV_COLUMNS`, in the columns' units (times in seconds).
+
+    A row without a run has one, too.
 
     `setting` counts the lines of a row; empty cells are numbers that are not there.
     """
@@ -132,12 +134,12 @@ def file_stem(comparison: Comparison) -> str:
 
 
 def _record(printed: Printed | None, ours: Estimate | None) -> dict:
-    found = {"published": printed and printed.value, "published_deviation": printed and printed.deviation}
+    record = {"published": printed and printed.value, "published_deviation": printed and printed.deviation}
     if ours:
         difference = ours.difference(printed)
-        found |= {"ours": ours.mean, "ours_deviation": ours.deviation, "n": ours.count, "standard_error": ours.standard_error}
-        found["difference"] = difference
-    return {key: _exact(x) for key, x in found.items()}
+        record |= {"ours": ours.mean, "ours_deviation": ours.deviation, "n": ours.count, "standard_error": ours.standard_error}
+        record["difference"] = difference
+    return {key: _exact(x) for key, x in record.items()}
 
 
 def _exact(number):
@@ -172,7 +174,7 @@ def _grid(comparison: Comparison) -> Grid:
 def _of_line(
     line: Line, units: Mapping[str, Unit], printed: Mapping[str, Printed | None], marks: tuple[int, ...]
 ) -> list[tuple[Text, ...]]:
-    """Ours, and the difference under it."""
+    """Return ours, and the difference under it."""
     ours, differences = [], []
     for column, unit in units.items():
         estimate = line.cells.get(column)
@@ -189,7 +191,7 @@ def _of_line(
 
 
 def _standing_notes(comparison: Comparison) -> list[str]:
-    """What the words in the table mean."""
+    """Return what the words in the table mean."""
     table = comparison.table
     about = {key: [row for row in table.rows if _is_about(key, row)] for key in table.keys}
     notes = [f"{', '.join(rows)}: {table.keys[key]}." for key, rows in about.items() if rows]
@@ -205,7 +207,7 @@ def _standing_notes(comparison: Comparison) -> list[str]:
 
 
 def _is_about(key: str, row: str) -> bool:
-    """Whether a key such as `_ms`, `ci_` or `mmali_joint` explains a row's name."""
+    """Return whether a key such as `_ms`, `ci_` or `mmali_joint` explains a row's name."""
     if key.startswith("_"):
         return row.endswith(key)
     return row.startswith(key) if key.endswith("_") else row == key

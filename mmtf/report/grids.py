@@ -25,7 +25,7 @@ class Result(NamedTuple):
     """A run: the values of the flags that were swept over, and what it came to, by name."""
 
     values: Mapping[str, object]
-    found: Mapping[str, float]
+    numbers: Mapping[str, float]
 
 
 def table(results: Sequence[Result]) -> str:
@@ -40,7 +40,7 @@ def table(results: Sequence[Result]) -> str:
     rows = []
     for values, runs in groups.items():
         counted = [str(len(runs))] if seeds else []
-        rows.append([*map(str, values), *counted, *(_cell([run.found.get(c) for run in runs]) for c in columns)])
+        rows.append([*map(str, values), *counted, *(_cell([run.numbers.get(c) for run in runs]) for c in columns)])
     return markdown([*axes, *seeds, *columns], rows)
 
 
@@ -50,12 +50,12 @@ def as_csv(results: Sequence[Result]) -> str:
     names = list(results[0].values)
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*names, *columns])
-    writer.writerows([*run.values.values(), *(run.found.get(c, "") for c in columns)] for run in results)
+    writer.writerows([*run.values.values(), *(run.numbers.get(c, "") for c in columns)] for run in results)
     return text.getvalue()
 
 
 def picture(results: Sequence[Result]) -> Figure | None:
-    """What runs came to over the first flag whose values are numbers, or else over the first one.
+    """Return what runs came to over the first flag whose values are numbers, or else over the first one.
 
     Where nothing else was varied but the seed, a panel shows what is of one scale, such as all probes; else it shows one
     number, with a line for each combination of the other values. Bars are sample standard deviations over seeds.
@@ -77,17 +77,17 @@ def picture(results: Sequence[Result]) -> Figure | None:
     for run in results:
         x = float(names.index(str(run.values[place])) if names else run.values[place])
         combination = ", ".join(f"{a}={run.values[a]}" for a in others)
-        for column in (c for c in shown if c in run.found):
+        for column in (c for c in shown if c in run.numbers):
             panel, _, line = column.rpartition("/")
             if others or panel not in TOGETHER:
                 panel, line = column, combination
-            points.setdefault(panel, {}).setdefault(line, {}).setdefault(x, []).append(run.found[column])
+            points.setdefault(panel, {}).setdefault(line, {}).setdefault(x, []).append(run.numbers[column])
     panels = {panel: {line: _line(places) for line, places in lines.items()} for panel, lines in points.items()}
     return curves.drawn(panels, place, names)
 
 
 def _line(places: Mapping[float, Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
-    """Places in order, means, and deviations, NaN for that of one run."""
+    """Return places in order, means, and deviations, NaN for that of one run."""
     ordered = dict(sorted(places.items()))
     deviations = [statistics.stdev(v) if len(v) > 1 else math.nan for v in ordered.values()]
     return list(ordered), [statistics.fmean(v) for v in ordered.values()], deviations
@@ -100,7 +100,7 @@ def _axes(results: Sequence[Result]) -> list[str]:
 def _columns(results: Sequence[Result]) -> list[str]:
     if not results:
         raise ValueError("A sweep without runs has no results.")
-    return list(dict.fromkeys(name for run in results for name in run.found))
+    return list(dict.fromkeys(name for run in results for name in run.numbers))
 
 
 def _groups(results: Sequence[Result]) -> dict[tuple, list[Result]]:
@@ -112,13 +112,13 @@ def _groups(results: Sequence[Result]) -> dict[tuple, list[Result]]:
 
 
 def _cell(values: Sequence[float | None]) -> str:
-    there = [v for v in values if v is not None]
-    if not there:
+    numbers = [v for v in values if v is not None]
+    if not numbers:
         return ABSENT
     # Steps, of which all have as many.
-    mean = number(there[0] if len(set(there)) == 1 else statistics.fmean(there))
-    spread = f" ± {number(statistics.stdev(there))}" if len(set(there)) > 1 else ""
-    return f"{mean}{spread}" + (f" ({len(there)} of {len(values)})" if len(there) < len(values) else "")
+    mean = number(numbers[0] if len(set(numbers)) == 1 else statistics.fmean(numbers))
+    spread = f" ± {number(statistics.stdev(numbers))}" if len(set(numbers)) > 1 else ""
+    return f"{mean}{spread}" + (f" ({len(numbers)} of {len(values)})" if len(numbers) < len(values) else "")
 
 
 def _is_number(value) -> bool:

@@ -76,12 +76,12 @@ def embedded(codes: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 
 def most_varied(means: np.ndarray, count: int) -> np.ndarray:
-    """The `count` dimensions in which means `[N, D]` vary most, most first; those that vary little carry nothing."""
+    """Return the `count` dimensions in which means `[N, D]` vary most, most first; those that vary little carry nothing."""
     return np.argsort(-np.var(means, axis=0, dtype=np.float64), kind="stable")[:count]
 
 
 def along(code: np.ndarray, dimensions: Sequence[int], at: Sequence[float]) -> np.ndarray:
-    """Codes that differ from `code` `[D]` in one dimension each: `[len(dimensions), len(at), D]`."""
+    """Return codes that differ from `code` `[D]` in one dimension each: `[len(dimensions), len(at), D]`."""
     codes = np.tile(code, (len(dimensions), len(at), 1))
     for row, dimension in enumerate(dimensions):
         codes[row, :, dimension] = at
@@ -89,7 +89,7 @@ def along(code: np.ndarray, dimensions: Sequence[int], at: Sequence[float]) -> n
 
 
 def traversal_grid(rows: Mapping[str, Sequence], at: Sequence[float]) -> Figure:
-    """What is decoded along dimensions of a code: a row for each, a column for each place on it.
+    """Return what is decoded along dimensions of a code: a row for each, a column for each place on it.
 
     Args:
       rows: per title, such as `shared 3`, one value of a modality for each place: images `[n, H, W, C]` or n strings.
@@ -119,11 +119,11 @@ def _check(codes: Mapping[str, np.ndarray], label: np.ndarray | None) -> None:
 
 
 def _classes(label: np.ndarray | None, names: Sequence[str], count: int) -> list[tuple[str, object, np.ndarray]]:
-    """Title, colour and members of each class; beyond `MOST_COLOURS` classes, the rarer ones in grey, and first."""
+    """Return title, colour and members of each class; beyond `MOST_COLOURS` classes, the rarer ones in grey, and first."""
     if label is None:
         return [("", colormaps["tab10"].colors[0], np.ones(count, bool))]
-    found, sizes = np.unique(label, return_counts=True)
-    told = sorted(found[np.argsort(-sizes, kind="stable")][:MOST_COLOURS])
+    classes, sizes = np.unique(label, return_counts=True)
+    told = sorted(classes[np.argsort(-sizes, kind="stable")][:MOST_COLOURS])
     colours = colormaps["tab10" if len(told) <= 10 else "tab20"].colors
     other = ~np.isin(label, told)
     grey = [("others", GREY, other)] if other.any() else []

@@ -35,7 +35,7 @@ MADE, DRAWN, NOTES = ("made", "How it was made"), ("figures", "Figures"), ("note
 
 
 def write(run: RunDirectory) -> Path:
-    """Writes `report.html` of a run that mmtf evaluate has evaluated, and returns where it is.
+    """Write `report.html` of a run that mmtf evaluate has evaluated, and returns where it is.
 
     Raises:
       UserError: metrics.json or figures/ is missing or damaged, or the page cannot be written.
@@ -52,7 +52,7 @@ def write(run: RunDirectory) -> Path:
 
 
 def page(config: Config, metrics: Mapping, trained: Mapping, pictures: Mapping[str, bytes], day: str) -> str:
-    """The page as HTML.
+    """Return the page as HTML.
 
     Args:
       metrics, trained: the content of metrics.json and of training.json.
@@ -88,52 +88,52 @@ def page(config: Config, metrics: Mapping, trained: Mapping, pictures: Mapping[s
 
 
 def given_flags(config: Config) -> list[str]:
-    """The flags of mmtf train that differ from their defaults, as they are written in a shell."""
-    found = []
+    """Return the flags of mmtf train that differ from their defaults, as they are written in a shell."""
+    given = []
     for concern in (config.data, config.model, config.train):
         for field in dataclasses.fields(concern):
             value = getattr(concern, field.name)
             if value != field.default:
                 flag = ("" if value else "no") + field.name if isinstance(value, bool) else f"{field.name}={value}"
-                found.append(shlex.quote(f"--{flag}"))
-    return found
+                given.append(shlex.quote(f"--{flag}"))
+    return given
 
 
 def _pictures(run: RunDirectory) -> dict[str, bytes]:
     if not run.figures.is_dir():
         raise UserError(f"{run.path} has no figures/; evaluate the run with mmtf evaluate --run_dir={run.path}.")
-    found = {}
+    pictures = {}
     for path in sorted(run.figures.glob("*.png")):
         try:
-            found[path.stem] = path.read_bytes()
+            pictures[path.stem] = path.read_bytes()
         except OSError as error:
             raise UserError(f"Cannot read {path}: {error.strerror}.") from error
-        if not found[path.stem].startswith(PNG) or len(found[path.stem]) < 24:
+        if not pictures[path.stem].startswith(PNG) or len(pictures[path.stem]) < 24:
             raise UserError(f"{path} is no PNG file; remove it, or evaluate the run anew with mmtf evaluate.")
-    return found
+    return pictures
 
 
 def _tiles(metrics: Mapping) -> list[tuple[str, float]]:
     """A few numbers at a glance."""
     probe, coherence = metrics.get("probe", {}), metrics.get("coherence", {})
-    found = []
+    tiles = []
     if probe:
         most = max(probe, key=lambda key: key.count(","))
-        found.append(("Linear probe, all modalities" if "," in most else "Linear probe", probe[most]))
+        tiles.append(("Linear probe, all modalities" if "," in most else "Linear probe", probe[most]))
     cross = [x for key, x in coherence.items() if ARROW in key and key.split(ARROW)[0] not in key.split(ARROW)[1].split(",")]
     if cross and all(isinstance(x, float) for x in cross):
-        found.append(("Coherence of what was not given, mean", statistics.fmean(cross)))
+        tiles.append(("Coherence of what was not given, mean", statistics.fmean(cross)))
     if "random" in coherence:
-        found.append(("Coherence of random samples", coherence["random"]))
+        tiles.append(("Coherence of random samples", coherence["random"]))
     if "loss" in metrics.get("test_terms", {}):
-        found.append(("Loss on test data", metrics["test_terms"]["loss"]))
+        tiles.append(("Loss on test data", metrics["test_terms"]["loss"]))
     if "seconds" in metrics.get("training", {}):
-        found.append(("Seconds of training", metrics["training"]["seconds"]))
-    return found
+        tiles.append(("Seconds of training", metrics["training"]["seconds"]))
+    return tiles
 
 
 def _measured(metrics: Mapping) -> list[tuple[str, str, list[dict]]]:
-    """Every entry of metrics.json that is not in the heading or among the notes, in sections of one kind."""
+    """Return every entry of metrics.json that is not in the heading or among the notes, in sections of one kind."""
     by_section: dict[str, dict] = {}
     for key, value in metrics.items():
         if key not in (*HEADING, *PROVENANCE):
@@ -153,7 +153,7 @@ def _section_of(key: str) -> str:
 
 
 def _entries(entries: Mapping, footers: Mapping, score: str) -> list[dict]:
-    """Each table with the names of what it shows, and what these mean."""
+    """Return each table with the names of what it shows, and what these mean."""
     parts = []
     for names, blocks in page_numbers.entries_tables(entries, footers):
         beside = [name for name in names if name.endswith(STANDARD_ERROR) and name.removesuffix(STANDARD_ERROR) in names]
@@ -164,7 +164,7 @@ def _entries(entries: Mapping, footers: Mapping, score: str) -> list[dict]:
 
 
 def _by_name(parts: Mapping[str, object]) -> list[dict]:
-    """Each part as a table of names and values, nested names put together."""
+    """Return each part as a table of names and values, nested names put together."""
     tables = {key: page_numbers.table(("", "value"), [(name, [x]) for name, x in _flat(value)]) for key, value in parts.items()}
     meanings = {key: METRICS[key].meaning if key in METRICS else "" for key in parts}
     return [{"key": key, "meaning": meanings[key], "table": tables[key]} for key in parts]
@@ -181,13 +181,13 @@ def _figures(pictures: Mapping[str, bytes]) -> list[dict]:
 
 
 def _kind_of(name: str) -> int:
-    """Place in `FIGURES`: that of its own name, or else of the longest beginning that it has."""
+    """Return place in `FIGURES`: that of its own name, or else of the longest beginning that it has."""
     fits = [i for i, (start, _, _) in enumerate(FIGURES) if name == start or (start.endswith("_") and name.startswith(start))]
     return fits[0] if fits else len(FIGURES)
 
 
 def _words(name: str) -> tuple[str, str]:
-    """Title and caption of a figure; one that is not known has its name alone."""
+    """Return title and caption of a figure; one that is not known has its name alone."""
     kind = _kind_of(name)
     start, title, caption = FIGURES[kind] if kind < len(FIGURES) else (name, name.replace("_", " "), "")
     of = name.removeprefix(start)

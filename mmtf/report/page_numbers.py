@@ -80,7 +80,7 @@ def rounded(value: float) -> str:
 
 
 def is_measured(value) -> bool:
-    """Whether it is a number with its uncertainty."""
+    """Return whether it is a number with its uncertainty."""
     return isinstance(value, Mapping) and "value" in value and not any(isinstance(x, Mapping) for x in value.values())
 
 
@@ -116,12 +116,12 @@ def environment() -> jinja2.Environment:
 
 
 def _breakable(title: str) -> markupsafe.Markup:
-    """Long names may break after a comma, a slash or an underscore."""
+    """Return long names may break after a comma, a slash or an underscore."""
     return markupsafe.Markup(re.sub("([,/_])", r"\1<wbr>", str(markupsafe.escape(title))))
 
 
 def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tuple[list[str], Blocks]]:
-    """Tables of several entries of metrics.json: the names of the entries that each shows, and its blocks.
+    """Return tables of several entries of metrics.json: the names of the entries that each shows, and its blocks.
 
     Entries of plain numbers by keys of one kind share a table, a column each. Entries by `generated<-given` are matrices.
     Standard errors (`NAME_standard_error`) stand beside the numbers of NAME.
@@ -141,7 +141,7 @@ def entries_tables(entries: Mapping, footers: Mapping | None = None) -> list[tup
 
 
 def _alike(flat: Mapping[str, Mapping]) -> list[dict[str, Mapping]]:
-    """The entries in groups, each of those that have a key with the first of them in common."""
+    """Return the entries in groups, each of those that have a key with the first of them in common."""
     groups: list[dict[str, Mapping]] = []
     for name, x in flat.items():
         group = next((g for g in groups if set(x) & set(next(iter(g.values())))), None)
@@ -157,7 +157,7 @@ def _with_errors(names: Sequence[str], errors: Mapping) -> list[str]:
 
 
 def entry(key: str, value, errors: Mapping | None = None, footers: Mapping | None = None) -> Blocks:
-    """One entry of any form as tables."""
+    """Return one entry of any form as tables."""
     if not isinstance(value, Mapping) or is_measured(value):
         return [table(("", "value"), [(key, [value])])]
     if not value:
@@ -174,7 +174,7 @@ def entry(key: str, value, errors: Mapping | None = None, footers: Mapping | Non
 
 
 def _belongs(key: str, value, entries: Mapping) -> bool:
-    """Whether these are the standard errors of another entry, which has a number for each of them."""
+    """Return whether these are the standard errors of another entry, which has a number for each of them."""
     owner = entries.get(key.removesuffix(ERROR)) if key.endswith(ERROR) else None
     if not isinstance(owner, Mapping) or not isinstance(value, Mapping):
         return False
@@ -193,12 +193,12 @@ def _is_record(value) -> bool:
 
 
 def _is_deep(value: Mapping) -> bool:
-    """Whether there are dicts in it, or measurements that want columns of their own."""
+    """Return whether there are dicts in it, or measurements that want columns of their own."""
     return any(isinstance(x, Mapping) and (_is_record(x) or not is_measured(x)) for x in value.values())
 
 
 def _is_flat(value) -> bool:
-    """Numbers, with or without uncertainty, by name."""
+    """Return numbers, with or without uncertainty, by name."""
     if not isinstance(value, Mapping) or is_measured(value) or not value:
         return False
     return all(is_measured(x) or isinstance(x, int | float) for x in value.values())
@@ -216,7 +216,7 @@ def _side_by_side(entries: Mapping[str, Mapping], errors: Mapping[str, Mapping])
 
 
 def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> Blocks:
-    """Rows are what was given, columns what was generated from it; keys without an arrow follow below."""
+    """Return rows are what was given, columns what was generated from it; keys without an arrow follow below."""
     pairs = {tuple(key.split(ARROW, 1)): x for key, x in values.items() if ARROW in key}
     columns = list(dict.fromkeys(target for target, _ in pairs))
     rows = [(given, [pairs.get((c, given)) for c in columns]) for given in dict.fromkeys(given for _, given in pairs)]
@@ -230,14 +230,14 @@ def _matrix(values: Mapping, errors: Mapping, footers: Mapping) -> Blocks:
 
 
 def _records(value: Mapping[str, Mapping]) -> Table:
-    """Measurements below one another: the number with its uncertainty, and a column for each further number."""
+    """Return measurements below one another: the number with its uncertainty, and a column for each further number."""
     others = list(dict.fromkeys(key for x in value.values() for key in x if key not in UNCERTAINTY))
     rows = [(name, [{k: x[k] for k in UNCERTAINTY if k in x}, *(x.get(key) for key in others)]) for name, x in value.items()]
     return table(("", "value", *others), rows)
 
 
 def _nested(value: Mapping[str, Mapping]) -> Table:
-    """Dicts of one depth: the outer keys are the rows, unless there are so many inner ones that they had better be."""
+    """Return dicts of one depth: the outer keys are the rows, unless there are so many inner ones that they had better be."""
     inner = list(dict.fromkeys(key for x in value.values() for key in x))
     if len(inner) > MOST_COLUMNS:
         value = {key: {outer: x[key] for outer, x in value.items() if key in x} for key in inner}

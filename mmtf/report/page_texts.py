@@ -1,4 +1,7 @@
-"""The words of a run's page: protocols, papers, and what each figure shows."""
+"""The words of a run's page: protocols, papers, and what each figure shows.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 `corrected` measures what the words say, `published` what the authors' releases do. Where only one of them is measured, both
 take it and a footnote says so.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -50,14 +52,14 @@ def shown(metrics: Mapping) -> Mapping:
     """
     if metrics.get("protocol") != PUBLISHED:
         return metrics
-    found = dict(metrics)
+    replaced = dict(metrics)
     if metrics.get("probe_one_batch"):
-        found["probe"] = metrics["probe_one_batch"]
+        replaced["probe"] = metrics["probe_one_batch"]
     if metrics.get("coherence_published"):
-        found["coherence"] = {**metrics["coherence"], **metrics["coherence_published"]}
+        replaced["coherence"] = {**metrics["coherence"], **metrics["coherence_published"]}
     if metrics.get("likelihood_published"):
-        found["likelihood"] = {**metrics.get("likelihood", {}), **metrics["likelihood_published"]}
-    return found
+        replaced["likelihood"] = {**metrics.get("likelihood", {}), **metrics["likelihood_published"]}
+    return replaced
 
 
 EPOCHS = Measure("epochs", "Epochs are steps times the batch, by the number of training examples.", unit="epochs")

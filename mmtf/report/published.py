@@ -109,7 +109,7 @@ class Table:
         return self.layout.flag_file.format(row=STEMS.get(row, row), column=column)
 
     def flag_files(self, row: str) -> tuple[str, ...]:
-        """All flag files of a row: one, or one for each column."""
+        """Return all flag files of a row: one, or one for each column."""
         return tuple(dict.fromkeys(self.flag_file(row, column) for column in self.columns))
 
     def place(self, row: str, column: str, protocol: str) -> str:
@@ -120,7 +120,7 @@ class Table:
         return UNITS[self.layout.columns[column].unit or self.unit]
 
     def only(self, rows: Sequence[str]) -> Table:
-        """The table with these rows alone, in its own order.
+        """Return the table with these rows alone, in its own order.
 
         Raises:
           UserError: one of them is not there.
@@ -132,14 +132,14 @@ class Table:
 
 @functools.cache
 def tables() -> dict[str, Table]:
-    """All published tables by name, such as `mmjsd/10`."""
+    """Return all published tables by name, such as `mmjsd/10`."""
     file = importlib.resources.files("mmtf.report") / "paper_tables.json"
     content = json.loads(file.read_text(encoding="utf-8"))
     return {name: _table(name, part, content["keys"]) for name, part in content["tables"].items()}
 
 
 def table(name: str) -> Table:
-    """One published table.
+    """Return one published table.
 
     Raises:
       UserError: there is none of that name; the message has the nearest.
@@ -149,15 +149,15 @@ def table(name: str) -> Table:
 
 
 def listing(configs: Path) -> str:
-    """All tables with their rows, flag files and costs, as text.
+    """Return all tables with their rows, flag files and costs, as text.
 
     Args: configs: the folder of the flag files.
     """
     parts = []
-    for found in tables().values():
-        lines = [f"{found.name}: {found.title}"]
-        for row in found.rows:
-            lines += [f"  {row}: configs/{file}; {flagfile.cost(configs / file)}" for file in found.flag_files(row)]
+    for table in tables().values():
+        lines = [f"{table.name}: {table.title}"]
+        for row in table.rows:
+            lines += [f"  {row}: configs/{file}; {flagfile.cost(configs / file)}" for file in table.flag_files(row)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
@@ -179,8 +179,8 @@ def _printed(number) -> Printed | None:
     return Printed(float(value), float(deviation))
 
 
-def _check_known(name: str, known, what: str, flag: str) -> None:
+def _check_known(name: str, known, kind: str, flag: str) -> None:
     if name in known:
         return
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
-    raise UserError(f"There is no {what} {name!r}; is {flag}={near[0]} meant? There are: {', '.join(known)}.")
+    raise UserError(f"There is no {kind} {name!r}; is {flag}={near[0]} meant? There are: {', '.join(known)}.")

@@ -70,11 +70,11 @@ def compare(table: Table, runs: Sequence[Run], protocol: str, configs: Path, pro
     wanted = {file: flagfile.read(configs / file) for row in table.rows for file in table.flag_files(row)}
     matched = {file: [run for run in runs if defining(run.config) == defining(config)] for file, config in wanted.items()}
     notes = [*problems]
-    used = {id(run) for found in matched.values() for run in found}
+    used = {id(run) for group in matched.values() for run in group}
     notes += [f"{run.path} belongs to no row: {_named(run.config)}." for run in runs if id(run) not in used]
     groups = {}
-    for file, found in matched.items():
-        groups[file], twice = _groups(found)
+    for file, group in matched.items():
+        groups[file], twice = _groups(group)
         notes += twice
     lines = {row: _lines(table, row, protocol, groups, wanted) for row in table.rows}
     notes += _missing(table, protocol, matched) + _about_data(table, matched) + _about_evaluation(matched)
@@ -105,8 +105,8 @@ def _lines(
     """A line for the first group of each of the row's flag files, one for the second, and so on."""
     files = table.flag_files(row)
     lines = []
-    for found in itertools.zip_longest(*(groups[file] for file in files)):
-        of_file = dict(zip(files, found, strict=True))
+    for group in itertools.zip_longest(*(groups[file] for file in files)):
+        of_file = dict(zip(files, group, strict=True))
         cells = {
             column: _estimate(table, row, column, protocol, of_file[table.flag_file(row, column)]) for column in table.columns
         }
@@ -117,11 +117,11 @@ def _lines(
 
 def _estimate(table: Table, row: str, column: str, protocol: str, runs: Sequence[Run] | None) -> Estimate | None:
     factor = table.unit_of(column).factor
-    found = [x for run in runs or () if (x := _value(run, table.place(row, column, protocol))) is not None]
-    if not found:
+    measured = [x for run in runs or () if (x := _value(run, table.place(row, column, protocol))) is not None]
+    if not measured:
         return None
-    values = [factor * value for value, _ in found]
-    errors = [factor * error for _, error in found if error is not None]
+    values = [factor * value for value, _ in measured]
+    errors = [factor * error for _, error in measured if error is not None]
     deviation = statistics.stdev(values) if len(values) > 1 else None
     return Estimate(statistics.fmean(values), deviation, len(values), max(errors, default=None))
 
@@ -130,13 +130,13 @@ def _value(run: Run, place: str) -> tuple[float, float | None] | None:
     """A number of metrics.json and its standard error where it has one; None where it is not there or is not finite."""
     if place == "epochs":
         return (run.step * run.config.train.batch_size / run.examples, None) if run.examples else None
-    found = run.metrics
+    entry = run.metrics
     for key in place.split("/"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    if isinstance(found, Mapping):
-        value, error = found.get("value"), found.get("standard_error")
+        entry = entry.get(key) if isinstance(entry, Mapping) else None
+    if isinstance(entry, Mapping):
+        value, error = entry.get("value"), entry.get("standard_error")
     else:
-        value, error = found, None
+        value, error = entry, None
     return (float(value), float(error) if _is_number(error) else None) if _is_number(value) else None
 
 
@@ -145,7 +145,7 @@ def _is_number(value) -> bool:
 
 
 def _departures(file: str, wanted: Config, runs: Sequence[Run]) -> list[str]:
-    """How runs with the same settings differ from their flag file."""
+    """Return how runs with the same settings differ from their flag file."""
     run, notes = runs[0], []
     changed = differences(settings(wanted), settings(run.config))
     if changed:
@@ -194,8 +194,8 @@ def _data_sentence(metrics: Mapping) -> str:
 
 
 def _about_evaluation(matched: Mapping[str, Sequence[Run]]) -> list[str]:
-    """How many examples the measurements took, and how good the classifiers of coherence are."""
-    runs = {id(run): run for found in matched.values() for run in found}.values()
+    """Return how many examples the measurements took, and how good the classifiers of coherence are."""
+    runs = {id(run): run for group in matched.values() for run in group}.values()
     notes = []
     for key in ("test_examples", "probe_examples", "random_samples"):
         counts = sorted({run.metrics.get("evaluation", {}).get(key) for run in runs} - {None})

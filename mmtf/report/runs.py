@@ -59,7 +59,7 @@ class Run:
 
 
 def find_runs(places: Iterable[str]) -> tuple[list[Run], list[str]]:
-    """The evaluated runs at these places, and a sentence on each run that cannot be used.
+    """Return the evaluated runs at these places, and a sentence on each run that cannot be used.
 
     Args:
       places: runs, folders that hold runs at any depth, or patterns of them such as `runs/*/seed_*`.
@@ -69,10 +69,10 @@ def find_runs(places: Iterable[str]) -> tuple[list[Run], list[str]]:
     """
     paths = []
     for place in places:
-        found = [path for start in _expanded(place) for path in _runs_below(start)]
-        if not found:
+        folders = [path for start in _expanded(place) for path in _runs_below(start)]
+        if not folders:
             raise UserError(f"--runs={place} names no run and no folder of runs; a run is a directory with a config.json.")
-        paths += found
+        paths += folders
     runs, problems = [], []
     for path in {path.resolve(): path for path in paths}.values():
         try:
@@ -83,7 +83,7 @@ def find_runs(places: Iterable[str]) -> tuple[list[Run], list[str]]:
 
 
 def defining(config: Config) -> dict:
-    """What makes a run one of a row, whatever its sizes, weights and length."""
+    """Return what makes a run one of a row, whatever its sizes, weights and length."""
     return {
         "dataset": config.data.dataset,
         "modalities": config.data.modalities,
@@ -101,7 +101,7 @@ def _contrast(config: Config) -> str:
 
 
 def settings(config: Config) -> Config:
-    """The config without what does not change the numbers, and without seeds and the length of training."""
+    """Return the config without what does not change the numbers, and without seeds and the length of training."""
     default = TrainConfig()
     left_out = (*CONDUCT, *(() if config.train.learning_rate_schedule == "cosine" else LENGTH))
     left_out += (WORK,) if _contrast(config) == "none" else ()

@@ -1,4 +1,7 @@
-"""The parts of a run's printed table that are measured with uncertainty: likelihoods, samples, codes and pairs."""
+"""The parts of a run's printed table that are measured with uncertainty: likelihoods, samples, codes and pairs.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ PROTOCOLS = (
 
 
 def number(value) -> str:
-    """Three decimals below ten, one above; integers and words as they are."""
+    """Return three decimals below ten, one above; integers and words as they are."""
     if value is None:
         return ABSENT
     if not isinstance(value, float):
@@ -33,7 +36,7 @@ def estimate(value: Mapping | None) -> str:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """An aligned Markdown table; the first column to the left, the others to the right."""
+    """Return an aligned Markdown table; the first column to the left, the others to the right."""
     table = [list(header), *(list(row) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     first, *others = widths
@@ -49,24 +52,24 @@ def likelihoods(metrics: Mapping) -> str:
     labels = {"joint": "log p(X), q(c|{})", "marginal": "log p({})", "conditional": "log p({})"}
     rows = []
     for kind, label in labels.items():
-        for key, found in few.get(kind, {}).items():
+        for key, estimated in few.get(kind, {}).items():
             more = many.get(kind, {}).get(key, {})
             name = label.format(key.replace(ARROW, " | "))
-            trusted = [number(part.get("effective_sample_size")) for part in (found, more)]
-            rows.append([name, estimate(found), trusted[0], estimate(more), trusted[1], number(more.get("pareto_k"))])
+            trusted = [number(part.get("effective_sample_size")) for part in (estimated, more)]
+            rows.append([name, estimate(estimated), trusted[0], estimate(more), trusted[1], number(more.get("pareto_k"))])
     counts = [next(iter(part.get("marginal", {}).values()), {}).get("samples", ABSENT) for part in (few, many)]
     header = ("nats", f"K = {counts[0]}", "ESS", f"K = {counts[1]}", "ESS", "k-hat")
     return markdown(header, rows)
 
 
 def samples(metrics: Mapping) -> str:
-    """Precision and recall, and Frechet distance, by modality and by where the samples come from."""
+    """Return precision and recall, and Frechet distance, by modality and by where the samples come from."""
     prd, frechet, sources = (metrics.get(key, {}) for key in ("prd", "frechet", "features"))
     rows = [
-        [f"{name} {place}", *(number(found.get(key)) for key in ("area", "f_8", "f_1/8")),
+        [f"{name} {place}", *(number(measured.get(key)) for key in ("area", "f_8", "f_1/8")),
          number(frechet.get(name, {}).get(place)), sources.get(name, ABSENT)]
         for name, places in prd.items()
-        for place, found in places.items()
+        for place, measured in places.items()
     ]  # fmt: skip
     return markdown(("samples", "PRD area", "F_8", "F_1/8", "Frechet", "features"), rows)
 
@@ -74,36 +77,36 @@ def samples(metrics: Mapping) -> str:
 def correlations(metrics: Mapping) -> str:
     """[C] eq. 11, by pair of modalities."""
     rows = []
-    for pair, found in metrics["cca"].items():
-        cells = {key: found.get(key) for key in ("ground_truth", "joint", "synergy")} | found.get("cross", {})
+    for pair, measured in metrics["cca"].items():
+        cells = {key: measured.get(key) for key in ("ground_truth", "joint", "synergy")} | measured.get("cross", {})
         rows += [[f"{pair}: {key.replace('_', ' ')}", estimate(x)] for key, x in cells.items() if x]
     return markdown(("canonical correlation", "mean cosine"), rows)
 
 
 def codes(metrics: Mapping) -> str:
-    """Active units and divergence from the prior, by what is encoded."""
+    """Return active units and divergence from the prior, by what is encoded."""
     active, collapse = metrics["active_units"], metrics.get("collapse", {})
     rows = []
-    for kind, key in ((kind, key) for kind, found in active.items() for key in found):
+    for kind, key in ((kind, key) for kind, by_key in active.items() for key in by_key):
         of = collapse.get(kind, {}).get(key, {})
         rows.append([f"{kind} {key}", *map(number, (active[kind][key], of.get("kl"), of.get("share_of_dimensions")))])
     return markdown(("codes", "active", "KL to prior", "collapsed"), rows)
 
 
 def pairs(metrics: Mapping) -> str:
-    """Retrieval of one modality by another, with what chance comes to."""
+    """Return retrieval of one modality by another, with what chance comes to."""
     rows = [
-        [f"{key} ({kind})", str(found["candidates"]),
-         *(f"{number(found[f'recall_at_{k}'])} ({number(found[f'recall_at_{k}_by_chance'])})" for k in (1, 5, 10)),
-         number(found["median_rank"])]
+        [f"{key} ({kind})", str(scores["candidates"]),
+         *(f"{number(scores[f'recall_at_{k}'])} ({number(scores[f'recall_at_{k}_by_chance'])})" for k in (1, 5, 10)),
+         number(scores["median_rank"])]
         for key, kinds in metrics["retrieval"].items()
-        for kind, found in kinds.items()
+        for kind, scores in kinds.items()
     ]  # fmt: skip
     return markdown(("retrieval (by chance)", "of", "recall at 1", "at 5", "at 10", "median rank"), rows)
 
 
 def agreement(metrics: Mapping) -> str:
-    """How two modalities' codes of one example agree, and whether scores tell mismatched pairs."""
+    """Return how two modalities' codes of one example agree, and whether scores tell mismatched pairs."""
     apart, auc = metrics.get("divergence_between", {}), metrics.get("mismatch_auc", {})
     rows = [
         [key, *(estimate(apart.get(key, {}).get(k)) for k in ("matched", "mismatched")),
@@ -114,18 +117,18 @@ def agreement(metrics: Mapping) -> str:
 
 
 def reconstructions(metrics: Mapping) -> str:
-    rows = [[name, estimate(found)] for name, found in metrics["reconstruction_error"].items()]
+    rows = [[name, estimate(error)] for name, error in metrics["reconstruction_error"].items()]
     return markdown(("reconstruction error", "value"), rows)
 
 
 def protocols(metrics: Mapping) -> str:
-    """What the papers' releases measure otherwise, both ways; empty where nothing is."""
+    """Return what the papers' releases measure otherwise, both ways; empty where nothing is."""
     everything = max(metrics.get("probe") or metrics.get("likelihood", {}).get("joint") or [""], key=lambda key: key.count(","))
     rows = []
     for label, *places in PROTOCOLS:
-        found = [_at(metrics, [key.format(all=everything) for key in place]) for place in places]
-        if None not in found:
-            rows.append([label.format(all=everything), *map(number, found)])
+        values = [_at(metrics, [key.format(all=everything) for key in place]) for place in places]
+        if None not in values:
+            rows.append([label.format(all=everything), *map(number, values)])
     return markdown(("measured", "corrected", "published"), rows) if rows else ""
 
 

@@ -16,7 +16,7 @@ BACKGROUND, INK = 255, 0
 
 
 def sheet(tiles: Sequence[np.ndarray]) -> Image.Image:
-    """Tiles of one size `[S, S, 3]`, uint8, row by row on a square sheet, in the order in which the projector reads it.
+    """Return tiles of one size `[S, S, 3]`, uint8, row by row on a square sheet, in the order in which the projector reads it.
 
     Raises:
       ValueError: there are none, they differ in size, or they are too many for a sheet that browsers take.
@@ -60,7 +60,7 @@ def _scaled(image: np.ndarray, side: int) -> Image.Image:
 
 
 def _written(text: str, side: int) -> Image.Image:
-    """The text in lines, as large as they fit."""
+    """Return the text in lines, as large as they fit."""
     picture = Image.new("RGB", (side, side), (BACKGROUND,) * 3)
     draw, wrapped = ImageDraw.Draw(picture), "\n".join(line.strip() for line in lines(text))
     left, top, right, bottom = draw.multiline_textbbox((0, 0), wrapped, font_size=side)

@@ -1,4 +1,7 @@
-"""Tables of `metrics.json`: plain text that is Markdown too, aligned for a terminal."""
+"""Tables of `metrics.json`: plain text that is Markdown too, aligned for a terminal.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ TERMS = "term, mean per test example"
 
 
 def metrics_table(metrics: Mapping) -> str:
-    """One run: a row per given subset of modalities, with its probe and its coherence for every generated modality.
+    """Return one run: a row per given subset of modalities, with its probe and its coherence for every generated modality.
 
     Entries that are not named here are listed below, so that no number of the file is lost.
 
@@ -69,12 +72,15 @@ def metrics_table(metrics: Mapping) -> str:
 
 
 def _is_other(key: str) -> bool:
-    """Whether an entry is printed at the end: it is not known, or belongs there. What stands beside an entry is not printed."""
+    """Return whether an entry is printed at the end: it is not known, or belongs there.
+
+    What stands beside an entry is not printed.
+    """
     return METRICS[key].table == "other" if key in METRICS else not key.endswith((*BESIDE, BY_LABEL, LEFT_OUT))
 
 
 def _others(key: str, value) -> list[tuple[str, str]]:
-    """The numbers of an entry, a row each; of a known metric a number and its standard error together."""
+    """Return the numbers of an entry, a row each; of a known metric a number and its standard error together."""
     spec = METRICS.get(key)
     if spec is None:
         return [(name, number(x)) for name, x in _flat(key, value)]
@@ -90,7 +96,7 @@ def _measured(name: str, value) -> list[tuple[str, object]]:
 
 
 def comparison_table(rows: Sequence[Mapping]) -> str:
-    """Several runs: Markdown tables of probe, coherence, classifiers, loss and training, each with one row a run.
+    """Return several runs: Markdown tables of probe, coherence, classifiers, loss and training, each with one row a run.
 
     Runs that were scored otherwise (accuracy, average precision) have tables of their own.
 
@@ -144,7 +150,7 @@ def contest_table(systems: Mapping[str, Mapping]) -> str:
 
 
 def _single_cross(coherence: Mapping[str, float]) -> dict[str, float]:
-    """Cross coherence from one modality, and the random one."""
+    """Return cross coherence from one modality, and the random one."""
     return {key: x for key, x in _cross_generation(coherence).items() if "," not in key}
 
 
@@ -172,7 +178,7 @@ def _heading(metrics: Mapping) -> str:
 
 
 def _scores(metrics: Mapping) -> list[str]:
-    """Probes and coherence, and how to read them."""
+    """Return probes and coherence, and how to read them."""
     parts, score = [], metrics.get("score", ACCURACY)
     if any(metrics.get(key) for key in ("probe", "coherence", *CLASSIFIERS)):
         parts += [_by_subset(metrics), LEGENDS[score]]
@@ -198,7 +204,7 @@ def _by_subset(metrics: Mapping) -> str:
 
 
 def _left_out(key: str, by_place: Mapping[str, Sequence[str]]) -> str:
-    """Which attributes some means of one kind are without."""
+    """Return which attributes some means of one kind are without."""
     names = dict.fromkeys(name for left_out in by_place.values() for name in left_out)
     kind = key.removesuffix(LEFT_OUT)
     return textwrap.fill(f"Not in {kind}, as all or none of its examples have them: {', '.join(names)}", WIDTH)
@@ -219,7 +225,7 @@ def _cross_generation(coherence: Mapping[str, float]) -> dict[str, float]:
 
 
 def _runs(rows: Sequence[Mapping], block: Sequence[Mapping[str, float]]) -> str:
-    """One table: a row a run, and a row for every group of runs with different seeds."""
+    """Return one table: a row a run, and a row for every group of runs with different seeds."""
     keys = list(dict.fromkeys(key for values in block for key in values))
     table, groups = [], {}
     for row, values in zip(rows, block, strict=True):
@@ -243,7 +249,7 @@ def _mean_and_deviation(values: Sequence[float | None]) -> str:
 
 
 def _flat(name: str, value) -> list[tuple[str, object]]:
-    """Nested dicts as (`outer inner`, value)."""
+    """Return nested dicts as (`outer inner`, value)."""
     if not isinstance(value, Mapping):
         return [(name, value)]
     return [pair for key, inner in value.items() for pair in _flat(f"{name} {key}", inner)]

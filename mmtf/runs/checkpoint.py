@@ -53,8 +53,8 @@ class Checkpoints:
         """Steps of the checkpoints that are there, in order."""
         # Until 0.1.0 a checkpoint was a few files side by side, of which the index was written last.
         names = [path.name for path in self.directory.glob("step-*") if path.is_dir() or path.suffix == ".index"]
-        found = (re.fullmatch(r"step-(\d+)(\.index)?", name) for name in names)
-        return sorted({int(match[1]) for match in found if match})
+        matches = (re.fullmatch(r"step-(\d+)(\.index)?", name) for name in names)
+        return sorted({int(match[1]) for match in matches if match})
 
     @property
     def best(self) -> int | None:
@@ -63,12 +63,12 @@ class Checkpoints:
         return ranked[0] if ranked else None
 
     def extra(self, step: int) -> dict:
-        """What was saved beside the variables of a step; empty for a checkpoint from before there was such a thing."""
+        """Return what was saved beside the variables of a step; empty for a checkpoint from before there was such a thing."""
         file = self.directory / f"step-{step}" / EXTRA
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def save(self, step: int, extra: Mapping | None = None) -> None:
-        """Writes the checkpoint of a step.
+        """Write the checkpoint of a step.
 
         Raises:
           UserError: it cannot be written; the checkpoints before it stay.
@@ -77,7 +77,7 @@ class Checkpoints:
         self.wait()
 
     def start_saving(self, step: int, extra: Mapping | None = None, before: Callable[[], None] | None = None) -> None:
-        """Copies the variables as they are now, and has the copies written while the caller goes on.
+        """Copy the variables as they are now, and has the copies written while the caller goes on.
 
         Waits for the checkpoint before this one, of which the copies are no longer needed then.
 
@@ -98,12 +98,12 @@ class Checkpoints:
         self._pending = self._writer.submit(self._write, step, dict(extra or {}), before)
 
     def check(self) -> None:
-        """Raises UserError where a checkpoint that was started could not be written; does not wait for one."""
+        """Raise UserError where a checkpoint that was started could not be written; does not wait for one."""
         if self._pending and self._pending.done():
             self.wait()
 
     def wait(self) -> None:
-        """Returns when no checkpoint is being written any more; raises what `check` raises."""
+        """Return when no checkpoint is being written any more; raises what `check` raises."""
         try:
             # Kept until then: a signal may come here, and what it calls waits, too.
             if self._pending:
@@ -112,7 +112,7 @@ class Checkpoints:
             self._pending = None
 
     def close(self) -> None:
-        """Lets the writer finish, without raising anything: where something else went wrong already."""
+        """Let the writer finish, without raising anything: where something else went wrong already."""
         self._writer.shutdown()
 
     def restore(self, partial: bool = False, which: str = "latest") -> int:
@@ -140,7 +140,7 @@ class Checkpoints:
         raise UserError(f"No checkpoint in {self.directory} can be read. {' '.join(problems)} Train again with --overwrite.")
 
     def tidy(self, newest: int) -> None:
-        """Removes what a kill left unfinished, and names what is newer than the step restored, and so is damaged, otherwise.
+        """Remove what a kill left unfinished, and names what is newer than the step restored, and so is damaged, otherwise.
 
         For the one process that trains.
         """
@@ -152,7 +152,7 @@ class Checkpoints:
             path.rename(damaged)
 
     def _candidates(self, which: str) -> list[int]:
-        """Steps, what is wanted most first."""
+        """Return steps, what is wanted most first."""
         steps = self.steps
         if not steps:
             raise UserError(f"{self.directory} holds no checkpoint; the run ended before its first one. Train again.")
@@ -173,15 +173,15 @@ class Checkpoints:
         return [int(which)]
 
     def _by_loss(self) -> list[int]:
-        found = {}
+        losses = {}
         for step in self.steps:
             try:
                 loss = self.extra(step).get(LOSS)
             except (ValueError, OSError):
                 continue  # damaged: `restore` says so
             if loss is not None and math.isfinite(loss):
-                found[step] = loss
-        return sorted(found, key=found.get)
+                losses[step] = loss
+        return sorted(losses, key=losses.get)
 
     def _write(self, step: int, extra: dict, before: Callable[[], None] | None) -> None:
         """Under a name that nothing looks for, until all of it is on the disk."""
@@ -220,14 +220,14 @@ class Checkpoints:
             status.assert_consumed()
 
     def _check_shapes(self, prefix: str, partial: bool) -> None:
-        """Raises UserError where the file is whole and of another model."""
-        found, wanted = _shapes(prefix), {name: tuple(v.shape) for name, v in self._variables.items()}
-        problems = [f"it has no {name}" for name in wanted if name not in found]
-        problems += [f"it has {name} too" for name in sorted(found) if name not in wanted and not partial]
+        """Raise UserError where the file is whole and of another model."""
+        kept, wanted = _shapes(prefix), {name: tuple(v.shape) for name, v in self._variables.items()}
+        problems = [f"it has no {name}" for name in wanted if name not in kept]
+        problems += [f"it has {name} too" for name in sorted(kept) if name not in wanted and not partial]
         problems += [
-            f"{name} has the shape {found[name]} there and {shape} in this run"
+            f"{name} has the shape {kept[name]} there and {shape} in this run"
             for name, shape in wanted.items()
-            if found.get(name, shape) != shape
+            if kept.get(name, shape) != shape
         ]
         if problems:
             raise UserError(f"{prefix} is of another model: {problems[0]}. {_ADVICE}")
@@ -236,7 +236,7 @@ class Checkpoints:
         return self.directory / f"step-{step}"
 
     def _files(self, step: int) -> list[Path]:
-        """The folder of a step, or the files that a checkpoint was once, the index first."""
+        """Return the folder of a step, or the files that a checkpoint was once, the index first."""
         folder = self._folder(step)
         files = sorted(self.directory.glob(f"step-{step}.*"), key=lambda path: path.suffix != ".index")
         return ([folder] if folder.is_dir() else []) + files
@@ -254,8 +254,8 @@ _ADVICE = "Put the run's own checkpoints back, or train again with --overwrite."
 
 def _shapes(prefix: str) -> dict[str, tuple[int, ...]]:
     """Of every variable in a file of `Checkpoints`, by its name."""
-    found = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-    parts = ((key.split("/"), shape) for key, shape in found.items())
+    shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    parts = ((key.split("/"), shape) for key, shape in shapes.items())
     # TensorFlow writes a slash of a name as .S and a dot as two.
     return {
         re.sub(r"\.(\.|S)", lambda m: "/" if m[1] == "S" else ".", path[1]): tuple(shape)

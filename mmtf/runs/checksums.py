@@ -27,13 +27,13 @@ def write_sums(folder: Path) -> None:
 
 
 def check_sums(folder: Path) -> None:
-    """Raises ValueError or OSError where a file is missing, is none of the folder's, or is not as it was written."""
+    """Raise ValueError or OSError where a file is missing, is none of the folder's, or is not as it was written."""
     if not (folder / NAME).exists():
         raise ValueError(f"{NAME} is missing.")
     named = dict(line.split("  ", 1)[::-1] for line in (folder / NAME).read_text(encoding="utf-8").splitlines())
-    there = {file.name for file in folder.iterdir()} - {NAME}
-    for name in sorted(named.keys() | there):
-        if name not in there:
+    present = {file.name for file in folder.iterdir()} - {NAME}
+    for name in sorted(named.keys() | present):
+        if name not in present:
             raise ValueError(f"{name} is missing.")
         if named.get(name) != _digest(folder / name):
             raise ValueError(f"{name} is not as it was written: its SHA-256 is another one than in {NAME}.")

@@ -51,7 +51,7 @@ class RunDirectory:
 
     @classmethod
     def claim(cls, path: str | Path, config: Config, *, resume: bool = False, overwrite: bool = False) -> RunDirectory:
-        """Checks that a run may be written here; what a run that is there holds stays until `begin`.
+        """Check that a run may be written here; what a run that is there holds stays until `begin`.
 
         Raises:
           UserError: it already holds a run (and neither resume nor overwrite is asked for), holds other files, cannot be
@@ -71,7 +71,7 @@ class RunDirectory:
     def begin(
         self, config: Config, modalities: Sequence[Modality], files: Mapping[str, bytes], *, overwrite: bool = False
     ) -> None:
-        """Writes what the run is about to train; with overwrite, after removing the run that was here, or what began to be one.
+        """Write what the run is about to train; with overwrite, after removing the run that was here, or what began to be one.
 
         Args:
           files: content by name, of what the run is trained on.
@@ -100,7 +100,7 @@ class RunDirectory:
         return Config.from_json(self.read_json("config.json"), self.path / PLUGIN)
 
     def modalities(self) -> tuple[Modality, ...]:
-        """The modalities of the trained model, in order.
+        """Return the modalities of the trained model, in order.
 
         Raises:
           UserError: modalities.json is missing or is not what a run writes.
@@ -137,7 +137,7 @@ class RunDirectory:
             raise UserError(f"{self.path / name} is damaged ({error}); restore it, or train again.") from None
 
     def write_json(self, name: str, content) -> None:
-        """Writes to a temporary name and renames, so that the file is whole at every moment."""
+        """Write to a temporary name and renames, so that the file is whole at every moment."""
         write_atomically(self.path / name, (json.dumps(content, indent=2) + "\n").encode())
 
     @property
@@ -174,7 +174,7 @@ class RunDirectory:
             raise UserError(f"{self.path} holds other files and no run; name an empty or a new directory.")
 
     def check_writable(self) -> None:
-        """Raises UserError where files cannot be written, before any long work. A directory that it had to make is removed."""
+        """Raise UserError where files cannot be written, before any long work. A directory that it had to make is removed."""
         new = not self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -199,12 +199,12 @@ class RunDirectory:
 
 
 def _is_beginning(name: str) -> bool:
-    """Whether a file is one that a run which was killed before it began may have left."""
+    """Return whether a file is one that a run which was killed before it began may have left."""
     return name in BEGINNING or name.startswith((LOCK, *(f".{part}." for part in (*BEGINNING, "config.json"))))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name beside it and renames it; on an error the old file stays.
+    """Write a file under a temporary name beside it and renames it; on an error the old file stays.
 
     Raises:
       UserError: the disk is full or the folder cannot be written to.

@@ -13,40 +13,40 @@ HISTOGRAMS = "histograms"
 
 
 def read_scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Every scalar that TensorBoard would show: by name, its steps and its values."""
+    """Return every scalar that TensorBoard would show: by name, its steps and its values."""
     events = event_accumulator.EventAccumulator(str(logs), size_guidance={event_accumulator.TENSORS: 0}).Reload()
-    found = {}
+    scalars = {}
     for name in events.Tags()["tensors"]:
         if events.SummaryMetadata(name).plugin_data.plugin_name == "scalars":
             points = events.Tensors(name)
-            found[name] = [e.step for e in points], [float(tf.make_ndarray(e.tensor_proto)) for e in points]
-    return found
+            scalars[name] = [e.step for e in points], [float(tf.make_ndarray(e.tensor_proto)) for e in points]
+    return scalars
 
 
 def drop_after(logs: Path, step: int) -> int:
-    """Removes the events of later steps, and the half-written ones of a kill, from all event files; how many there were.
+    """Remove the events of later steps, and the half-written ones of a kill, from all event files; how many there were.
 
     The file writers of TensorFlow 2 have no `purge_step`; and where one is emulated, events still stand in the files twice.
     A file is written anew under another name and renamed, so that it is whole at every moment.
     """
-    found = 0
+    count = 0
     for file in sorted(logs.rglob("*.tfevents.*")):
         if file.name.startswith("."):
             file.unlink()
             continue
         kept, dropped = _events(file, step)
-        found += dropped
+        count += dropped
         if dropped:
             unfinished = file.with_name(f".{file.name}")
             with tf.io.TFRecordWriter(str(unfinished)) as writer:
                 for event in kept:
                     writer.write(event)
             unfinished.replace(file)
-    return found
+    return count
 
 
 def _events(file: Path, step: int) -> tuple[list[bytes], int]:
-    """The records of a file up to a step, and how many others there are."""
+    """Return the records of a file up to a step, and how many others there are."""
     kept, dropped = [], 0
     try:
         for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():

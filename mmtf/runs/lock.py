@@ -20,7 +20,7 @@ NAME = ".lock"
 
 @contextlib.contextmanager
 def locked(directory: Path, flag: str = "run_dir", work: str = "training in it") -> Iterator[None]:
-    """Holds a directory for this process. The system lets go of it when the process ends, however it ends.
+    """Hold a directory for this process. The system lets go of it when the process ends, however it ends.
 
     A directory that is new is removed again where nothing was put into it.
 
@@ -74,7 +74,7 @@ def _lock(file: IO, directory: Path, flag: str, work: str) -> None:
 
 
 def _is_still_there(file: IO, path: Path) -> bool:
-    """Whether the file is not one that its holder removed between our opening and locking it."""
+    """Return whether the file is not one that its holder removed between our opening and locking it."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -52,23 +52,23 @@ class Measured:
         elif old.get("measured_of") != of:
             _keep(run, "with other settings, weights or samples", "everything")
         else:
-            found = {(renamed or {}).get(name, name): part for name, part in old["parts"].items()}
-            parts = {name: part for name, part in found.items() if name not in again}
-            if len(parts) < len(found):
-                _keep(run, "with the same settings", ", ".join(name for name in found if name in again))
+            by_name = {(renamed or {}).get(name, name): part for name, part in old["parts"].items()}
+            parts = {name: part for name, part in by_name.items() if name not in again}
+            if len(parts) < len(by_name):
+                _keep(run, "with the same settings", ", ".join(name for name in by_name if name in again))
             entries = [key for part in parts.values() for key in part["entries"]]
             self._content |= {key: old[key] for key in entries} | {"parts": parts}
 
     def part(self, name: str, measure: Callable[[], Mapping]) -> None:
-        """Adds what a part finds, unless it is there; and writes the file."""
+        """Add what a part finds, unless it is there; and writes the file."""
         if name in self._content["parts"]:
             log.info("%s: measured before.", name)
             return
         start, start_cpu = time.monotonic(), time.process_time()
-        found = dict(measure())
+        entries = dict(measure())
         seconds, cpu = (round(x, 2) for x in (time.monotonic() - start, time.process_time() - start_cpu))
-        self._content |= found
-        self._content["parts"][name] = {"seconds": seconds, "cpu_seconds": cpu, "entries": list(found)}
+        self._content |= entries
+        self._content["parts"][name] = {"seconds": seconds, "cpu_seconds": cpu, "entries": list(entries)}
         self._run.write_json(FILE, self._content)
         log.info("%s: measured in %.1f s.", name, seconds)
 
@@ -78,29 +78,29 @@ class Measured:
 
 def fingerprint(*parts) -> str:
     """SHA-256 of JSON values and arrays, in order."""
-    found = hashlib.sha256()
+    sha = hashlib.sha256()
     for part in parts:
         if isinstance(part, np.ndarray):
-            found.update(f"{part.dtype.str}{part.shape}".encode())
-            found.update(np.ascontiguousarray(part).data)
+            sha.update(f"{part.dtype.str}{part.shape}".encode())
+            sha.update(np.ascontiguousarray(part).data)
         else:
             # With an end, so that 1 and 23 are not 12 and 3.
-            found.update(json.dumps(part, sort_keys=True).encode() + b"\n")
-    return found.hexdigest()
+            sha.update(json.dumps(part, sort_keys=True).encode() + b"\n")
+    return sha.hexdigest()
 
 
 def _read(run: RunDirectory) -> dict | None:
     if not (run.path / FILE).exists():
         return None
     try:
-        found = run.read_json(FILE)
+        content = run.read_json(FILE)
     except UserError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _keep(run: RunDirectory, how: str, anew: str) -> None:
-    """Moves the file aside, under the first name that is free."""
+    """Move the file aside, under the first name that is free."""
     number = 1
     while (kept := run.path / f"metrics.{number}.json").exists():
         number += 1

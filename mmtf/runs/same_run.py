@@ -21,16 +21,16 @@ def differences(one: str | Path, other: str | Path) -> list[str]:
     steps = [Checkpoints(run.checkpoints, {}).steps[-1:] for run in runs]
     if steps[0] != steps[1] or not steps[0]:
         return [f"The newest checkpoints are {steps[0]} and {steps[1]}."]
-    found = [_tensors(run.checkpoints / f"step-{steps[0][0]}" / STATE) for run in runs]
+    tensors = [_tensors(run.checkpoints / f"step-{steps[0][0]}" / STATE) for run in runs]
     scalars = [_scalars(run.logs) for run in runs]
-    return _unequal("tensor", *found) + _unequal("scalar", *scalars)
+    return _unequal("tensor", *tensors) + _unequal("scalar", *scalars)
 
 
 def _scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Those of the objective, and those beside the histograms, where there are any."""
+    """Return those of the objective, and those beside the histograms, where there are any."""
     folders = {"": logs, f"{events.HISTOGRAMS}/": logs / events.HISTOGRAMS}
-    found = {prefix: events.read_scalars(folder) for prefix, folder in folders.items() if folder.is_dir()}
-    return {prefix + name: points for prefix, own in found.items() for name, points in own.items()}
+    by_folder = {prefix: events.read_scalars(folder) for prefix, folder in folders.items() if folder.is_dir()}
+    return {prefix + name: points for prefix, own in by_folder.items() for name, points in own.items()}
 
 
 def _tensors(prefix: Path) -> dict[str, np.ndarray]:

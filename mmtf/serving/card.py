@@ -30,14 +30,14 @@ LIMITS = (
 
 
 def write_card(folder: Path, run: RunDirectory, step: int) -> None:
-    """Writes `model_card.json` and, for people, `model_card.md`."""
+    """Write `model_card.json` and, for people, `model_card.md`."""
     card = model_card(run, step)
     write_atomically(folder / "model_card.json", (json.dumps(card, indent=2) + "\n").encode())
     write_atomically(folder / "model_card.md", as_markdown(card).encode())
 
 
 def model_card(run: RunDirectory, step: int) -> dict:
-    """What the run directory knows, and what holds for all models of this project.
+    """Return what the run directory knows, and what holds for all models of this project.
 
     Raises:
       UserError: one of the run's files is damaged.
@@ -58,13 +58,13 @@ def model_card(run: RunDirectory, step: int) -> dict:
 
 
 def without_places(entries: Mapping) -> dict:
-    """The same, nested, without folders and files of the machine."""
+    """Return the same, nested, without folders and files of the machine."""
     rest = {key: x for key, x in entries.items() if key not in PLACES}
     return {key: without_places(x) if isinstance(x, Mapping) else x for key, x in rest.items()}
 
 
 def as_markdown(card: Mapping) -> str:
-    """The card as people read it."""
+    """Return the card as people read it."""
     model, data = card["model"], card["data"]
     shapes = [f"`{m['name']}` {list(m['event_shape'])}, {m['likelihood']}" for m in model["modalities"]]
     parts = [
@@ -105,8 +105,8 @@ def _trained(training: Mapping, step: int) -> list[str]:
     return said + _lines(training)
 
 
-def _of_another(found: int | None, step: int) -> list[str]:
-    return [] if found == step else [f"These numbers are of step {found}.", ""]
+def _of_another(measured_step: int | None, step: int) -> list[str]:
+    return [] if measured_step == step else [f"These numbers are of step {measured_step}.", ""]
 
 
 def _measured(metrics: Mapping, step: int) -> list[str]:
@@ -120,7 +120,7 @@ def _measured(metrics: Mapping, step: int) -> list[str]:
 
 
 def _meanings(keys: Collection[str], metrics: Mapping) -> list[str]:
-    """What the entries that are shown mean, a line each."""
+    """Return what the entries that are shown mean, a line each."""
     score = metrics.get("score", "accuracy")
     shown = [(key, spec) for key, spec in METRICS.items() if key in keys]
     return [

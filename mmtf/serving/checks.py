@@ -13,7 +13,9 @@ from mmtf.modality import Modality
 
 
 def is_image(modality: Modality) -> bool:
-    """Whether values are pixels in 0..1; where the modality does not say, as of runs of earlier versions and of published data
+    """Return whether values are pixels in 0..1.
+
+    Where the modality does not say, as of runs of earlier versions and of published data
     sets: real numbers of three axes or more that are in no unit of their own."""
     if modality.pixels is not None:
         return modality.pixels
@@ -28,17 +30,17 @@ def after(checks: list[tf.Operation], tensors):
 
 
 def one_size(inputs: Mapping[str, tf.Tensor]) -> tf.Operation:
-    """All inputs have the same number of examples."""
+    """Return all inputs have the same number of examples."""
     sizes = tf.stack([tf.shape(x)[0] for x in inputs.values()])
     wanted = f"wanted as many examples of each of {', '.join(inputs)}, but there are {{}}"
     return _require(tf.reduce_all(sizes == sizes[0]), wanted, sizes)
 
 
 def something_there(present: Mapping[str, tf.Tensor]) -> tf.Operation:
-    """Every example has one of the modalities."""
-    there = tf.reduce_any(tf.stack(list(present.values())), axis=0)
+    """Return every example has one of the modalities."""
+    has_any = tf.reduce_any(tf.stack(list(present.values())), axis=0)
     wanted = f"wanted one of {', '.join(present)} in every example, but example {{}} has none of them present"
-    return _require(tf.reduce_all(there), wanted, _first(~there))
+    return _require(tf.reduce_all(has_any), wanted, _first(~has_any))
 
 
 def at_least_one(name: str, number: tf.Tensor) -> tf.Operation:
@@ -54,7 +56,10 @@ def positive(name: str, x: tf.Tensor) -> tf.Operation:
 
 
 def in_range(modality: Modality, x: tf.Tensor) -> tf.Operation:
-    """Values `[B, *event_shape]`, zeros where missing, are what the modality's likelihood allows; see `mmtf.models.checks`."""
+    """Return values `[B, *event_shape]`, zeros where missing, are what the modality's likelihood allows.
+
+    See `mmtf.models.checks`.
+    """
     ok, wanted = _allowed(modality, x)
     return _cells(modality.name, x, ok, wanted)
 
@@ -90,10 +95,10 @@ def _cells(name: str, x: tf.Tensor, ok: tf.Tensor, wanted: str) -> tf.Operation:
 
 
 def _first(bad: tf.Tensor) -> tf.Tensor:
-    """Index of the first True of `[N]`; N, if there is none."""
+    """Return index of the first True of `[N]`; N, if there is none."""
     return tf.argmax(tf.concat([bad, [True]], 0))
 
 
 def _require(ok: tf.Tensor, message: str, *shown: tf.Tensor) -> tf.Operation:
-    """Ends the call with the message where the scalar is False; shown: what stands at its `{}`."""
+    """End the call with the message where the scalar is False; shown: what stands at its `{}`."""
     return tf.debugging.Assert(ok, [tf.strings.format(message, shown, summarize=-1)])

@@ -24,7 +24,7 @@ OPERATIONS = (tf.lite.OpsSet.TFLITE_BUILTINS,)
 
 
 def write_lite(folder: Path, model) -> list[Path]:
-    """Writes the files of all modalities.
+    """Write the files of all modalities.
 
     Raises:
       UserError: the converter does not know an operation of a network.
@@ -58,14 +58,14 @@ def convert(name: str, function: Callable[..., Mapping[str, tf.Tensor]], specs, 
 
 
 def parts_of(model) -> dict[str, tuple[Callable, list[tf.TensorSpec]]]:
-    """The function and the inputs of every file, by its name."""
-    found = {}
+    """Return the function and the inputs of every file, by its name."""
+    parts = {}
     for name, modality in model.modalities.items():
         encode, decode = encoder(model, name), _decoder(model, name)
-        found[f"encode_{name}"] = (lambda encode=encode, **x: encode(x, None)), [value_spec(modality)]
+        parts[f"encode_{name}"] = (lambda encode=encode, **x: encode(x, None)), [value_spec(modality)]
         sizes = {SHARED: model.shared_dim} | ({PRIVATE.format(name): modality.private_dim} if modality.private_dim else {})
-        found[f"decode_{name}"] = decode, [tf.TensorSpec([None, size], name=code) for code, size in sizes.items()]
-    return found
+        parts[f"decode_{name}"] = decode, [tf.TensorSpec([None, size], name=code) for code, size in sizes.items()]
+    return parts
 
 
 def _decoder(model, name: str):
@@ -78,7 +78,7 @@ def _decoder(model, name: str):
 
 
 def _reason(error: Exception) -> str:
-    """The operations that the converter names, or what else it says first."""
+    """Return the operations that the converter names, or what else it says first."""
     unknown = sorted(set(re.findall(r"'(tf\.\w+)' op", str(error))))
     if unknown:
         return f"it does not have {', '.join(unknown)}."

@@ -16,7 +16,7 @@ RAW = "_raw"
 
 
 def has_raw(modality: Modality) -> bool:
-    """Whether files have the modality's values in another form: pixels as bytes 0..255, texts as strings."""
+    """Return whether files have the modality's values in another form: pixels as bytes 0..255, texts as strings."""
     return checks.is_image(modality) or texts.is_text(modality)
 
 
@@ -38,16 +38,16 @@ class Request:
         return values + (masks if self.masked else [])
 
     def read(self, given: Mapping[str, tf.Tensor]) -> tuple[dict, dict | None]:
-        """Checked values and mask, as the verbs take them; zeros where missing."""
+        """Return checked values and mask, as the verbs take them; zeros where missing."""
         given = checks.after([checks.one_size(given)], dict(given))
         values = {m.name: given[m.name] for m in self.modalities}
         mask = {m.name: given[PRESENT.format(m.name)] for m in self.modalities} if self.masked else None
         if mask:
             values = {n: tf.where(_beside(mask[n], x), x, tf.zeros_like(x)) for n, x in values.items()}
-        found = [checks.in_range(m, values[m.name]) for m in self.modalities]
+        assertions = [checks.in_range(m, values[m.name]) for m in self.modalities]
         if mask:
-            found.append(checks.something_there(mask))
-        return checks.after(found, values), mask
+            assertions.append(checks.something_there(mask))
+        return checks.after(assertions, values), mask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +64,12 @@ class RawForm:
     fills: Mapping[str, str]
 
     def specs(self) -> list[tf.TensorSpec]:
-        """Those of `takes` in the raw form."""
+        """Return those of `takes` in the raw form."""
         raw = {m.name: _raw_spec(m) for m in self.takes.modalities}
         return [raw.get(spec.name, spec) for spec in self.takes.specs()]
 
     def read(self, given: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """What a plain signature takes."""
+        """Return what a plain signature takes."""
         some = {spec.name: given[spec.name] for spec in self.takes.specs()}
         if some:
             # Before a mask is laid on the texts, which would make one text that of all examples.
@@ -77,7 +77,7 @@ class RawForm:
         return {**given, **some, **{m.name: self._read(m, some) for m in self.takes.modalities}}
 
     def write(self, answer: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """The values among what a plain signature answers as bytes and strings."""
+        """Return the values among what a plain signature answers as bytes and strings."""
         return {**answer, **{m.name: self._written(m, answer[m.name]) for m in self.gives}}
 
     def _read(self, modality: Modality, given: Mapping[str, tf.Tensor]) -> tf.Tensor:

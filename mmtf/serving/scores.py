@@ -2,6 +2,8 @@
 
 The estimators are those of `mmtf.evaluation.likelihood` and `mmtf.evaluation.retrieval`, here of examples each of which has
 modalities of its own, as a graph whose number of samples is an input.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -37,24 +39,24 @@ def log_likelihoods(model, values: Mapping, mask: Mapping | None, n: tf.Tensor |
     codes = model.encode(observed.values, observed.present)
     names = tuple(observed.values)
     whole, effective = _estimated(_weights(model, observed, codes, seed, "whole"), observed, n)
-    found = {LIKELIHOOD: whole, SAMPLE_SIZE: effective}
+    scores = {LIKELIHOOD: whole, SAMPLE_SIZE: effective}
     if len(names) == 1:
-        return found
+        return scores
     for name in names:
         others = observed.only([other for other in names if other != name])
         rest, _ = _estimated(_weights(model, others, codes, seed, f"without/{name}"), others, n)
         some = tf.reduce_max(tf.stack(list(others.present.values())), axis=0) > 0.0
-        found[CONDITIONAL.format(name)] = observed.masked(name, whole - tf.where(some, rest, 0.0))
-    return found
+        scores[CONDITIONAL.format(name)] = observed.masked(name, whole - tf.where(some, rest, 0.0))
+    return scores
 
 
 def embedding(posterior: tfd.Distribution) -> tf.Tensor:
-    """Mean and standard deviation of q(c|X_K) in one vector `[B, 2 * shared_dim]`."""
+    """Return mean and standard deviation of q(c|X_K) in one vector `[B, 2 * shared_dim]`."""
     return tf.concat([posterior.mean(), posterior.stddev()], axis=-1)
 
 
 def compared(queries: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
-    """Minus the Jeffreys divergence of all pairs of embeddings, `[Q, C]`: the score of retrieval in `metrics.json`."""
+    """Return minus the Jeffreys divergence of all pairs of embeddings, `[Q, C]`: the score of retrieval in `metrics.json`."""
     of, to = (_gaussian(x, axis) for x, axis in ((queries, 1), (candidates, 0)))
     return -(kl(of, to) + kl(to, of))
 

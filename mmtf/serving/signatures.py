@@ -49,14 +49,14 @@ class Verb:
             values = {n: given.pop(n) for n in names}
             if "n" in given:
                 given["n"] = checks.after([checks.at_least_one("n", given["n"])], given["n"])
-            found = self.function(*(self.takes.read(values) if values else ({}, None)), **given)
-            return {**found, **{m.name: answered(m, found[m.name]) for m in self.gives}}
+            answer = self.function(*(self.takes.read(values) if values else ({}, None)), **given)
+            return {**answer, **{m.name: answered(m, answer[m.name]) for m in self.gives}}
 
         return _function(run, self.specs())
 
 
 def signatures(model, fills: Mapping[str, str] | None = None) -> dict[str, Concrete]:
-    """The functions of the SavedModel, by name. Images are float32 in 0..1, also those answered; text is int32
+    """Return the functions of the SavedModel, by name. Images are float32 in 0..1, also those answered; text is int32
     class indices, seeds are int32 [2].
 
     `encode_X`      x -> shared_mean, shared_stddev (and private_mean, private_stddev) of q(c|x) and q(s|x)
@@ -87,40 +87,40 @@ def signatures(model, fills: Mapping[str, str] | None = None) -> dict[str, Concr
 
 
 def verbs_of(model) -> dict[str, Verb]:
-    """The plain signatures of a model, by name, before they are traced. Raises UserError as `signatures` does."""
+    """Return the plain signatures of a model, by name, before they are traced. Raises UserError as `signatures` does."""
     names, parts = model.names, tuple(model.modalities.values())
     several = len(names) > 1
-    found = [("encode", Verb(lambda x, _: _moments(model.posterior(x)), Request(parts)))]
-    found += [("reconstruct", Verb(lambda x, _: model.reconstruct(x), Request(parts), (), parts))]
-    found += [("generate", Verb(lambda *_, n, seed: model.generate(n, seed), NOTHING, (N, SEED), parts))]
-    found += [("decode", _decode(model)), ("compare", _compare(model))]
+    verbs = [("encode", Verb(lambda x, _: _moments(model.posterior(x)), Request(parts)))]
+    verbs += [("reconstruct", Verb(lambda x, _: model.reconstruct(x), Request(parts), (), parts))]
+    verbs += [("generate", Verb(lambda *_, n, seed: model.generate(n, seed), NOTHING, (N, SEED), parts))]
+    verbs += [("decode", _decode(model)), ("compare", _compare(model))]
     for name, modality in model.modalities.items():
         others = tuple(other for other in names if other != name)
-        found += _of_some(model, name, Request((modality,)), others)
-        found += [(f"encode_{name}", Verb(encoder(model, name), Request((modality,))))]
+        verbs += _of_some(model, name, Request((modality,)), others)
+        verbs += [(f"encode_{name}", Verb(encoder(model, name), Request((modality,))))]
     if several:
         everything = Request(parts, masked=True)
-        found += _of_some(model, "any", everything, names)
-        found += [("encode_any", Verb(lambda x, mask: _moments(model.posterior(x, mask=mask)), everything))]
-        found += [("reconstruct_any", Verb(lambda x, mask: model.reconstruct(x, mask), everything, (), parts))]
-    _check_apart([name for name, _ in found])
-    for _, verb in found:
+        verbs += _of_some(model, "any", everything, names)
+        verbs += [("encode_any", Verb(lambda x, mask: _moments(model.posterior(x, mask=mask)), everything))]
+        verbs += [("reconstruct_any", Verb(lambda x, mask: model.reconstruct(x, mask), everything, (), parts))]
+    _check_apart([name for name, _ in verbs])
+    for _, verb in verbs:
         _check_apart([spec.name for spec in verb.specs()])
-    return dict(found)
+    return dict(verbs)
 
 
 def _of_some(model, which: str, given: Request, to: tuple[str, ...]) -> list[tuple[str, Verb]]:
-    """What can be asked of one modality, and likewise of any."""
-    found = [(f"embed_{which}", Verb(lambda x, mask: {"embedding": scores.embedding(model.posterior(x, mask=mask))}, given))]
+    """Return what can be asked of one modality, and likewise of any."""
+    verbs = [(f"embed_{which}", Verb(lambda x, mask: {"embedding": scores.embedding(model.posterior(x, mask=mask))}, given))]
     if to:
         gives = tuple(model.modalities[n] for n in to)
         translate = Verb(lambda x, mask: model.translate(x, to, mask), given, (), gives)
         sample = Verb(lambda x, mask, seed: model.translate(x, to, mask, seed), given, (SEED,), gives)
-        found += [(f"translate_{which}", translate), (f"sample_from_{which}", sample)]
+        verbs += [(f"translate_{which}", translate), (f"sample_from_{which}", sample)]
     if model.has_likelihood():
         score = Verb(lambda x, mask, n, seed: scores.log_likelihoods(model, x, mask, n, seed), given, (N, SEED))
-        found.append((f"score_{which}", score))
-    return found
+        verbs.append((f"score_{which}", score))
+    return verbs
 
 
 def encoder(model, name: str):
@@ -128,8 +128,8 @@ def encoder(model, name: str):
 
     def encode(values, _):
         codes = model.encode(values)
-        found = _moments(codes.shared[name], "shared_")
-        return found | (_moments(codes.private[name], "private_") if name in codes.private else {})
+        moments = _moments(codes.shared[name], "shared_")
+        return moments | (_moments(codes.private[name], "private_") if name in codes.private else {})
 
     return encode
 
@@ -139,8 +139,8 @@ def _decode(model) -> Verb:
     sizes |= {PRIVATE.format(m.name): m.private_dim for m in model.modalities.values() if m.private_dim}
 
     def decode(*_, **codes):
-        found = [checks.one_size(codes), *(checks.finite(n, x) for n, x in codes.items())]
-        codes = checks.after(found, codes)
+        assertions = [checks.one_size(codes), *(checks.finite(n, x) for n, x in codes.items())]
+        codes = checks.after(assertions, codes)
         private = {n: codes[PRIVATE.format(n)] for n in model.names if PRIVATE.format(n) in codes}
         return {n: shown_value(model.modalities[n], p) for n, p in model.decode(codes[SHARED], private).items()}
 
@@ -151,9 +151,9 @@ def _decode(model) -> Verb:
 def _compare(model) -> Verb:
     def compare(*_, **given):
         halves = {n: tf.split(x, 2, axis=-1) for n, x in given.items()}
-        found = [checks.finite(n, mean) for n, (mean, _) in halves.items()]
-        found += [checks.positive(n, stddev) for n, (_, stddev) in halves.items()]
-        given = checks.after(found, given)
+        assertions = [checks.finite(n, mean) for n, (mean, _) in halves.items()]
+        assertions += [checks.positive(n, stddev) for n, (_, stddev) in halves.items()]
+        given = checks.after(assertions, given)
         return {"score": scores.compared(given[QUERIES], given[CANDIDATES])}
 
     specs = tuple(tf.TensorSpec([None, 2 * model.shared_dim], name=n) for n in (QUERIES, CANDIDATES))

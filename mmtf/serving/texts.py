@@ -12,12 +12,12 @@ from mmtf.serving import checks
 
 
 def is_text(modality: Modality) -> bool:
-    """Whether a value is one line of characters."""
+    """Return whether a value is one line of characters."""
     return modality.alphabet is not None and len(modality.event_shape) == 1
 
 
 def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fill: str = " ") -> tf.Tensor:
-    """Class indices int32 `[B, length]` of UTF-8 strings `[B]`, filled up at their ends.
+    """Return class indices int32 `[B, length]` of UTF-8 strings `[B]`, filled up at their ends.
 
     In lower case, where the alphabet has no other, as `mmtf.data.arrays.inference` turns a user's texts. Of a character that
     occurs twice in the alphabet, such as '-', the first place.
@@ -44,14 +44,14 @@ def encode(modality: Modality, strings: tf.Tensor, present: tf.Tensor | None, fi
 
 
 def decode(modality: Modality, indices: tf.Tensor, fill: str = " ") -> tf.Tensor:
-    """Strings `[B]` of class indices `[B, length]`, without the filling at their ends."""
+    """Return strings `[B]` of class indices `[B, length]`, without the filling at their ends."""
     characters = tf.gather(tf.constant(list(modality.alphabet)), indices)
     # By its code: no character then means something else in a regular expression.
     return tf.strings.regex_replace(tf.strings.reduce_join(characters, axis=-1), rf"\x{{{ord(fill):x}}}+$", "")
 
 
 def _looked_up(alphabet: str, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Index of each code point `[B, length]` in the alphabet, and whether it is there."""
+    """Return index of each code point `[B, length]` in the alphabet, and whether it is there."""
     points, indices = (tf.constant(x, tf.int32) for x in zip(*_table(alphabet), strict=True))
     # With one more, since nothing cannot be searched for.
     flat = tf.concat([tf.reshape(codes, [-1]), [0]], axis=0)
@@ -61,11 +61,11 @@ def _looked_up(alphabet: str, codes: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 @functools.cache
 def _table(alphabet: str) -> list[tuple[int, int]]:
-    """Code points in ascending order with their index in the alphabet; capitals have that of their lower case.
+    """Return code points in ascending order with their index in the alphabet; capitals have that of their lower case.
 
     Not `tf.strings.lower`: it ends a string at a character of code 0.
     """
     first = {c: index for index, c in reversed(list(enumerate(alphabet)))}
     lower = alphabet == alphabet.lower()
-    found = ((point, chr(point).lower() if lower else chr(point)) for point in range(sys.maxunicode + 1))
-    return [(point, first[c]) for point, c in found if c in first]
+    points = ((point, chr(point).lower() if lower else chr(point)) for point in range(sys.maxunicode + 1))
+    return [(point, first[c]) for point, c in points if c in first]

@@ -20,7 +20,7 @@ MODEL = "mmtf"
 
 
 def write_warmup(path: Path, signatures: Mapping[str, Concrete]) -> None:
-    """Writes the file: a request of one example, or sample, for each signature."""
+    """Write the file: a request of one example, or sample, for each signature."""
     with tf.io.TFRecordWriter(str(path)) as writer:
         for name, function in signatures.items():
             call = prediction_log_pb2.PredictLog(request=request(MODEL, name, example(function)))
@@ -34,7 +34,7 @@ def request(model: str, signature: str, inputs: Mapping[str, tf.Tensor]) -> pred
 
 
 def example(function: Concrete, size: int = 1) -> dict[str, tf.Tensor]:
-    """Inputs that pass the checks: `size` black images, texts and codes of 0, all of them present; one sample."""
+    """Return inputs that pass the checks: `size` black images, texts and codes of 0, all of them present; one sample."""
     return {name: _value(name, spec, size) for name, spec in function.structured_input_signature[1].items()}
 
 

@@ -77,10 +77,10 @@ class Histograms(keras.callbacks.Callback):
 
 def parts(model) -> dict[str, list[keras.Variable]]:
     """A model's weights by network, such as `encoder.digit`, in the order of `named_weights`."""
-    found: dict[str, list[keras.Variable]] = {}
+    by_network: dict[str, list[keras.Variable]] = {}
     for name, variable in model.named_weights().items():
-        found.setdefault(re.sub(r"\.\d+\.[^.]*$", "", name), []).append(variable)
-    return found
+        by_network.setdefault(re.sub(r"\.\d+\.[^.]*$", "", name), []).append(variable)
+    return by_network
 
 
 class GradientNorms:
@@ -115,6 +115,6 @@ def _posteriors(model, test, graph) -> Iterator[tuple[str, np.ndarray, np.ndarra
     shared, private = evaluation.moments(model, test, graph)
     for kind, codes in (("shared", shared), ("private", private)):
         for subset, moments in codes.items():
-            there = test.has(subset)
-            if there.any() and (len(subset) == 1 or len(subset) == len(model.names)):
-                yield (f"{kind}{ARROW}{subset_key(subset, model.names)}", *(x[there].astype(np.float64) for x in moments))
+            has_all = test.has(subset)
+            if has_all.any() and (len(subset) == 1 or len(subset) == len(model.names)):
+                yield (f"{kind}{ARROW}{subset_key(subset, model.names)}", *(x[has_all].astype(np.float64) for x in moments))

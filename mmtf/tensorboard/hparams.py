@@ -55,9 +55,9 @@ class Session(keras.callbacks.Callback):
         self._write(summary.session_end_pb(status, end_time_secs=time.time()))
         self._writer.close()
 
-    def _write(self, what) -> None:
+    def _write(self, summary) -> None:
         with self._writer.as_default(step=0):
-            tf.summary.experimental.write_raw_pb(what.SerializeToString())
+            tf.summary.experimental.write_raw_pb(summary.SerializeToString())
 
 
 def hyperparameters(config: Config) -> dict[str, bool | float | str]:
@@ -66,12 +66,12 @@ def hyperparameters(config: Config) -> dict[str, bool | float | str]:
     return {name: value for name, value in fields.items() if name not in LEFT_OUT and value is not None}
 
 
-def write_metrics(logs: Path, found: Mapping[str, float], step: int) -> None:
-    """Puts what was measured at a step into the run's row, in place of what was measured before."""
+def write_metrics(logs: Path, numbers: Mapping[str, float], step: int) -> None:
+    """Put what was measured at a step into the run's row, in place of what was measured before."""
     before = list((logs / FOLDER).glob(f"*{EVALUATED}"))
     writer = _writer(logs / FOLDER, EVALUATED)
     with writer.as_default(step=step):
-        for name, value in found.items():
+        for name, value in numbers.items():
             tf.summary.scalar(name, value)
     writer.close()
     for file in before:

@@ -65,7 +65,7 @@ class Profile(keras.callbacks.Callback):
 
 
 def serve(port: int) -> None:
-    """Starts the profiler's server, which traces when TensorBoard or a program asks for it; port 0 starts none.
+    """Start the profiler's server, which traces when TensorBoard or a program asks for it; port 0 starts none.
 
     Raises:
       UserError: the port is taken.

@@ -40,7 +40,7 @@ class Embeddings(keras.callbacks.Callback):
 
 
 def write(logs: Path, model, data: MultimodalData, examples: int = EXAMPLES, *, graph=None) -> None:
-    """Writes posterior means of the first complete test examples as points, below a run's logs.
+    """Write posterior means of the first complete test examples as points, below a run's logs.
 
     `shared` has the means of q(c|x_j) of each modality and of q(c|X), one after the other, so that one map shows whether they
     agree; `private_NAME` those of q(s_j|x_j). A point is labelled with the example, what the code is of, and its class or
@@ -116,8 +116,8 @@ class _Tiles:
         self._cells = {name: canvas.cells(x, name, magnified=False) for name, x in values.items() if _can_be_seen(x)}
 
     def of(self, names: Sequence[str]) -> list[np.ndarray]:
-        there = [self._cells[name] for name in names if name in self._cells]
-        return [sprites.tile(cells) for cells in zip(*there, strict=True)] if there else []
+        tiles = [self._cells[name] for name in names if name in self._cells]
+        return [sprites.tile(cells) for cells in zip(*tiles, strict=True)] if tiles else []
 
 
 def _can_be_seen(values) -> bool:

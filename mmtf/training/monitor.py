@@ -160,7 +160,7 @@ class Panels(keras.callbacks.Callback):
 
 
 def check_labels(data: MultimodalData, coherence_every: int) -> None:
-    """Raises UserError where coherence is to be measured on data without labels."""
+    """Raise UserError where coherence is to be measured on data without labels."""
     if coherence_every and evaluation.score_name(data) is None:
         raise UserError(f"--coherence_every does nothing for {data.name}, which has no labels; remove it.")
 
@@ -182,9 +182,9 @@ class Coherence(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self._every and (epoch + 1) % self._every == 0:
-            found = self._evaluate.measure()
+            scores = self._evaluate.measure()
             with self._writer.as_default(step=replicas.step_of(self.model.optimizer)):
-                for kind, shares in found.items():
+                for kind, shares in scores.items():
                     for name, share in shares.items():
                         tf.summary.scalar(f"{kind}/{name}", share)
             self._writer.flush()

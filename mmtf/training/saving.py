@@ -82,15 +82,15 @@ class Continue(keras.callbacks.Callback):
         if self._saved:
             means = self.model.term_means
             for part in ("totals", "counts"):
-                found = self._saved[part]
-                getattr(means, part).assign(np.array([found.get(name, 0.0) for name in means.about], np.float32))
+                state = self._saved[part]
+                getattr(means, part).assign(np.array([state.get(name, 0.0) for name in means.about], np.float32))
             self._saved = None
         else:
             self.since = replicas.step_of(self.model.optimizer)
 
 
 def means_of(model, since: int) -> dict:
-    """The sums of the running means, for state.json; JSON has enough digits to give every float32 back."""
+    """Return the sums of the running means, for state.json; JSON has enough digits to give every float32 back."""
     means = model.term_means
     parts = {part: tf.convert_to_tensor(getattr(means, part)).numpy() for part in ("totals", "counts")}
     return {"since": since} | {part: dict(zip(means.about, map(float, values), strict=True)) for part, values in parts.items()}
@@ -126,8 +126,8 @@ class Record(keras.callbacks.Callback):
 
     def content(self, step: int) -> dict:
         rate = round(step / self.seconds, 3) if self.seconds else 0.0
-        found = {"steps": step, "seconds": round(self.seconds, 2), "steps_per_second": rate, "planned_steps": self._planned}
-        return found | {"platform": platform.platform_of(self._strategy)}
+        record = {"steps": step, "seconds": round(self.seconds, 2), "steps_per_second": rate, "planned_steps": self._planned}
+        return record | {"platform": platform.platform_of(self._strategy)}
 
 
 class Save(keras.callbacks.Callback):
@@ -212,7 +212,7 @@ class Save(keras.callbacks.Callback):
 
 
 def say_what_differs(run: RunDirectory, strategy: tf.distribute.Strategy) -> list[str]:
-    """Warns where a run goes on with other software or hardware than before; what differs."""
+    """Warn where a run goes on with other software or hardware than before; what differs."""
     if not (run.path / "training.json").exists():
         return []
     before, now = run.read_json("training.json").get("platform", {}), platform.platform_of(strategy)

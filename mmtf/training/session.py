@@ -54,15 +54,15 @@ def fit(session: Session) -> None:
 
 
 def stretches(first: int, steps: int, per_epoch: int) -> list[tuple[int, int, int]]:
-    """What is left of a run, in stretches of equal epochs: number of the first epoch, how many, and the steps of each.
+    """Return what is left of a run, in stretches of equal epochs: number of the first epoch, how many, and the steps of each.
 
     Epochs end where those of an uninterrupted run do: at multiples of `per_epoch`, and at the last step.
     """
     begun = first % per_epoch
     head = min(per_epoch - begun, steps - first) if begun else 0
     whole, rest = divmod(steps - first - head, per_epoch)
-    found = [(first // per_epoch, 1, head), ((first + head) // per_epoch, whole, per_epoch), (steps // per_epoch, 1, rest)]
-    return [(epoch, count, length) for epoch, count, length in found if count and length]
+    parts = [(first // per_epoch, 1, head), ((first + head) // per_epoch, whole, per_epoch), (steps // per_epoch, 1, rest)]
+    return [(epoch, count, length) for epoch, count, length in parts if count and length]
 
 
 def _shown(opened: contextlib.ExitStack, session: Session) -> list[keras.callbacks.Callback]:

@@ -34,9 +34,9 @@ class Validation(keras.callbacks.Callback):
         self._terms = self._terms or evaluation.terms_of_batches(self.model)
         step = replicas.step_of(self.model.optimizer)
         at = max(step, self.model.settled_step())
-        found = evaluation.objective_terms(self.model, self._examples, at, EvaluateConfig(), self._terms)
-        self._save.extra[LOSS] = found["loss"]
+        terms = evaluation.objective_terms(self.model, self._examples, at, EvaluateConfig(), self._terms)
+        self._save.extra[LOSS] = terms["loss"]
         with self._writer.as_default(step=step):
-            for name, value in found.items():
+            for name, value in terms.items():
                 tf.summary.scalar(f"validation/{name}", value)
         self._writer.flush()

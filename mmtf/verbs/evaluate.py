@@ -38,7 +38,7 @@ def evaluate(
     again: bool = False,
     checkpoint: str = "latest",
 ) -> dict:
-    """Evaluates a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
+    """Evaluate a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
 
     metrics.json is written after each part. An evaluation that was stopped, or that was asked for other parts, goes on; with
     other settings, or after more training, the old file is kept under another name.
@@ -121,7 +121,7 @@ class _Context(evaluation.EvaluationContext):
 
 
 def _write_figures(run: RunDirectory, drawn: dict[str, Figure]) -> None:
-    """Writes these figures, and the curves of training, as files of their names."""
+    """Write these figures, and the curves of training, as files of their names."""
     scalars = events.read_scalars(run.logs) if run.logs.is_dir() else {}
     terms = {name: curve for name, curve in scalars.items() if not name.startswith("coherence")}
     if terms:
@@ -142,7 +142,7 @@ def _save(run: RunDirectory, drawn: Mapping[str, Figure]) -> None:
 
 
 def _charts(metrics: Mapping, names: Sequence[str]) -> dict[str, Figure]:
-    """The charts of what was measured, by the name of their file."""
+    """Return the charts of what was measured, by the name of their file."""
     drawn = {}
     if any(ARROW in key for key in metrics.get("coherence", ())):
         drawn["coherence"] = figures.coherence_matrix(metrics["coherence"], names)
@@ -158,15 +158,15 @@ def _charts(metrics: Mapping, names: Sequence[str]) -> dict[str, Figure]:
 
 
 def _by_target(coherence: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Mapping[str, float]]]:
-    """Scores under `Y<-K` as Y, then K."""
-    found = {}
+    """Return scores under `Y<-K` as Y, then K."""
+    by_target = {}
     for key, scores in coherence.items():
         target, _, given = key.partition(ARROW)
-        found.setdefault(target, {})[given] = scores
-    return found
+        by_target.setdefault(target, {})[given] = scores
+    return by_target
 
 
 def _is_cross(name: str) -> bool:
-    """Whether a coherence such as `coherence/word<-digit` is of a modality that was not given; `random` is, too."""
+    """Return whether a coherence such as `coherence/word<-digit` is of a modality that was not given; `random` is, too."""
     target, _, given = name.split("/", 1)[1].partition(ARROW)
     return target not in given.split(",")

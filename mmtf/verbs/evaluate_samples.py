@@ -44,7 +44,7 @@ def evaluate_samples(
     output: str | Path | None = None,
     again: bool = False,
 ) -> dict:
-    """Evaluates samples by the real values of a data set's test split, and writes metrics.json.
+    """Evaluate samples by the real values of a data set's test split, and writes metrics.json.
 
     An evaluation that was stopped, or that was asked for other parts, goes on; of other samples, of other data or with other
     settings, the old file is kept under another name.
@@ -99,7 +99,7 @@ class _Context(evaluation.EvaluationContext):
             )
 
     def about(self) -> dict:
-        """Entries that identify what is evaluated."""
+        """Return entries that identify what is evaluated."""
         rows = {"random": len(next(iter(self.samples.random.values())))} if self.samples.random else {}
         rows |= {key: len(x) for key, x in evaluation.conditional_sets(self.samples, self.data.names).items()}
         how = {"test_examples": len(self.test), "samples": self._digest(), "data": dataclasses.asdict(self.which)}
@@ -135,7 +135,7 @@ class _Context(evaluation.EvaluationContext):
 
 
 def _checked(which: DataConfig, config: EvaluateConfig) -> list[str]:
-    """The names of the parts that are asked for."""
+    """Return the names of the parts that are asked for."""
     # Refuses options of other data sets.
     registry.check_names(Config(data=which))
     for field in dataclasses.fields(config):

@@ -32,7 +32,7 @@ LITE = "tflite"
 
 
 def export(run_dir: str | Path, export_dir: str | Path, checkpoint: str = "latest", *, tflite: bool = False) -> Path:
-    """Writes a checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
+    """Write a checkpoint of a run as the next version under `export_dir`, as TensorFlow Serving counts them.
 
     Beside the graph, in `assets.extra`: the model's card, its configuration, and requests by which a server warms up.
 
@@ -68,11 +68,11 @@ def _write(model, run: RunDirectory, step: int, path: Path) -> None:
     module = tf.Module()
     # The functions hold the variables; the module must own them, or they would not be saved.
     module.weights = tuple(v.value for v in model.served_weights().values())
-    found = signatures(model, registry.fills_of(run.config().data.dataset))
-    tf.saved_model.save(module, str(path), signatures=found)
+    served = signatures(model, registry.fills_of(run.config().data.dataset))
+    tf.saved_model.save(module, str(path), signatures=served)
     extra = path / EXTRA
     extra.mkdir()
-    write_warmup(extra / WARMUP, found)
+    write_warmup(extra / WARMUP, served)
     write_card(extra, run, step)
     modalities = [dataclasses.asdict(m) for m in run.modalities()]
     built_from = {"config": without_places(run.config().to_json()), "step": step, "modalities": modalities}
@@ -87,7 +87,7 @@ def _write(model, run: RunDirectory, step: int, path: Path) -> None:
 
 
 def _placed(model: Path, export_dir: Path) -> Path:
-    """Moves a whole model to the next version; to the one after it, where another export was faster."""
+    """Move a whole model to the next version; to the one after it, where another export was faster."""
     while True:
         target = export_dir / str(_next_version(export_dir))
         try:

@@ -1,4 +1,7 @@
-"""Train a model: from a config to a run directory with a trained model in it."""
+"""Train a model: from a config to a run directory with a trained model in it.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -187,7 +190,7 @@ class TrainingRun:
 def compile_model(
     model: keras.Model, config: TrainConfig, steps: int, per_epoch: int, strategy: tf.distribute.Strategy
 ) -> None:
-    """Gives the model its optimizers, Adam as in [S] C.3.2 and in [C], with all their variables made."""
+    """Give the model its optimizers, Adam as in [S] C.3.2 and in [C], with all their variables made."""
     rate = config.learning_rate
     if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
@@ -248,7 +251,7 @@ def _check_values(data: MultimodalData, modalities) -> None:
 
 
 def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> None:
-    """Raises UserError where workers loaded other values, or paired them otherwise."""
+    """Raise UserError where workers loaded other values, or paired them otherwise."""
     if strategies.several_workers(strategy):
         files = record.files(data)
         # Where the values came from may differ.
@@ -257,7 +260,7 @@ def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> 
 
 
 def _usable(data: MultimodalData, batches_per_step: int) -> int:
-    """How many training examples a model takes as pairs: an adversarial model only complete ones."""
+    """Return how many training examples a model takes as pairs: an adversarial model only complete ones."""
     if batches_per_step == 1:
         return len(data.train)
     complete = int(data.train.has(data.names).sum())

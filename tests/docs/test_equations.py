@@ -1,5 +1,6 @@
 """The pages of equations name files, functions and tests that are there."""
 
+import ast
 import re
 
 import pytest
@@ -34,3 +35,13 @@ def test_tests_are_there(page, tests):
     named = re.findall(r"`(test_\w+?)(?:\.\.\.)?`", text(page))
     assert len(named) > 10
     assert [name for name in named if f"def {name}" not in tests] == []
+
+
+@pytest.mark.parametrize(("mark", "authors"), [("[S]", "Sutter"), ("[C]", "Chen")])
+def test_a_module_that_cites_a_paper_says_once_which_it_is(mark, authors):
+    silent = []
+    for path in (ROOT / "mmtf").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if mark in source and authors not in (ast.get_docstring(ast.parse(source)) or ""):
+            silent.append(path.name)
+    assert silent == []

@@ -42,7 +42,7 @@ def execute(command, cwd, **variables):
 
 def test_readme_python_can_be_read():
     program = "\n".join(blocks("python"))
-    assert program.count("import") >= 8
+    assert program.count("import ") >= 6
     compile(program, "README.md", "exec")
 
 
@@ -85,7 +85,6 @@ def readme(tmp_path_factory):
         program, *arguments = shlex.split(line)
         if program == "tensorboard":  # a server: it would not end
             continue
-        assert program == "mmtf", line
         extra = SHORTER.get(arguments[0], [])
         path = str(Path(sys.executable).with_name(program))
         done = execute([path, *arguments, *extra], folder, MMTF_CACHE_DIR=str(folder / "cache"))
@@ -113,4 +112,4 @@ def test_readme_python_runs(readme):
     program = re.sub(r"\bsteps=\d+", "steps=20", "\n".join(blocks("python")))
     done = execute([sys.executable, "-c", program], folder, MMTF_CACHE_DIR=str(folder / "cache"))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.splitlines()[0] == "(5, 16)"
+    assert "(5, 16)" in done.stdout.splitlines()

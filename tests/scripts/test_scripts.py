@@ -1,13 +1,17 @@
 """All scripts: their help and their mistakes, most of which are told before TensorFlow is loaded."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
-from checkout import ROOT, call, environment
+from checkout import MMTF, ROOT, call, environment
 
+import mmtf
 from mmtf.cli import main
+from mmtf.config import flag_files
+from mmtf.config.names import DATASETS, MODELS
 
 # In one process: what loads TensorFlow leaves it loaded.
 WITHOUT_TENSORFLOW = """
@@ -69,6 +73,55 @@ def test_what_needs_no_tensorflow_does_not_wait_for_it(tmp_path):
     for (command, status, message), (returncode, out, err, loaded) in zip(wanted, json.loads(done.stdout), strict=True):
         assert (command, returncode, message in out + err, loaded) == (command, status, True, []), out + err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_says_what_there_is():
+    listed = call(MMTF, "list")
+    assert listed.returncode == 0
+    for name in (*MODELS, *DATASETS, *flag_files.names()):
+        assert re.search(rf"^  {re.escape(name)} +\S", listed.stdout, re.M), name
+    assert "divergence to a dynamic prior [Sutter, Daunhawer, Vogt 2020].\n" in listed.stdout
+    assert call(MMTF, "list", "models").stdout in listed.stdout
+    for given in (["--help"], []):
+        assert all(name in call(MMTF, *given).stdout for name in main.COMMANDS)
+    assert call(MMTF, "--version").stdout == f"mmtf {mmtf.__version__}\n"
+    helped = call(MMTF, "train", "--help")
+    assert "--[no]resume: Continue the run" in helped.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "error: mmtf has no command 'trian'. Did you mean mmtf train?"),
+        (["xyz"], "error: mmtf has no command 'xyz'. There are: train, evaluate,"),
+        (["list", "model"], "mmtf list shows models, datasets, flagfiles, metrics, and no 'model'. Did you mean models?"),
+        (["train", "--flagfile=digits/mmjds.cfg"], "brings. Did you mean digits/mmjsd.cfg or"),
+        (["train", "--flagfile=mmjsd_ms"], "is neither a file nor one of the flag files that mmtf brings. Did you mean"),
+        (["train", "--flagfile=zzzz"], "brings. `mmtf list` shows them."),
+        (["train", "--flagfile"], "error: --flagfile wants a file"),
+        (["train", "--flagfile={}/self.cfg"], "contains itself"),
+        (["train", "--flagfile={}/words.cfg"], "'beta=2' is not a flag"),
+    ],
+)
+def test_mistakes_of_commands_and_flag_files_get_a_sentence(tmp_path, arguments, message):
+    (tmp_path / "self.cfg").write_text(f"--beta=2\n--flagfile={tmp_path}/self.cfg\n")
+    (tmp_path / "words.cfg").write_text("beta=2\n")
+    done = call(MMTF, *(a.format(tmp_path) for a in arguments), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_a_flag_file_is_looked_up_as_a_path_first_and_may_name_another(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits/mmjsd.cfg").write_text("--beta=7\n# --beta=8\n// --beta=9\n\n")
+    assert flag_files.expanded(["--seed=1", "--flagfile=digits/mmjsd.cfg", "--beta=3"]) == ["--seed=1", "--beta=7", "--beta=3"]
+    assert flag_files.expanded(["--flagfile", "digits/mmjsd.cfg", "--", "--flagfile=x"]) == ["--beta=7", "--", "--flagfile=x"]
+    (tmp_path / "own.cfg").write_text("--flagfile=quickstart.cfg\n--steps=3\n")
+    flags = flag_files.expanded(["--flagfile=own.cfg"])
+    assert flags[-1] == "--steps=3"
+    assert flags[:-1] == flag_files.expanded(["--flagfile=configs/quickstart.cfg"])
+    assert flag_files.value_of("steps", flags) == "3"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 mmtf report --run_dir=runs/first
 mmtf report --runs=runs/a,runs/b,runs/c --over=beta --output=sweep.png
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from pathlib import Path

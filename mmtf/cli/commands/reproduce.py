@@ -44,10 +44,10 @@ def main(argv):
     tables = [published.table(name) for name in TABLE.value]
     tables = [table.only(ROWS.value) if ROWS.value else table for table in tables]
     lost = [sentence for table in tables for sentence in _run(table)] if RUN.value else []
-    found, problems = runs.find_runs(RUNS.value) if RUNS.present or Path(RUNS.value[0]).exists() else ([], [])
+    evaluated, problems = runs.find_runs(RUNS.value) if RUNS.present or Path(RUNS.value[0]).exists() else ([], [])
     for table in tables:
         for protocol in PROTOCOLS if PROTOCOL.value == "both" else [PROTOCOL.value]:
-            _show(reproduce.compare(table, found, protocol, flag_files.folder(), problems))
+            _show(reproduce.compare(table, evaluated, protocol, flag_files.folder(), problems))
     if lost:
         sys.exit("Not to the end:\n" + "\n".join(dict.fromkeys(lost)))
 

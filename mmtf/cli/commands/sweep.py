@@ -29,30 +29,30 @@ def main(argv):
     evaluation = _evaluation()
     _check_names(todo)
     if DRY_RUN.value:
-        found = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
+        whole = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
         for point in todo:
-            state, why = sweep.needs(point, found.runs.get(point.name, {}), evaluation)
+            state, why = sweep.needs(point, whole.runs.get(point.name, {}), evaluation)
             print(f"{point.name}: {sweep.SAYINGS[state]}{f' ({why})' if why else ''}")
         return
-    with sweep.Sweep.held(Path(SWEEP_DIR.value), todo) as found:
+    with sweep.Sweep.held(Path(SWEEP_DIR.value), todo) as whole:
         commands = processes.Commands(JOBS.value)
         try:
-            lost = sweep.carry_out(found, todo, commands, JOBS.value, evaluation, lambda text: print(text, flush=True))
+            lost = sweep.carry_out(whole, todo, commands, JOBS.value, evaluation, lambda text: print(text, flush=True))
         except KeyboardInterrupt:
             sys.exit("\nStopped; what was trained is kept. The same command goes on from there.")
-        print(sweep_results.write(found))
+        print(sweep_results.write(whole))
     print(f"Written: {SWEEP_DIR.value}. All runs: tensorboard --logdir={SWEEP_DIR.value}")
     if lost:
         sys.exit("Not to the end:\n" + "\n".join(lost))
 
 
 def _given(names: list[str]) -> list[str]:
-    """Those of the flags that were given, here or in a flag file, as they would be written."""
+    """Return those of the flags that were given, here or in a flag file, as they would be written."""
     return [flags.FLAGS[name].serialize() for name in names if flags.FLAGS[name].present]
 
 
 def _evaluation() -> list[str] | None:
-    """Flags for mmtf evaluate; None where runs are not to be evaluated."""
+    """Return flags for mmtf evaluate; None where runs are not to be evaluated."""
     given = _given(OF_EVALUATION)
     if given and not EVALUATE.value:
         raise UserError(f"{given[0]} does nothing without --evaluate; add it, or remove the flag.")

@@ -52,7 +52,7 @@ class Commands:
             return self._run(name, arguments, file)
 
     def stop(self) -> None:
-        """Interrupts what runs, as Ctrl-C does; ends what goes on after that; and starts nothing any more."""
+        """Interrupt what runs, as Ctrl-C does; ends what goes on after that; and starts nothing any more."""
         with self._lock:
             self.stopped, running = True, list(self._running)
         # What a shell started in the background is deaf to the first, and so is all that it starts.
@@ -85,7 +85,9 @@ class Commands:
 
 
 def in_turn(commands: Commands, work: Callable[[Item], Found], items: Sequence[Item], jobs: int) -> list[Found]:
-    """What `work` returns for each item, so many at once; interrupted, it stops the commands that work started, and raises.
+    """Return what `work` returns for each item, so many at once.
+
+    Interrupted, it stops the commands that work started, and raises.
 
     Raises:
       KeyboardInterrupt: by Ctrl-C, or by a signal to end, as schedulers send it.
@@ -103,7 +105,7 @@ def in_turn(commands: Commands, work: Callable[[Item], Found], items: Sequence[I
 
 
 def last_lines(file: Path, count: int = 3) -> list[str]:
-    """The last lines of a file that are not blank; none where it is not there."""
+    """Return the last lines of a file that are not blank; none where it is not there."""
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()

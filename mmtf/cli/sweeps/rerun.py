@@ -35,7 +35,7 @@ class Job:
 
 
 def jobs(table: Table, root: Path, seeds: Sequence[int], train_flags: Sequence[str], configs: Path) -> list[Job]:
-    """The runs of a table, each row's flag files with each seed.
+    """Return the runs of a table, each row's flag files with each seed.
 
     Args:
       root: the folder that all runs are below.
@@ -65,7 +65,10 @@ def _job(file: Path, folder: Path, further: Sequence[str], seed: int) -> Job:
 
 
 def state(job: Job) -> tuple[str, str]:
-    """What a run needs: train, resume, evaluate; or nothing, since it is taken, damaged or of other settings; and why."""
+    """Return what a run needs: train, resume, evaluate.
+
+    Or nothing, since it is taken, damaged or of other settings; and why.
+    """
     run = RunDirectory(job.path)
     if run.free:
         return TRAIN, ""
@@ -98,7 +101,7 @@ def state(job: Job) -> tuple[str, str]:
 
 
 def is_of(metrics: Mapping, training: Mapping) -> bool:
-    """Whether a run was evaluated as it is now, whichever of its checkpoints.
+    """Return whether a run was evaluated as it is now, whichever of its checkpoints.
 
     A run whose last checkpoint was lost is trained to the same step again, in other seconds.
 
@@ -109,7 +112,7 @@ def is_of(metrics: Mapping, training: Mapping) -> bool:
 
 
 def kept(path: Path, step: int) -> bool:
-    """Whether a run's checkpoint of a step is there, and whole; training.json is written before it appears."""
+    """Return whether a run's checkpoint of a step is there, and whole; training.json is written before it appears."""
     folder = path / "checkpoints" / f"step-{step}"
     if not folder.is_dir():
         # Until 0.1.0 a checkpoint was a few files side by side.
@@ -124,20 +127,20 @@ def kept(path: Path, step: int) -> bool:
 def with_length(config: Config) -> Config:
     """What must be the same for a run to be the one asked for: what changes its numbers, how long it trains, and its seed."""
     lengths = {name: getattr(config.train, name) for name in ("steps", "epochs", "seed")}
-    found = settings(config)
+    same = settings(config)
     # With --steps, --epochs says nothing.
     lengths["epochs"] = TrainConfig.epochs if config.train.steps else lengths["epochs"]
     return dataclasses.replace(
-        found,
-        data=dataclasses.replace(found.data, data_seed=config.data.data_seed),
-        train=dataclasses.replace(found.train, **lengths),
+        same,
+        data=dataclasses.replace(same.data, data_seed=config.data.data_seed),
+        train=dataclasses.replace(same.train, **lengths),
     )
 
 
 def carry_out(
     todo: Sequence[Job], call: Call, say: Callable[[str], None] = print, evaluate_flags: Sequence[str] = ()
 ) -> list[str]:
-    """Brings every run to where it is evaluated; one that fails does not keep the others.
+    """Bring every run to where it is evaluated; one that fails does not keep the others.
 
     Args:
       call: runs a command, see `processes.Commands`.
@@ -162,7 +165,7 @@ def carry_out(
 
 
 def _failed(job: Job, needs: str, call: Call, evaluate_flags: Sequence[str]) -> str:
-    """Does what a run needs; what failed, or nothing."""
+    """Do what a run needs; what failed, or nothing."""
     at = f"--run_dir={job.path}"
     steps = []
     if needs in (TRAIN, RESUME):

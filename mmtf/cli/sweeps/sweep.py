@@ -89,7 +89,7 @@ def axis(text: str) -> Axis:
 
 
 def points(base: Sequence[str], axes: Sequence[Axis], folder: Path) -> list[Point]:
-    """The product of the axes, the last one fastest.
+    """Return the product of the axes, the last one fastest.
 
     Args:
       base: flags of mmtf train that all runs have; an axis overrides them.
@@ -104,7 +104,7 @@ def points(base: Sequence[str], axes: Sequence[Axis], folder: Path) -> list[Poin
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f"--sweep names {twice} twice; give all of its values in one.")
-    found, problems = [], []
+    grid, problems = [], []
     for choice in itertools.product(*(zip(a.texts, a.values, strict=True) for a in axes)):
         given = dict(zip(names, choice, strict=True))
         name = ",".join(f"{n}={_readable(value)}" for n, (_, value) in given.items())
@@ -116,15 +116,15 @@ def points(base: Sequence[str], axes: Sequence[Axis], folder: Path) -> list[Poin
         except UserError as error:
             problems.append(f"{name}: {str(error).removeprefix(f'{name}: ')}")
             continue
-        found.append(Point({n: value for n, (_, value) in given.items()}, rerun.Job(flags, config, folder / name)))
+        grid.append(Point({n: value for n, (_, value) in given.items()}, rerun.Job(flags, config, folder / name)))
     if problems:
         more = f"\nand {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else ""
         raise UserError(
-            f"{len(problems)} of {len(found) + len(problems)} combinations cannot be trained; nothing was started.\n"
+            f"{len(problems)} of {len(grid) + len(problems)} combinations cannot be trained; nothing was started.\n"
             + "\n".join(problems[:MOST_PROBLEMS])
             + more
         )
-    return found
+    return grid
 
 
 @dataclasses.dataclass
@@ -159,20 +159,20 @@ class Sweep:
             return cls(folder, names, common, {})
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-            found = cls(folder, tuple(record["axes"]), dict(record["common"]), dict(record["runs"]))
+            kept = cls(folder, tuple(record["axes"]), dict(record["common"]), dict(record["runs"]))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{file} is damaged ({error!r}); restore it, or name another --sweep_dir.") from error
-        if found.axes != names:
-            changed = [f"it was over {', '.join(found.axes)} and is over {', '.join(names)}"]
+        if kept.axes != names:
+            changed = [f"it was over {', '.join(kept.axes)} and is over {', '.join(names)}"]
         else:
             # A flag that came later had its default.
-            before = _fields(Config()) | found.common
+            before = _fields(Config()) | kept.common
             changed = [f"--{n} was {before[n]!r} and is {value!r}" for n, value in common.items() if before[n] != value]
         if changed:
             raise UserError(
                 f"--sweep_dir={folder} holds another sweep: {'; '.join(changed)}. Give the same flags, or another --sweep_dir."
             )
-        return found
+        return kept
 
     @classmethod
     @contextmanager
@@ -183,7 +183,7 @@ class Sweep:
             yield cls.claim(folder, todo)
 
     def note(self, point: Point, **entries) -> None:
-        """Adds entries to the record of a run, takes those away that are None, and writes it.
+        """Add entries to the record of a run, takes those away that are None, and writes it.
 
         A status replaces all that is said of how the run ended before.
         """
@@ -195,21 +195,21 @@ class Sweep:
             write_atomically(self.folder / FILE, (json.dumps(content, indent=2) + "\n").encode())
 
     def output(self, point: Point) -> Path:
-        """The file with what a run's processes said."""
+        """Return the file with what a run's processes said."""
         return self.folder / OUTPUT / f"{point.name}.txt"
 
 
 def needs(point: Point, record: Mapping, evaluation: Sequence[str] | None) -> tuple[str, str]:
-    """What a run of a sweep needs, as `rerun.state` says it, and why.
+    """Return what a run of a sweep needs, as `rerun.state` says it, and why.
 
     A run that mmtf train ended is trained, also where a budget of time ended it; with another budget it goes on.
     """
-    found, why = rerun.state(point.job)
+    state, why = rerun.state(point.job)
     steps = _steps(point.job.path)
-    if found == rerun.RESUME and steps is not None and _ended(point, record, steps):
-        found, why = rerun.EVALUATE, ""
-    if found not in (rerun.EVALUATE, rerun.TAKEN):
-        return found, why
+    if state == rerun.RESUME and steps is not None and _ended(point, record, steps):
+        state, why = rerun.EVALUATE, ""
+    if state not in (rerun.EVALUATE, rerun.TAKEN):
+        return state, why
     if evaluation is None:
         return rerun.TAKEN, ""
     as_asked = record.get("judged") == {"steps": steps, "flags": list(evaluation)}
@@ -224,7 +224,7 @@ def carry_out(
     evaluation: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Trains every run, and evaluates it where that is asked for; one that fails does not keep the others.
+    """Train every run, and evaluates it where that is asked for; one that fails does not keep the others.
 
     Args:
       jobs: processes at once.
@@ -255,7 +255,7 @@ def carry_out(
 
 
 def _brought_on(sweep: Sweep, point: Point, state: str, commands: Commands, evaluation: Sequence[str] | None) -> str:
-    """Does what a run needs and notes it; what failed, or nothing."""
+    """Do what a run needs and notes it; what failed, or nothing."""
     at = f"--run_dir={point.job.path}"
     if state in (rerun.TRAIN, rerun.RESUME):
         resumed = ["--resume"] if state == rerun.RESUME else []
@@ -287,7 +287,7 @@ def _failure(sweep: Sweep, point: Point, commands: Commands, command: str, statu
 
 
 def _ended(point: Point, record: Mapping, steps: int) -> bool:
-    """Whether mmtf train ended a run at these steps by itself, and would do so again."""
+    """Return whether mmtf train ended a run at these steps by itself, and would do so again."""
     path = point.job.path
     # A record from before budgets were written down counts as of this one.
     same = record.get("steps") == steps and record.get("budget", _budget(point)) == _budget(point)
@@ -310,7 +310,7 @@ def _entry(file: Path, name: str) -> int | None:
 
 
 def _common(config: Config, axes: Sequence[str]) -> dict[str, object]:
-    """What changes a run's numbers, by flag, but for the axes."""
+    """Return what changes a run's numbers, by flag, but for the axes."""
     return {name: value for name, value in _fields(rerun.with_length(config)).items() if name not in axes}
 
 

@@ -17,19 +17,19 @@ STEPS, SECONDS = f"{grids.TRAINING}steps", f"{grids.TRAINING}seconds"
 
 
 def results(sweep: Sweep) -> list[grids.Result]:
-    """What all trained runs of a sweep came to, by the order of their values: those of earlier calls too."""
-    found = []
+    """Return what all trained runs of a sweep came to, by the order of their values: those of earlier calls too."""
+    trained_runs = []
     for name, record in sweep.runs.items():
         path = sweep.folder / name
         training = _content(path / "training.json")
         if training:
             trained = {STEPS: training["steps"], SECONDS: training["seconds"]}
-            found.append(grids.Result(record["values"], _measured(path, training) | trained))
-    return sorted(found, key=lambda run: [_order(value) for value in run.values.values()])
+            trained_runs.append(grids.Result(record["values"], _measured(path, training) | trained))
+    return sorted(trained_runs, key=lambda run: [_order(value) for value in run.values.values()])
 
 
 def write(sweep: Sweep) -> str:
-    """Writes the tables and the picture, where there is one, and returns the table; without any trained run, nothing."""
+    """Write the tables and the picture, where there is one, and returns the table; without any trained run, nothing."""
     runs = results(sweep)
     if not runs:
         return ""
@@ -49,7 +49,10 @@ def write(sweep: Sweep) -> str:
 
 
 def _measured(path: Path, training: Mapping) -> dict[str, float]:
-    """What mmtf evaluate measured of the run as it is now; of a run that was not evaluated its terms at the end of training."""
+    """Return what mmtf evaluate measured of the run as it is now.
+
+    Of a run that was not evaluated its terms at the end of training.
+    """
     metrics = _content(path / "metrics.json")
     if metrics and "training" in metrics and rerun.is_of(metrics, training):
         return curves.summary(metrics)
@@ -67,5 +70,5 @@ def _content(file: Path) -> dict | None:
 
 
 def _order(value) -> tuple:
-    """Numbers by size, before words."""
+    """Return numbers by size, before words."""
     return (0, value, "") if isinstance(value, int | float) else (1, 0, str(value))

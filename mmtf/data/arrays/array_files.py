@@ -35,7 +35,7 @@ class ArrayFolder:
 
 
 def read(root: Path) -> ArrayFolder:
-    """The arrays of a folder.
+    """Return the arrays of a folder.
 
     Raises:
       UserError: no modality, a file that cannot be read, holds Python objects, or has another number of examples.
@@ -64,7 +64,10 @@ def read(root: Path) -> ArrayFolder:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """The array `[N, ...]` of a .npy file. Raises UserError where it cannot be read, or holds Python objects or one number."""
+    """Return the array `[N, ...]` of a .npy file.
+
+    Raises UserError where it cannot be read, or holds Python objects or one number.
+    """
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

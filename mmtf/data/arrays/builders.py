@@ -3,6 +3,8 @@
     data = from_arrays({"rna": counts, "protein": levels, "note": texts}, labels=cell_type)
 
 `inference` says which likelihood values get, and how to say another one.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
 """
 
 from __future__ import annotations
@@ -72,9 +74,9 @@ def from_arrays(
       UserError: fewer than two modalities, shapes or counts that do not fit, infinite values, an example without any
         modality, values that could be two things, or labels that are no classes. The message says what to change.
     """
-    for what, given in (("values", values), ("masks", masks or {}), ("likelihoods", likelihoods or {})):
+    for argument, given in (("values", values), ("masks", masks or {}), ("likelihoods", likelihoods or {})):
         if not isinstance(given, Mapping):
-            raise UserError(f"{what}: wanted a dict by modality, such as {{'rna': ...}}, not {type(given).__name__}.")
+            raise UserError(f"{argument}: wanted a dict by modality, such as {{'rna': ...}}, not {type(given).__name__}.")
     given = {key: cells.read(str(key), each) for key, each in values.items()}
     return _build(given, labels, masks, likelihoods, test, seed, class_names, name, standardise)
 
@@ -116,7 +118,7 @@ def from_dataframe(
 
 
 def load(config: DataConfig) -> MultimodalData:
-    """The arrays of the folder that --data_dir or MMTF_DATA_DIR names; `array_files` says what it holds.
+    """Return the arrays of the folder that --data_dir or MMTF_DATA_DIR names; `array_files` says what it holds.
 
     --data_seed chooses the test examples where no test.npy does, a fifth of each class, and those that --data_fraction keeps.
 
@@ -128,16 +130,16 @@ def load(config: DataConfig) -> MultimodalData:
         raise UserError(
             "--dataset=arrays reads a folder with one NAME.npy per modality; name it with --data_dir=FOLDER or MMTF_DATA_DIR."
         )
-    found = array_files.read(root)
+    by_name = array_files.read(root)
     try:
         return _build(
-            {name: cells.read(name, array) for name, array in found.values.items()},
-            found.labels,
-            found.masks,
-            found.likelihoods,
-            TEST_SHARE if found.test is None else found.test,
+            {name: cells.read(name, array) for name, array in by_name.values.items()},
+            by_name.labels,
+            by_name.masks,
+            by_name.likelihoods,
+            TEST_SHARE if by_name.test is None else by_name.test,
             config.data_seed,
-            found.class_names,
+            by_name.class_names,
             fraction=config.data_fraction,
         )
     except UserError as error:
@@ -162,7 +164,9 @@ def _build(
         raise UserError(f"The seed must be 0 or more, not {seed}.")
     count = _checked_count(given, masks, likelihoods)
     inferred = {
-        n: inference.infer(n, dataclasses.replace(c, there=c.there & _mask(n, masks, count)), likelihoods.get(n), standardise)
+        n: inference.infer(
+            n, dataclasses.replace(c, is_present=c.is_present & _mask(n, masks, count)), likelihoods.get(n), standardise
+        )
         for n, c in given.items()
     }
     _check_not_empty(inferred)
@@ -194,10 +198,10 @@ def _checked_count(given: Mapping[str, Cells], masks, likelihoods) -> int:
     for name in given:
         if not str(name).isidentifier():
             raise UserError(f"A modality's name must be an identifier such as 'rna', not {name!r}.")
-    for what, names in (("masks", masks), ("likelihoods", likelihoods)):
+    for argument, names in (("masks", masks), ("likelihoods", likelihoods)):
         unknown = [name for name in names if name not in given]
         if unknown:
-            raise UserError(f"{what}: unknown modality {unknown[0]!r}; the modalities are: {', '.join(given)}.")
+            raise UserError(f"{argument}: unknown modality {unknown[0]!r}; the modalities are: {', '.join(given)}.")
     counts = {name: len(each.values) for name, each in given.items()}
     first = next(iter(counts))
     for name, count in counts.items():
@@ -214,7 +218,7 @@ def _mask(name: str, masks, count: int) -> np.ndarray:
 
 
 def _check_not_empty(inferred: Mapping[str, Inferred]) -> None:
-    nothing = np.flatnonzero(~np.any([each.there for each in inferred.values()], axis=0))
+    nothing = np.flatnonzero(~np.any([each.is_present for each in inferred.values()], axis=0))
     if len(nothing):
         raise UserError(
             f"Example {nothing[0]} has none of the modalities ({len(nothing)} such examples in all); leave such examples out."
@@ -222,7 +226,7 @@ def _check_not_empty(inferred: Mapping[str, Inferred]) -> None:
 
 
 def _kept(label, in_train: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Which examples are trained on, `[N]` bool."""
+    """Return which examples are trained on, `[N]` bool."""
     rows = np.flatnonzero(in_train)
     classes = label[rows] if label is not None and label.ndim == 1 else np.zeros(len(rows), np.int64)
     kept = np.zeros(len(in_train), bool)
@@ -231,23 +235,24 @@ def _kept(label, in_train: np.ndarray, fraction: float, seed: int) -> np.ndarray
 
 
 def _modalities(inferred: Mapping[str, Inferred], likelihoods, in_train) -> tuple[Modality, ...]:
-    absent = [name for name, each in inferred.items() if not (each.there & in_train).any()]
+    absent = [name for name, each in inferred.items() if not (each.is_present & in_train).any()]
     if absent:
         raise UserError(f"{absent[0]} is missing in every training example; choose other test examples, or leave it out.")
-    found = weighted_by_size([inference.modality(name, each, in_train) for name, each in inferred.items()])
+    weighted = weighted_by_size([inference.modality(name, each, in_train) for name, each in inferred.items()])
     wanted = {n: own for n, own in likelihoods.items() if isinstance(own, Mapping) and "likelihood_weight" in own}
     return tuple(
-        dataclasses.replace(m, likelihood_weight=wanted[m.name]["likelihood_weight"]) if m.name in wanted else m for m in found
+        dataclasses.replace(m, likelihood_weight=wanted[m.name]["likelihood_weight"]) if m.name in wanted else m
+        for m in weighted
     )
 
 
 def _part(inferred: Mapping[str, Inferred], label, chosen: np.ndarray) -> Split:
-    incomplete = not all(each.there.all() for each in inferred.values())
+    incomplete = not all(each.is_present.all() for each in inferred.values())
     return Split(
         pools={name: each.values[chosen] for name, each in inferred.items()},
         rows={name: np.arange(chosen.sum()) for name in inferred},
         label=None if label is None else label[chosen],
-        mask={name: each.there[chosen] for name, each in inferred.items()} if incomplete else None,
+        mask={name: each.is_present[chosen] for name, each in inferred.items()} if incomplete else None,
     )
 
 

@@ -18,19 +18,19 @@ class Cells:
     Attributes:
       values: `[N, ...]` bool, integers or floats, NaN where a single cell is missing; `[N]` strings (texts); or of names of
         classes the classes, int32 `[N, k]`, -1 where one is missing.
-      there: whether each example has the modality, `[N]` bool. What stands where it is False means nothing.
+      is_present: whether each example has the modality, `[N]` bool. What stands where it is False means nothing.
       categories: per column of classes the names that they stand for; empty where no names were given.
       columns: per column its name; empty where it has none.
     """
 
     values: np.ndarray
-    there: np.ndarray
+    is_present: np.ndarray
     categories: tuple[tuple[str, ...], ...] = ()
     columns: tuple[str, ...] = ()
 
 
 def read(name: str, given) -> Cells:
-    """One modality, from anything that NumPy takes, a sparse matrix, or a list with None for missing examples.
+    """Return one modality, from anything that NumPy takes, a sparse matrix, or a list with None for missing examples.
 
     Strings `[N]` are texts, strings `[N, k]` are names of classes.
 
@@ -52,7 +52,7 @@ def read(name: str, given) -> Cells:
 
 
 def read_columns(name: str, frame, columns: Sequence[str]) -> Cells:
-    """One modality, from columns of a table: all numbers, or all names of classes (strings, or pandas' categories).
+    """Return one modality, from columns of a table: all numbers, or all names of classes (strings, or pandas' categories).
 
     Args:
       frame: anything in which `frame["height"]` is a column: a pandas or polars table, a dict or a structured array.
@@ -80,19 +80,19 @@ def read_columns(name: str, frame, columns: Sequence[str]) -> Cells:
 def column(frame, name: str):
     """The column of that name. Raises UserError where the table has none, or two."""
     try:
-        found = frame[name]
+        series = frame[name]
     # Each kind of table has an exception of its own for this.
     except Exception as error:
         names = getattr(frame, "columns", None)
         names = list(frame) if names is None else list(names)
         raise UserError(f"The table has no column {name!r}; it has: {', '.join(map(str, names))}.") from error
-    if len(getattr(found, "shape", (1,))) != 1:
+    if len(getattr(series, "shape", (1,))) != 1:
         raise UserError(f"The table has more than one column {name!r}; give them names of their own.")
-    return found
+    return series
 
 
 def category_names(series) -> tuple[list, tuple[str, ...]] | None:
-    """The categories of a column that declares some (pandas' category dtype), as they are and as strings; else None."""
+    """Return the categories of a column that declares some (pandas' category dtype), as they are and as strings; else None."""
     declared = getattr(getattr(series, "dtype", None), "categories", None)
     return None if declared is None else (list(declared), tuple(map(str, declared)))
 
@@ -121,7 +121,7 @@ def plain(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def is_missing(value) -> bool:
-    """Whether a single object stands for nothing: None, NaN, or pandas' NA and NaT."""
+    """Return whether a single object stands for nothing: None, NaN, or pandas' NA and NaT."""
     if isinstance(value, float | np.floating):
         return bool(np.isnan(value))
     return value is None or type(value).__name__ in ("NAType", "NaTType")
@@ -131,18 +131,18 @@ def codes(names: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Strings or None `[N]` as classes, int32 `[N]` with -1 for None, and the names of the classes in alphabetical order."""
     present = np.array([name is not None for name in names], bool)
     categories, indices = np.unique(names[present].astype(str), return_inverse=True)
-    found = np.full(len(names), -1, np.int32)
-    found[present] = indices
-    return found, tuple(map(str, categories))
+    classes = np.full(len(names), -1, np.int32)
+    classes[present] = indices
+    return classes, tuple(map(str, categories))
 
 
 def _from_rows(name: str, rows: list) -> Cells:
     """From a list of examples, None where the modality is missing."""
-    there = np.array([not is_missing(row) for row in rows], bool)
+    is_present = np.array([not is_missing(row) for row in rows], bool)
     present = [_row(row) for row in rows if not is_missing(row)]
     if not present:
         raise UserError(f"{name} is missing in every example; leave it out.")
-    numbers_of = np.flatnonzero(there)
+    numbers_of = np.flatnonzero(is_present)
     strings = [row.dtype.kind == "U" for row in present]
     for number, row in zip(numbers_of, present, strict=True):
         if row.shape != present[0].shape:
@@ -154,11 +154,11 @@ def _from_rows(name: str, rows: list) -> Cells:
         number = numbers_of[strings.index(not strings[0])]
         raise UserError(f"{name}: strings and numbers together, first at example {number}; give one kind of values.")
     stacked = np.stack(present)
-    found = _typed(name, plain(name, stacked) if stacked.dtype == object else stacked, np.ones(len(present), bool))
-    values = np.zeros((len(rows), *found.values.shape[1:]), found.values.dtype)
-    values[there] = found.values
-    there[there] = found.there
-    return dataclasses.replace(found, values=values, there=there)
+    cells = _typed(name, plain(name, stacked) if stacked.dtype == object else stacked, np.ones(len(present), bool))
+    values = np.zeros((len(rows), *cells.values.shape[1:]), cells.values.dtype)
+    values[is_present] = cells.values
+    is_present[is_present] = cells.is_present
+    return dataclasses.replace(cells, values=values, is_present=is_present)
 
 
 def _row(row) -> np.ndarray:
@@ -170,7 +170,7 @@ def _row(row) -> np.ndarray:
     return np.array(row, object) if array.ndim and array.dtype.kind == "U" and not isinstance(row, np.ndarray) else array
 
 
-def _typed(name: str, array: np.ndarray, there: np.ndarray) -> Cells:
+def _typed(name: str, array: np.ndarray, is_present: np.ndarray) -> Cells:
     """From an array of one plain type, or of strings and None."""
     if array.dtype.kind == "S":
         try:
@@ -179,31 +179,31 @@ def _typed(name: str, array: np.ndarray, there: np.ndarray) -> Cells:
             raise UserError(f"{name}: bytes that are no UTF-8 ({error}); decode them to strings.") from error
     if array.dtype.kind in "UTO":
         if array.ndim == 1:
-            return Cells(array.astype(str), there)
+            return Cells(array.astype(str), is_present)
         if array.ndim > 2:
             raise UserError(f"{name}: strings must be [N] (texts) or [N, k] (names of classes), not of shape {array.shape}.")
         columns = [codes(column) for column in array.astype(object).T]
         values = np.stack([values for values, _ in columns], axis=1)
-        return Cells(values, there & (values >= 0).any(axis=1), tuple(categories for _, categories in columns))
+        return Cells(values, is_present & (values >= 0).any(axis=1), tuple(categories for _, categories in columns))
     if array.dtype.kind not in "biuf":
         raise UserError(f"{name}: wanted numbers or strings, not {array.dtype}; convert them, dates to days for example.")
     if 0 in array.shape:
         raise UserError(f"{name}: an array of shape {array.shape} holds no values.")
-    return Cells(array, there)
+    return Cells(array, is_present)
 
 
 def _column(name: str, frame, column_name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """One column: numbers (bool or float64, NaN for missing) and (), or classes (int32, -1 for missing) and their names."""
-    what = f"{name}, column {column_name!r}"
+    where = f"{name}, column {column_name!r}"
     series = column(frame, column_name)
     declared = category_names(series)
     array = _row(series.to_numpy() if hasattr(series, "to_numpy") else series)
     if declared:
         place = {category: index for index, category in enumerate(declared[0])}
         return np.array([-1 if is_missing(v) else place[v] for v in array.tolist()], np.int32), declared[1]
-    array = plain(what, array) if array.dtype == object else array
+    array = plain(where, array) if array.dtype == object else array
     if array.dtype.kind in "OUST":
         return codes(array.astype(object))
     if array.dtype.kind not in "biuf":
-        raise UserError(f"{what}: wanted numbers or names, not {array.dtype}; convert it, dates to days for example.")
+        raise UserError(f"{where}: wanted numbers or names, not {array.dtype}; convert it, dates to days for example.")
     return (array if array.dtype == bool else array.astype(np.float64)), ()

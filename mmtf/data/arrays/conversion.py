@@ -12,12 +12,12 @@ from mmtf.errors import UserError
 LARGEST_OFFSET = 1e5
 
 
-def convert(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
-    """The values of one modality as a pool holds them, in an array of their own.
+def convert(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
+    """Return the values of one modality as a pool holds them, in an array of their own.
 
     Args:
       x: `[N, ...]` bool, integers or floats, NaN where a cell is missing.
-      there: which examples have the modality, `[N]` bool, one at least; the others are not looked at.
+      is_present: which examples have the modality, `[N]` bool, one at least; the others are not looked at.
       fields: of the `Modality`, its likelihood among them; gets a `num_classes` where it needs one.
 
     Returns:
@@ -26,22 +26,22 @@ def convert(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.nda
     Raises:
       UserError: values that the likelihood does not allow, or that float32 cannot hold or tell apart.
     """
-    return CONVERSIONS[fields["likelihood"]](name, x, there, fields)
+    return CONVERSIONS[fields["likelihood"]](name, x, is_present, fields)
 
 
 def is_image(x: np.ndarray) -> bool:
-    """Whether these are floats `[N, H, W, C]` in 0..1."""
+    """Return whether these are floats `[N, H, W, C]` in 0..1."""
     return x.ndim == 4 and x.dtype.kind == "f" and bool(np.nanmin(x) >= 0 and np.nanmax(x) <= 1)
 
 
-def _as_classes(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+def _as_classes(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
     """int32, -1 where missing."""
-    found = x
+    indices = x
     if x.dtype.kind == "f":
-        found = np.where(np.isnan(x), -1, x)
-        if np.any(found[there] != np.floor(found[there])):
+        indices = np.where(np.isnan(x), -1, x)
+        if np.any(indices[is_present] != np.floor(indices[is_present])):
             raise UserError(f"{name}: a categorical likelihood needs whole numbers, but there are fractions; say another one.")
-    low, high = found[there].min(), found[there].max()
+    low, high = indices[is_present].min(), indices[is_present].max()
     if low < -1:
         raise UserError(f"{name}: classes are numbered from 0, and -1 is a missing one; but there is {low:g}.")
     if high < 0:
@@ -49,53 +49,53 @@ def _as_classes(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np
     fields.setdefault("num_classes", len(fields.get("alphabet") or ()) or max(2, int(high) + 1))
     if high >= fields["num_classes"]:
         raise UserError(f"{name}: num_classes is {fields['num_classes']}, but there is a class {high:g}.")
-    return found.astype(np.int32)
+    return indices.astype(np.int32)
 
 
-def _as_counts(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
+def _as_counts(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
     """float32, NaN where missing."""
-    known = x[there]
+    known = x[is_present]
     known = known[~np.isnan(known)] if x.dtype.kind == "f" else known
     if known.dtype.kind != "b" and (known.min() < 0 or np.any(known != np.floor(known))):
         raise UserError(
             f"{name}: a negative_binomial likelihood needs counts, but there are fractions or negative numbers; give the raw "
             f"counts, or say 'normal'."
         )
-    return _float32(name, x, there)
+    return _float32(name, x, is_present)
 
 
-def _as_shares(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
-    """Bytes of images, or float32 in 0..1, NaN where missing."""
+def _as_shares(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
+    """Return bytes of images, or float32 in 0..1, NaN where missing."""
     if x.dtype == np.uint8 and x.ndim >= 3:
         return _with_channel(x)
-    found = _float32(name, x, there)
-    low, high = np.nanmin(found[there]), np.nanmax(found[there])
+    shares = _float32(name, x, is_present)
+    low, high = np.nanmin(shares[is_present]), np.nanmax(shares[is_present])
     if low < 0 or high > 1:
         raise UserError(f"{name}: a bernoulli likelihood needs values in 0..1, but they run {low:g}..{high:g}; rescale them.")
-    return found
+    return shares
 
 
-def _as_measurements(name: str, x: np.ndarray, there: np.ndarray, fields: dict) -> np.ndarray:
-    """Bytes of images, or float32, NaN where missing."""
+def _as_measurements(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
+    """Return bytes of images, or float32, NaN where missing."""
     if x.dtype == np.uint8 and x.ndim >= 3:
         return _with_channel(x)
-    found = _float32(name, x, there)
-    if not is_image(x[there]):
-        _check_precision(name, x[there])
-    return found
+    numbers = _float32(name, x, is_present)
+    if not is_image(x[is_present]):
+        _check_precision(name, x[is_present])
+    return numbers
 
 
 def _with_channel(x: np.ndarray) -> np.ndarray:
     return (x[..., None] if x.ndim == 3 else x).copy()
 
 
-def _float32(name: str, x: np.ndarray, there: np.ndarray) -> np.ndarray:
+def _float32(name: str, x: np.ndarray, is_present: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # said below
-        found = x.astype(np.float32)
-    large = np.flatnonzero(np.isinf(found).any(axis=tuple(range(1, x.ndim))) & there)
+        numbers = x.astype(np.float32)
+    large = np.flatnonzero(np.isinf(numbers).any(axis=tuple(range(1, x.ndim))) & is_present)
     if len(large):
         raise UserError(f"{name}: example {large[0]} holds a value beyond float32 (3.4e38); rescale the values.")
-    return found
+    return numbers
 
 
 def _check_precision(name: str, x: np.ndarray) -> None:

@@ -48,26 +48,26 @@ class Inferred:
 
     Attributes:
       values: `[N, *event_shape]`: uint8 images, int32 classes (-1 missing) or float32 (NaN missing); 0 where it is not there.
-      there: whether each example has it, `[N]` bool.
+      is_present: whether each example has it, `[N]` bool.
       fields: of the `Modality`, without its units.
       standardise: whether location and spread are still to be found.
     """
 
     values: np.ndarray
-    there: np.ndarray
+    is_present: np.ndarray
     fields: Mapping
     standardise: bool
 
     def gaps(self) -> str:
-        """What is missing, in words: `30 % of the examples and 2 % of the cells missing`."""
-        cells = missing_cells(self.values, self.there)[self.there].mean()
-        shares = {"examples": 1 - self.there.mean(), "cells": cells}
-        words = [f"{100 * share:.2g} % of the {what}" for what, share in shares.items() if share]
+        """Return what is missing, in words: `30 % of the examples and 2 % of the cells missing`."""
+        cells = missing_cells(self.values, self.is_present)[self.is_present].mean()
+        shares = {"examples": 1 - self.is_present.mean(), "cells": cells}
+        words = [f"{100 * share:.2g} % of the {kind}" for kind, share in shares.items() if share]
         return f"{' and '.join(words)} missing" if words else "nothing missing"
 
 
 def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standardise: bool = True) -> Inferred:
-    """The modality of a user's values.
+    """Return the modality of a user's values.
 
     Args:
       wanted: a likelihood, or fields of a `Modality`, in place of what would be inferred.
@@ -80,45 +80,48 @@ def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standard
     if given.values.dtype.kind == "U":
         given, fields = _text(name, given, fields)
     x = given.values[:, None] if given.values.ndim == 1 else given.values
-    there = given.there
-    if not there.any():
+    is_present = given.is_present
+    if not is_present.any():
         raise UserError(f"{name} is missing in every example; leave it out.")
-    if x.dtype.kind == "f" and (infinite := np.isinf(x).any(axis=tuple(range(1, x.ndim))) & there).any():
+    if x.dtype.kind == "f" and (infinite := np.isinf(x).any(axis=tuple(range(1, x.ndim))) & is_present).any():
         raise UserError(f"{name}: example {np.flatnonzero(infinite)[0]} holds an infinite value; give NaN for a missing one.")
     if x.dtype.kind == "f":
-        there = there & ~np.isnan(x).all(axis=tuple(range(1, x.ndim)))
-        if not there.any():
+        is_present = is_present & ~np.isnan(x).all(axis=tuple(range(1, x.ndim)))
+        if not is_present.any():
             raise UserError(f"{name} is NaN in every example; leave it out.")
     if "likelihood" not in fields:
-        fields["likelihood"] = _of_names(name, given) if given.categories else _likelihood(name, x[there])
+        fields["likelihood"] = _of_names(name, given) if given.categories else _likelihood(name, x[is_present])
     if given.categories:
         fields.setdefault("num_classes", max(2, *map(len, given.categories)))
-    x = conversion.convert(name, x, there, fields)
+    x = conversion.convert(name, x, is_present, fields)
     if fields["likelihood"] == "categorical":
-        there = there & (x >= 0).any(axis=tuple(range(1, x.ndim)))
-    x[~there] = 0
+        is_present = is_present & (x >= 0).any(axis=tuple(range(1, x.ndim)))
+    x[~is_present] = 0
     fields["event_shape"] = x.shape[1:]
-    fields.setdefault("missing_cells", bool(missing_cells(x, there).any()))
-    fields.setdefault("pixels", _are_pixels(x[there], fields))
+    fields.setdefault("missing_cells", bool(missing_cells(x, is_present).any()))
+    fields.setdefault("pixels", _are_pixels(x[is_present], fields))
     located = _has_units(x, fields["likelihood"]) and standardise and not {"location", "spread"} & set(fields)
     if located and fields["likelihood"] in LOCATED:
         fields.setdefault("scale", SCALE)
-    return Inferred(x, there, fields, located)
+    return Inferred(x, is_present, fields, located)
 
 
-def missing_cells(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Which cells of the examples that are there are missing: NaN, or a negative class; booleans of the values' shape."""
+def missing_cells(values: np.ndarray, is_present: np.ndarray) -> np.ndarray:
+    """Return which cells of the examples that are there are missing: NaN, or a negative class.
+
+    Booleans of the values' shape.
+    """
     cells = np.isnan(values) if values.dtype.kind == "f" else values < 0
-    return cells & there.reshape(-1, *[1] * (values.ndim - 1))
+    return cells & is_present.reshape(-1, *[1] * (values.ndim - 1))
 
 
 def modality(name: str, inferred: Inferred, train: np.ndarray) -> Modality:
-    """The modality, with its units from the training examples, `[N]` bool.
+    """Return the modality, with its units from the training examples, `[N]` bool.
 
     Raises:
       UserError: a field that a `Modality` refuses, or a column without a single value to train on.
     """
-    units = _units(name, inferred, inferred.values[inferred.there & train]) if inferred.standardise else {}
+    units = _units(name, inferred, inferred.values[inferred.is_present & train]) if inferred.standardise else {}
     try:
         return Modality.from_json({**inferred.fields, **units, "name": name})
     except TypeError as error:
@@ -128,7 +131,7 @@ def modality(name: str, inferred: Inferred, train: np.ndarray) -> Modality:
 
 
 def _units(name: str, inferred: Inferred, x: np.ndarray) -> dict[str, tuple[float, ...]]:
-    """Mean and standard deviation on the last axis, NaN left out: location and spread."""
+    """Return mean and standard deviation on the last axis, NaN left out: location and spread."""
     columns = x.reshape(-1, x.shape[-1]).astype(np.float64)
     unseen = np.flatnonzero(np.isnan(columns).all(axis=0))
     if len(unseen):
@@ -159,14 +162,14 @@ def _checked_fields(name: str, wanted) -> dict:
 
 
 def _text(name: str, given: Cells, fields: dict) -> tuple[Cells, dict]:
-    """Strings as classes of characters."""
+    """Return strings as classes of characters."""
     if fields.get("likelihood", "categorical") != "categorical":
         raise UserError(f"{name}: texts have a categorical likelihood, not {fields['likelihood']}; give numbers instead.")
     if "alphabet" in fields or "num_classes" in fields:
         raise UserError(
             f"{name}: texts have the alphabet of mmtf.data.text; for another one give integer classes, not strings."
         )
-    strings = [str(s) if there else "" for s, there in zip(given.values, given.there, strict=True)]
+    strings = [str(s) if present else "" for s, present in zip(given.values, given.is_present, strict=True)]
     if any(s != s.lower() for s in strings):
         log.info("%s: texts are turned into lower case, the alphabet's only one.", name)
         strings = [s.lower() for s in strings]
@@ -175,11 +178,11 @@ def _text(name: str, given: Cells, fields: dict) -> tuple[Cells, dict]:
     except ValueError as error:
         raise UserError(f"{name}: {error}") from error
     kind = {"likelihood": "categorical", "num_classes": len(text.ALPHABET), "alphabet": text.ALPHABET}
-    return Cells(indices, given.there), {**fields, **kind}
+    return Cells(indices, given.is_present), {**fields, **kind}
 
 
 def _likelihood(name: str, x: np.ndarray) -> str:
-    """What the values that are there look like; the table above."""
+    """Return what the values that are there look like; the table above."""
     if x.dtype.kind == "b":
         return "bernoulli"
     if x.dtype == np.uint8 and x.ndim >= 3:

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def read(labels, count: int, class_names: Sequence[str] | None = None) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels as class indices, and the names of the classes.
+    """Return labels as class indices, and the names of the classes.
 
     Args:
       labels: `[N]` integers, strings or booleans; or `[N, L]` of 0 and 1, which of L attributes each example has; or None.
@@ -71,7 +71,7 @@ def columns(frame, labels: str | Sequence[str] | None, class_names: Sequence[str
 
 
 def test_rows(test, label: np.ndarray | None, count: int, seed: int) -> np.ndarray:
-    """Which examples are for testing, `[N]` bool.
+    """Return which examples are for testing, `[N]` bool.
 
     Args:
       test: a share in (0, 1), of each class as nearly as whole examples allow (a class of one example is for training); or
@@ -86,21 +86,21 @@ def test_rows(test, label: np.ndarray | None, count: int, seed: int) -> np.ndarr
     if chosen.ndim == 0:
         if chosen.dtype.kind != "f" or not 0 < chosen < 1:
             raise UserError(f"test: wanted a share between 0 and 1, [N] booleans or a list of rows, not {test!r}.")
-        found = _drawn(float(chosen), label, count, np.random.default_rng([seed, 0]))
+        chosen_rows = _drawn(float(chosen), label, count, np.random.default_rng([seed, 0]))
     elif chosen.dtype == bool:
         if chosen.shape != (count,):
             raise UserError(f"test: wanted {count} booleans, one per example, not the shape {chosen.shape}.")
-        found = chosen
+        chosen_rows = chosen
     else:
-        found = _from_rows(chosen, count)
-    if found.sum() < 1 or (~found).sum() < 2:
+        chosen_rows = _from_rows(chosen, count)
+    if chosen_rows.sum() < 1 or (~chosen_rows).sum() < 2:
         raise UserError(
-            f"test leaves {(~found).sum()} of {count} examples for training and {found.sum()} for testing; at least 2 and 1 "
-            f"are needed: change it, or add examples."
+            f"test leaves {(~chosen_rows).sum()} of {count} examples for training and {chosen_rows.sum()} for testing; at "
+            "least 2 and 1 are needed: change it, or add examples."
         )
-    if label is not None and label.ndim == 1 and (unseen := set(label[found]) - set(label[~found])):
+    if label is not None and label.ndim == 1 and (unseen := set(label[chosen_rows]) - set(label[~chosen_rows])):
         log.warning("Class %s occurs among the test examples only: nothing can be learned about it.", min(unseen))
-    return found
+    return chosen_rows
 
 
 def _array(labels) -> np.ndarray:
@@ -169,9 +169,9 @@ def _drawn(share: float, label, count: int, rng) -> np.ndarray:
         order = order[sizes[label[order]] > 1]
     start = rng.uniform()
     number = np.floor(start + share * np.arange(len(order) + 1))
-    found = np.zeros(count, bool)
-    found[order[np.diff(number) > 0]] = True
-    return found
+    is_drawn = np.zeros(count, bool)
+    is_drawn[order[np.diff(number) > 0]] = True
+    return is_drawn
 
 
 def _from_rows(rows: np.ndarray, count: int) -> np.ndarray:
@@ -179,6 +179,6 @@ def _from_rows(rows: np.ndarray, count: int) -> np.ndarray:
         raise UserError(f"test: wanted a share between 0 and 1, [N] booleans or integer rows, not {rows.dtype} {rows.shape}.")
     if len(rows) and not (rows.min() >= 0 and rows.max() < count):
         raise UserError(f"test: rows must be in 0..{count - 1}, but run {rows.min()}..{rows.max()}.")
-    found = np.zeros(count, bool)
-    found[rows] = True
-    return found
+    is_chosen = np.zeros(count, bool)
+    is_chosen[rows] = True
+    return is_chosen

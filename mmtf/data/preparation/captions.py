@@ -4,6 +4,8 @@
 along the words, tanh, the maximum over the sentence; and an LSTM that starts from the feature and sees it at every word.
 Departures: widths 2 to 5 of 256 filters each, which make 1024; the feature comes to the LSTM's gates as 128 numbers, and also
 sets its memory; no dropout. `mmtf.data.cub.Sentences` is the decoder in NumPy, which writes sentences.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
 
 def words(caption: str) -> list[str]:
-    """The words of a caption in lower case, without punctuation: "Bird's long-ish beak." -> bird's, long, ish, beak."""
+    """Return the words of a caption in lower case, without punctuation: "Bird's long-ish beak." -> bird's, long, ish, beak."""
     return WORD.findall(caption.lower().replace("\u2019", "'"))
 
 
@@ -47,12 +49,12 @@ def vocabulary(sentences: Sequence[Sequence[str]], min_count: int = MIN_COUNT) -
 
 
 def indices(sentences: Sequence[Sequence[str]], known: Sequence[str]) -> np.ndarray:
-    """Places in the vocabulary of the first 40 words of each sentence, END behind them: int32 `[n, 1 + most words]`."""
+    """Return places in the vocabulary of the first 40 words of each sentence, END behind them: int32 `[n, 1 + most words]`."""
     index = {word: place for place, word in enumerate(known) if place > UNKNOWN}
-    found = np.full((len(sentences), 1 + min(MAX_WORDS, max(map(len, sentences)))), END, np.int32)
-    for row, sentence in zip(found, sentences, strict=True):
+    places = np.full((len(sentences), 1 + min(MAX_WORDS, max(map(len, sentences)))), END, np.int32)
+    for row, sentence in zip(places, sentences, strict=True):
         row[: min(len(sentence), MAX_WORDS)] = [index.get(word, UNKNOWN) for word in sentence[:MAX_WORDS]]
-    return found
+    return places
 
 
 class Autoencoder:
@@ -76,7 +78,7 @@ class Autoencoder:
         self.model = keras.Model(sentence, self.decoder([self.encoder(sentence), before]), name="captions")
 
     def train(self, sentences: np.ndarray, epochs: int, *, seed: int = 0) -> None:
-        """Trains with teacher forcing on the cross-entropy of the words and the end, in nats per caption."""
+        """Train with teacher forcing on the cross-entropy of the words and the end, in nats per caption."""
         batch = min(BATCH_SIZE, len(sentences))
         signature = tf.TensorSpec([batch, None], tf.int32)
         batches = tf.data.Dataset.from_generator(lambda: shuffled(sentences, batch, epochs, seed), output_signature=signature)
@@ -84,11 +86,11 @@ class Autoencoder:
         training.train(self.model, batches, epochs, len(sentences) // batch, LEARNING_RATE, nats, "captions")
 
     def features(self, sentences: np.ndarray) -> np.ndarray:
-        """Features of words `[n, T]`: float32 `[n, 1024]`."""
-        found = np.empty((len(sentences), FEATURES), np.float32)
+        """Return features of words `[n, T]`: float32 `[n, 1024]`."""
+        features = np.empty((len(sentences), FEATURES), np.float32)
         for rows, part in _by_length(sentences):
-            found[rows] = self.encoder.predict_on_batch(part)
-        return found
+            features[rows] = self.encoder.predict_on_batch(part)
+        return features
 
     def accuracy(self, sentences: np.ndarray) -> float:
         """Share of the words and ends of `[n, T]` that are likeliest, given the feature and the true words before them."""
@@ -100,12 +102,12 @@ class Autoencoder:
         return float(right / total)
 
     def decoder_weights(self) -> dict[str, np.ndarray]:
-        """The decoder's weights by layer and name, as `mmtf.data.cub.Sentences` takes them."""
+        """Return the decoder's weights by layer and name, as `mmtf.data.cub.Sentences` takes them."""
         return {f"{layer.name}/{w.name}": w.numpy() for layer in self.decoder.layers for w in layer.weights}
 
 
 def report(sentences: Sentences, features: np.ndarray, texts: Sequence[Sequence[str]], shown: int = 8) -> dict:
-    """How many sentences the decoder writes down again from their features, word by word, and some of them.
+    """Return how many sentences the decoder writes down again from their features, word by word, and some of them.
 
     Args:
       features: `[n, 1024]` of the texts. texts: the words of n sentences.
@@ -120,7 +122,7 @@ def report(sentences: Sentences, features: np.ndarray, texts: Sequence[Sequence[
 
 
 def nats(sentences: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of the words and of the end, summed over a caption: `[B]`."""
+    """Return cross-entropy of the words and of the end, summed over a caption: `[B]`."""
     # Keras hands over targets as floats.
     sentences = tf.cast(sentences, tf.int32)
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(sentences, logits)
@@ -156,15 +158,15 @@ def _by_length(sentences: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]
 
 def _encoder(vectors: keras.layers.Layer, draw: Iterator[int]) -> keras.Model:
     sentence = keras.Input((None,), dtype="int32")
-    there = ops.cast(ops.not_equal(sentence, END), "float32")[..., None]
+    is_word = ops.cast(ops.not_equal(sentence, END), "float32")[..., None]
     # Zeros behind the sentence: a window may reach over its end, but has to begin at a word.
-    x = vectors(sentence) * there
+    x = vectors(sentence) * is_word
     maxima = []
     for width in WIDTHS:
         init = keras.initializers.GlorotUniform(next(draw))
         convolution = keras.layers.Conv1D(FEATURES // len(WIDTHS), width, kernel_initializer=init, name=f"width{width}")
         windows = convolution(ops.pad(x, [[0, 0], [0, width - 1], [0, 0]]))
-        maxima.append(ops.max(windows + (1 - there) * NEVER, axis=1))
+        maxima.append(ops.max(windows + (1 - is_word) * NEVER, axis=1))
     # tanh is monotonic: of the maximum it is the maximum of the tanh.
     return keras.Model(sentence, ops.tanh(ops.concatenate(maxima, axis=-1)), name="caption_encoder")
 

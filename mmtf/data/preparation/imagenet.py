@@ -29,7 +29,7 @@ class Pretrained:
     build: Callable[..., keras.Model]
 
     def weights(self, given: str, *, flag: str, otherwise: str, download: bool | None = None) -> Path:
-        """The file with the weights.
+        """Return the file with the weights.
 
         Args:
           given: a file, without the last layer: Keras' `...notop.h5`, or what `save_weights` wrote; if empty, the one that
@@ -60,7 +60,7 @@ class Pretrained:
         return kept
 
     def network(self, weights: Path) -> keras.Model:
-        """Images `[B, H, W, 3]` -> pooled features `[B, 2048]`.
+        """Return images `[B, H, W, 3]` -> pooled features `[B, 2048]`.
 
         Raises:
           UserError: the file does not hold the weights of this network.
@@ -95,13 +95,13 @@ def inception_features(network: keras.Model, images: np.ndarray, batch_size: int
 
     Args: images: `[n, H, W, 1 or 3]`, uint8 or float in 0..1; enlarged to 299 x 299, and grey ones taken three times.
     """
-    found = np.empty((len(images), network.output_shape[-1]), np.float32)
+    features = np.empty((len(images), network.output_shape[-1]), np.float32)
     scale = 255.0 if images.dtype == np.uint8 else 1.0
     with progress.bar(len(images), "InceptionV3", "image", delay=SHOWN_AFTER) as bar:
         for start in range(0, len(images), batch_size):
             batch = tf.cast(images[start : start + batch_size], tf.float32) / scale
             batch = tf.image.resize(batch, (INCEPTION_SIZE, INCEPTION_SIZE))
             batch = tf.clip_by_value(tf.repeat(batch, 3 // batch.shape[-1], axis=-1), 0.0, 1.0)
-            found[start : start + batch.shape[0]] = network.predict_on_batch(2.0 * batch - 1.0)
+            features[start : start + batch.shape[0]] = network.predict_on_batch(2.0 * batch - 1.0)
             bar.update(batch.shape[0])
-    return found
+    return features

@@ -1,4 +1,7 @@
-"""Image features, `[n, 2048]`: those of ResNet-101, as in [C], or where its weights are missing, of a network trained here."""
+"""Image features, `[n, 2048]`: those of ResNet-101, as in [C], or where its weights are missing, of a network trained here.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -49,12 +52,12 @@ def square(picture: Image.Image, size: int, box: Sequence[float] | None = None, 
 
 
 def resnet_input(picture: Image.Image) -> np.ndarray:
-    """What ResNet-101 sees of an image: seven eighths of its shorter side, from the middle; uint8 `[224, 224, 3]`."""
+    """Return what ResNet-101 sees of an image: seven eighths of its shorter side, from the middle; uint8 `[224, 224, 3]`."""
     return square(picture, RESNET_SIZE, part=MIDDLE)
 
 
 def weights_file(weights: str = "", download: bool = False) -> Path:
-    """The file with the weights of ResNet-101, trained on ImageNet.
+    """Return the file with the weights of ResNet-101, trained on ImageNet.
 
     Args:
       weights: a file, without the last layer: Keras' `...notop.h5`, or what `save_weights` wrote; if empty, the one that Keras
@@ -78,18 +81,18 @@ def resnet101(weights: Path) -> keras.Model:
 
 
 def resnet101_features(network: keras.Model, images: np.ndarray, batch_size: int = BATCH_SIZE) -> np.ndarray:
-    """Pooled features, `[n, 2048]` float32, of images uint8 `[n, size, size, 3]`."""
-    found = np.empty((len(images), FEATURES), np.float32)
+    """Return pooled features, `[n, 2048]` float32, of images uint8 `[n, size, size, 3]`."""
+    features = np.empty((len(images), FEATURES), np.float32)
     with progress.bar(len(images), "ResNet-101", "image") as bar:
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size].astype(np.float32)
-            found[start : start + len(batch)] = network.predict_on_batch(keras.applications.resnet.preprocess_input(batch))
+            features[start : start + len(batch)] = network.predict_on_batch(keras.applications.resnet.preprocess_input(batch))
             bar.update(len(batch))
-    return found
+    return features
 
 
 def class_network(num_classes: int, *, seed: int = 0) -> keras.Model:
-    """The fallback: images `[B, 96, 96, 3]`, float in 0..1 -> logits `[B, num_classes]`.
+    """Return the fallback: images `[B, 96, 96, 3]`, float in 0..1 -> logits `[B, num_classes]`.
 
     Four blocks of convolutions, batch normalisation and ReLU, each at half the resolution of the one before, and a
     convolution of kernel 1 to 2048 channels, whose mean over the image are the features: as many, and as positive, as those
@@ -108,7 +111,7 @@ def class_network(num_classes: int, *, seed: int = 0) -> keras.Model:
 
 
 def train_classes(network: keras.Model, images: np.ndarray, labels: np.ndarray, epochs: int, *, seed: int = 0) -> None:
-    """Trains the fallback on images uint8 `[n, 96, 96, 3]` and their classes `[n]`, on cross-entropy with smoothed labels.
+    """Train the fallback on images uint8 `[n, 96, 96, 3]` and their classes `[n]`, on cross-entropy with smoothed labels.
 
     Each time an image is seen, it is another part of it, perhaps mirrored, in other light.
     """
@@ -129,14 +132,14 @@ def train_classes(network: keras.Model, images: np.ndarray, labels: np.ndarray, 
 
 
 def class_features(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Pooled features, `[n, 2048]` float32, of images uint8 `[n, 96, 96, 3]`."""
+    """Return pooled features, `[n, 2048]` float32, of images uint8 `[n, 96, 96, 3]`."""
     pooled = classifiers.features(network)
     parts = [images[start : start + BATCH_SIZE] for start in range(0, len(images), BATCH_SIZE)]
     return np.concatenate([pooled.predict_on_batch(part.astype(np.float32) / 255) for part in parts])
 
 
 def accuracy(network: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
-    """Share of images uint8 `[n, 96, 96, 3]` whose likeliest class is theirs."""
+    """Return share of images uint8 `[n, 96, 96, 3]` whose likeliest class is theirs."""
     return classifier.accuracy(network, images, labels)
 
 

@@ -1,4 +1,7 @@
-"""What is done once before training: features of a data set's images and captions, kept in one file. So far for CUB [C]."""
+"""What is done once before training: features of a data set's images and captions, kept in one file. So far for CUB [C].
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class Images:
     damaged: list[str]
 
     def at(self, rows: np.ndarray) -> Images:
-        """Those for which rows `[n]` is True."""
+        """Return those for which rows `[n]` is True."""
         if rows.all():
             return self
         arrays = {f: getattr(self, f)[rows] for f in ("names", "class_names", "train", "inputs", "pictures")}
@@ -77,7 +80,7 @@ class Images:
 
 
 def prepare(config: PrepareConfig) -> tuple[Path, dict]:
-    """Makes the features of CUB, unless they are there already.
+    """Make the features of CUB, unless they are there already.
 
     Returns:
       The file, which `mmtf.data.cub.load` finds, and its record: settings, counts, and how good the features are.
@@ -89,8 +92,8 @@ def prepare(config: PrepareConfig) -> tuple[Path, dict]:
     path = cub.prepared_file(cache.folder(config.features_dir), cub.input_key(place), config.image_features)
     settings = _settings(config)
     _check_writable(path.parent)
-    found = cache.arrays(path, lambda: _built(place, config, settings), f"{config.image_features} features of CUB")
-    record = json.loads(str(found["record"]))
+    prepared = cache.arrays(path, lambda: _built(place, config, settings), f"{config.image_features} features of CUB")
+    record = json.loads(str(prepared["record"]))
     other = [
         f"{name} {record['settings'].get(name)} instead of {value}"
         for name, value in settings.items()
@@ -105,7 +108,7 @@ def prepare(config: PrepareConfig) -> tuple[Path, dict]:
 
 
 def summary(record: Mapping) -> str:
-    """What was prepared, and how good it is, for people."""
+    """Return what was prepared, and how good it is, for people."""
     told = record["captions"]
     lines = [f"Image features: {cub.KINDS[record['settings']['image_features']]}; images from {record['origin']}."]
     if "class_accuracy" in record:
@@ -120,7 +123,7 @@ def summary(record: Mapping) -> str:
 
 
 def _settings(config: PrepareConfig) -> dict:
-    """What the features depend on beside the files in the data folder."""
+    """Return what the features depend on beside the files in the data folder."""
     settings = {name: getattr(config, name) for name in ("image_features", "caption_epochs", "caption_min_count", "seed")}
     if config.image_features == "classes":
         return settings | {"class_epochs": config.class_epochs}
@@ -130,27 +133,27 @@ def _settings(config: PrepareConfig) -> dict:
 
 
 def _built(place: Path, config: PrepareConfig, settings: dict) -> dict[str, np.ndarray]:
-    """All that the file holds."""
+    """Return all that the file holds."""
     from mmtf.data.preparation import images
 
     resnet = config.image_features == "resnet101"
     # First: a file that holds other weights is found before any long work.
     network = images.resnet101(images.weights_file(config.weights, config.download)) if resnet else None
     texts = cub_files.read_captions(cub_files.caption_files(place))
-    found = _read_images(place, config, texts)
-    paired = found.at(np.isin(found.names, list(texts)))
+    by_name = _read_images(place, config, texts)
+    paired = by_name.at(np.isin(by_name.names, list(texts)))
     _check_parts(paired)
-    log.info("CUB: %d of %d images have captions, as %d have in all.", len(paired.names), len(found.names), len(texts))
+    log.info("CUB: %d of %d images have captions, as %d have in all.", len(paired.names), len(by_name.names), len(texts))
     caption_arrays, caption_record = _captions(texts, paired, config)
     if resnet:
         image_features, image_record = images.resnet101_features(network, paired.inputs), {}
     else:
-        image_features, image_record = _class_features(found, paired, config)
+        image_features, image_record = _class_features(by_name, paired, config)
     classes, label = np.unique(paired.class_names, return_inverse=True)
     record = {
         "origin": "original files" if cub_files.has_images(place) else f"TFDS {cub_files.TFDS_NAME}",
         "settings": settings,
-        "damaged": found.damaged,
+        "damaged": by_name.damaged,
         "captions": caption_record,
     }
     return {
@@ -166,7 +169,7 @@ def _built(place: Path, config: PrepareConfig, settings: dict) -> dict[str, np.n
 
 
 def _read_images(place: Path, config: PrepareConfig, captioned: Mapping) -> Images:
-    """The images that are there; for ResNet-101, which learns nothing from others, those with captions."""
+    """Return the images that are there; for ResNet-101, which learns nothing from others, those with captions."""
     from mmtf import progress
     from mmtf.data.preparation import images
 
@@ -206,12 +209,14 @@ def _picture(bird: cub_files.Bird, skip_damaged: bool):
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray:
-    """One array of them. The list is emptied as it fills: what ResNet-101 sees of the whole set is 1.8 GB, and need not be
+    """Return one array of them.
+
+    The list is emptied as it fills: what ResNet-101 sees of the whole set is 1.8 GB, and need not be
     there twice."""
-    found = np.empty((len(images), *images[0].shape), np.uint8)
+    stacked = np.empty((len(images), *images[0].shape), np.uint8)
     for place in reversed(range(len(images))):
-        found[place] = images.pop()
-    return found
+        stacked[place] = images.pop()
+    return stacked
 
 
 def _check_parts(paired: Images) -> None:
@@ -223,21 +228,21 @@ def _check_parts(paired: Images) -> None:
             )
 
 
-def _class_features(found: Images, paired: Images, config: PrepareConfig) -> tuple[np.ndarray, dict]:
-    """Features of the images with captions, and what to record of the network, which learns from all training images."""
+def _class_features(by_name: Images, paired: Images, config: PrepareConfig) -> tuple[np.ndarray, dict]:
+    """Return features of the images with captions, and what to record of the network, which learns from all training images."""
     from mmtf.data.preparation import images
 
-    classes, label = np.unique(found.class_names, return_inverse=True)
-    train, test = np.flatnonzero(found.train), np.flatnonzero(~found.train)
+    classes, label = np.unique(by_name.class_names, return_inverse=True)
+    train, test = np.flatnonzero(by_name.train), np.flatnonzero(~by_name.train)
     network = images.class_network(len(classes), seed=config.seed)
-    images.train_classes(network, found.inputs[train], label[train], config.class_epochs, seed=config.seed)
-    told = images.accuracy(network, found.inputs[test], label[test])
+    images.train_classes(network, by_name.inputs[train], label[train], config.class_epochs, seed=config.seed)
+    told = images.accuracy(network, by_name.inputs[test], label[test])
     log.info("CUB: the small network tells %.1f %% of the %d test images.", 100 * told, len(test))
     return images.class_features(network, paired.inputs), {"class_accuracy": told, "class_images": len(train)}
 
 
 def _captions(texts: Mapping[str, Sequence[str]], paired: Images, config: PrepareConfig) -> tuple[dict, dict]:
-    """Features of the captions of the images, image by image, their decoder, and what to record of them.
+    """Return features of the captions of the images, image by image, their decoder, and what to record of them.
 
     The autoencoder learns from all captions but those of the test part, with images or without.
     """
@@ -253,19 +258,19 @@ def _captions(texts: Mapping[str, Sequence[str]], paired: Images, config: Prepar
     image = np.repeat(np.arange(len(paired.names)), [len(said[name]) for name in paired.names])
     of_pairs = [words for name in paired.names for words in said[name]]
     indices, test = captions.indices(of_pairs, known), np.flatnonzero(~paired.train[image])
-    found, weights = autoencoder.features(indices), autoencoder.decoder_weights()
+    features, weights = autoencoder.features(indices), autoencoder.decoder_weights()
     record = {
         "trained_on": len(training),
         "words": len(known) - 2,
         "token_accuracy": autoencoder.accuracy(indices[test]),
-        **captions.report(cub.Sentences(weights, known), found[test], [of_pairs[row] for row in test]),
+        **captions.report(cub.Sentences(weights, known), features[test], [of_pairs[row] for row in test]),
     }
-    arrays = {"caption/features": found, "caption/image": image, "vocabulary": np.array(known)}
+    arrays = {"caption/features": features, "caption/image": image, "vocabulary": np.array(known)}
     return arrays | {f"decoder/{name}": weight for name, weight in weights.items()}, record
 
 
 def _check_writable(folder: Path) -> None:
-    """Raises UserError where files cannot be written, before any long work."""
+    """Raise UserError where files cannot be written, before any long work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -1,4 +1,7 @@
-"""Features that are prepared once, before any training on them: of images and of captions ([C], CUB Image-Captions)."""
+"""Features that are prepared once, before any training on them: of images and of captions ([C], CUB Image-Captions).
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,21 @@ from mmtf import progress
 
 
 def train(
-    model: keras.Model, batches: tf.data.Dataset, epochs: int, per_epoch: int, learning_rate: float, loss: Callable, what: str
+    model: keras.Model,
+    batches: tf.data.Dataset,
+    epochs: int,
+    per_epoch: int,
+    learning_rate: float,
+    loss: Callable,
+    subject: str,
 ) -> None:
-    """Trains with Adam: the rate rises linearly over a twentieth of the steps, and falls along a cosine to 0.
+    """Train with Adam: the rate rises linearly over a twentieth of the steps, and falls along a cosine to 0.
 
     Args:
       model: changed in place; it is left without an optimizer.
       batches: (value, target), `epochs * per_epoch` of them.
       loss: of targets and the model's output, `[B]`.
-      what: what is trained, for the progress bar, which shows the mean loss of the epoch so far.
+      subject: what is trained, for the progress bar, which shows the mean loss of the epoch so far.
     """
     steps = epochs * per_epoch
     warm = steps // 20
@@ -30,6 +39,6 @@ def train(
     trainer = keras.Model(model.inputs[0], model.outputs[0])
     # Without the limit, the LSTM's early gradients can throw the weights far off.
     trainer.compile(keras.optimizers.Adam(rate, global_clipnorm=5.0), loss, jit_compile=False)
-    with progress.bar(steps, what, "step") as bar:
+    with progress.bar(steps, subject, "step") as bar:
         shown = [progress.of_steps(bar)]
         trainer.fit(batches, epochs=epochs, steps_per_epoch=per_epoch, shuffle=False, verbose=0, callbacks=shown)

@@ -1,4 +1,7 @@
-"""AdversarialModel: generators against discriminators, two phases a step, and the moving average that is served."""
+"""AdversarialModel: generators against discriminators, two phases a step, and the moving average that is served.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -135,7 +138,7 @@ class AdversarialModel(LatentModel):
         raise NotImplementedError
 
     def terms_of(self, phase: str) -> list[str]:
-        """Names of a phase's terms, in order, the loss first."""
+        """Return names of a phase's terms, in order, the loss first."""
         raise NotImplementedError
 
     def discriminator_terms(
@@ -151,7 +154,7 @@ class AdversarialModel(LatentModel):
         raise NotImplementedError
 
     def generator_terms(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None) -> dict:
-        """The generators' adversarial losses `generator/...`, weighted, and accuracies. Arguments as above."""
+        """Return the generators' adversarial losses `generator/...`, weighted, and accuracies. Arguments as above."""
         raise NotImplementedError
 
     # ---- what its networks read and answer -------------------------------------------------------------------------
@@ -170,7 +173,7 @@ class AdversarialModel(LatentModel):
         return fusion.product_posterior(experts, present, self.prior)
 
     def log_likelihood(self, *_, **__):
-        """Raises UserError: there is none."""
+        """Raise UserError: there is none."""
         raise UserError(
             "An adversarial model has no likelihood: its decoders are deterministic functions of the codes ([C] eq. 9). Ask "
             "for coherence, probes or sample quality, or train a VAE."
@@ -192,10 +195,10 @@ class AdversarialModel(LatentModel):
         for place, (phase, (optimizer, variables)) in enumerate(zip(PHASES, self.learned().items(), strict=True)):
             batch, single = (_of_phase(part, place) for part in (parts.values, parts.single))
             find = functools.partial(self._differentiated, phase, batch, single, noise, variables)
-            found, gradients = replicas.compiled(find) if self.compiles_gradients else find()
+            phase_terms, gradients = replicas.compiled(find) if self.compiles_gradients else find()
             getattr(self, optimizer).apply(gradients, variables)
             norm = tf.linalg.global_norm(replicas.replica_sum(gradients))
-            terms |= found | {f"gradient_norm/{phase}": norm * tf.ones_like(found[LOSSES[phase]])}
+            terms |= phase_terms | {f"gradient_norm/{phase}": norm * tf.ones_like(phase_terms[LOSSES[phase]])}
         self._update_average(step)
         self.term_means.update_state(terms | {"loss": terms["generator/loss"]}, None, step)
         return self.get_metrics_result()
@@ -204,9 +207,9 @@ class AdversarialModel(LatentModel):
         """The terms of one side, and the gradients of its mean loss."""
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for v in variables])
-            found = self._phase_terms(phase, batch, single, noise, advance=phase == "discriminators")
-            loss = replicas.replica_mean(found[LOSSES[phase]])
-        return found, tape.gradient(loss, variables)
+            terms = self._phase_terms(phase, batch, single, noise, advance=phase == "discriminators")
+            loss = replicas.replica_mean(terms[LOSSES[phase]])
+        return terms, tape.gradient(loss, variables)
 
     def terms(self, values, mask, noise, step):
         """As `LatentModel.terms`, of both phases on the same examples; "loss" is the generators'.
@@ -217,13 +220,13 @@ class AdversarialModel(LatentModel):
             present = observe(values, mask, self.modalities).present
             whole = tf.reduce_all([present[n] > 0.0 for n in self.names], axis=0)
             values = {n: tf.boolean_mask(x, whole) for n, x in values.items()}
-            found = self.terms(values, None, _NoiseOfRows(noise, whole), step)
+            terms = self.terms(values, None, _NoiseOfRows(noise, whole), step)
             zeros = tf.zeros_like(whole, tf.float32)
-            return {name: tf.tensor_scatter_nd_update(zeros, tf.where(whole), term) for name, term in found.items()}
-        found = {}
+            return {name: tf.tensor_scatter_nd_update(zeros, tf.where(whole), term) for name, term in terms.items()}
+        terms = {}
         for phase in PHASES:
-            found |= self._phase_terms(phase, values, values if self.loss_weights.unimodal else None, noise, advance=False)
-        return {"loss": found["generator/loss"]} | found
+            terms |= self._phase_terms(phase, values, values if self.loss_weights.unimodal else None, noise, advance=False)
+        return {"loss": terms["generator/loss"]} | terms
 
     def term_modalities(self):
         return dict.fromkeys(["loss", *self.terms_of("discriminators"), *self.terms_of("generators")], self.names)
@@ -283,7 +286,7 @@ class AdversarialModel(LatentModel):
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _phase_terms(self, phase: str, values, single, noise, *, advance: bool) -> dict[str, tf.Tensor]:
-        """All terms of one side."""
+        """Return all terms of one side."""
         real, posteriors = self._encoded(values, noise, f"{phase}/paired")
         fake = self._generated(real, noise, f"{phase}/paired")
         alone = alone_fake = None
@@ -291,16 +294,16 @@ class AdversarialModel(LatentModel):
             alone, _ = self._encoded(single, noise, f"{phase}/single")
             alone_fake = self._generated(alone, noise, f"{phase}/single")
         if phase == "discriminators":
-            found = self.discriminator_terms(real, fake, alone, alone_fake, advance)
+            terms = self.discriminator_terms(real, fake, alone, alone_fake, advance)
         else:
-            found = self.generator_terms(real, fake, alone, alone_fake)
-            found |= self._regularisers(real, fake, alone or real, posteriors, noise) | _entropies(posteriors)
+            terms = self.generator_terms(real, fake, alone, alone_fake)
+            terms |= self._regularisers(real, fake, alone or real, posteriors, noise) | _entropies(posteriors)
         side = LOSSES[phase].split("/")[0]
-        found[LOSSES[phase]] = tf.add_n([term for name, term in found.items() if name.startswith(side)])
-        return {name: found[name] for name in self.terms_of(phase)}
+        terms[LOSSES[phase]] = tf.add_n([term for name, term in terms.items() if name.startswith(side)])
+        return {name: terms[name] for name in self.terms_of(phase)}
 
     def _encoded(self, values: Mapping, noise, stream: str) -> tuple[Tuples, Codes]:
-        """Real values with codes that the generators sample for them, and the Gaussians that these come from."""
+        """Return real values with codes that the generators sample for them, and the Gaussians that these come from."""
         x = {n: relax(self.modalities[n], v) for n, v in observe(values, None, self.modalities).values.items()}
         posteriors = self.generators.encode(x)
         return Tuples(x, *(self._sampled(q, noise, f"{stream}/{kind}") for kind, q in _kinds(posteriors))), posteriors
@@ -316,20 +319,20 @@ class AdversarialModel(LatentModel):
         return Tuples(x, private, dict.fromkeys(like.x, c))
 
     def _regularisers(self, real: Tuples, fake: Tuples, alone: Tuples, posteriors: Codes, noise) -> dict[str, tf.Tensor]:
-        """Weighted squared errors of going there and back, [C]'s release.
+        """Return weighted squared errors of going there and back, [C]'s release.
 
         Args:
           alone: what each modality rebuilds by itself: single values, where there are any.
           posteriors: of the paired values, which rebuild one another.
         """
-        loss_weights, found = self.loss_weights, {}
+        loss_weights, terms = self.loss_weights, {}
         if loss_weights.reconstruction:
             source, shared = alone, alone.shared
             if loss_weights.joint_reconstruction:
                 source, shared = real, self._joint(posteriors, noise, "rebuilt")
             for n in self.names:
                 rebuilt = self.generators.decode(n, shared[n], source.private[n])
-                found[f"generator/reconstruction/{n}"] = loss_weights.reconstruction * mean_squared_error(rebuilt, source.x[n])
+                terms[f"generator/reconstruction/{n}"] = loss_weights.reconstruction * mean_squared_error(rebuilt, source.x[n])
         if loss_weights.content or loss_weights.style:
             again = self.generators.encode(fake.x)
             private = self._sampled(again.private, noise, "again/private")
@@ -343,8 +346,8 @@ class AdversarialModel(LatentModel):
                     shared[n],
                     fake.shared[n],
                 )
-            found |= {name: weight * mean_squared_error(*both) for name, (weight, *both) in pairs.items() if weight}
-        return found
+            terms |= {name: weight * mean_squared_error(*both) for name, (weight, *both) in pairs.items() if weight}
+        return terms
 
     def _joint(self, posteriors: Codes, noise, stream: str) -> dict[str, tf.Tensor]:
         """A sample of the geometric mean of all modalities' experts, the same for each."""
@@ -358,10 +361,10 @@ class AdversarialModel(LatentModel):
             "content": self.loss_weights.content,
             "style": self.loss_weights.style,
         }
-        found = [f"generator/{kind}/{n}" for kind, weight in kinds.items() if weight for n in self.modalities]
+        names = [f"generator/{kind}/{n}" for kind, weight in kinds.items() if weight for n in self.modalities]
         if self.loss_weights.joint_reconstruction and self.loss_weights.content:
-            found = ["generator/content"] + [name for name in found if not name.startswith("generator/content/")]
-        return found + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
+            names = ["generator/content"] + [name for name in names if not name.startswith("generator/content/")]
+        return names + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
 
     def _update_average(self, step: tf.Tensor) -> None:
         """average <- average + (1 - decay) (generator - average); before the start decay is 0."""

@@ -2,6 +2,8 @@
 
 Tuples come in M+1 kinds: kind i < M is real data X with its private codes and the shared code of encoder i; kind M is generated
 from the priors. (The paper counts from 1.) Everything is per example, in nats.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ def factorized_log_ratios(dependence: tf.Tensor, content: Sequence[tf.Tensor], a
 
 
 def factorized_logits(dependence: tf.Tensor, content: Sequence[tf.Tensor], alignment: Sequence[tf.Tensor]) -> tf.Tensor:
-    """The discriminator of [C] eq. 6 over the M+1 kinds: [b_1, ..., b_M, -(a + sum_j (d_j - b_j))].  -> `[B, M + 1]`
+    """Return the discriminator of [C] eq. 6 over the M+1 kinds: [b_1, ..., b_M, -(a + sum_j (d_j - b_j))].  -> `[B, M + 1]`
 
     Eq. 6 has the logits [log r_1, ..., log r_M, 0]; these are the same less a + sum_j (d_j - b_j), which changes no
     probability. Arguments as for `factorized_log_ratios`.
@@ -43,13 +45,15 @@ def ratio_logistic_losses(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Te
 
 
 def ratio_accuracy(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:
-    """Share of a pair of samples that the sign of the log-ratio tells right, `[B]`: 0, 1/2 or 1."""
+    """Return share of a pair of samples that the sign of the log-ratio tells right, `[B]`: 0, 1/2 or 1."""
     right = tf.cast(numerator > 0.0, tf.float32) + tf.cast(denominator < 0.0, tf.float32)
     return 0.5 * right
 
 
 def class_losses(logits: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Cross-entropy of a discriminator of several kinds, mean over the kinds: logits[k] `[B, K]` of samples of kind k. -> `[B]`
+    """Return cross-entropy of a discriminator of several kinds, mean over the kinds: logits[k] `[B, K]` of samples of kind k.
+
+    -> `[B]`
 
     With K = M + 1 kinds of tuples this is the discriminator's side of [C] eq. 4.
     """
@@ -58,7 +62,7 @@ def class_losses(logits: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def class_accuracy(logits: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Share of the kinds told right, `[B]`; arguments as for `class_losses`."""
+    """Return share of the kinds told right, `[B]`; arguments as for `class_losses`."""
     right = [tf.cast(tf.equal(tf.argmax(x, -1), kind), tf.float32) for kind, x in enumerate(logits)]
     return tf.add_n(right) / len(right)
 
@@ -80,5 +84,5 @@ def nonsaturating_losses(logits: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def mean_squared_error(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """Mean over all numbers of an example, `[B]`."""
+    """Return mean over all numbers of an example, `[B]`."""
     return tf.reduce_mean(tf.square(one - other), axis=list(range(1, len(one.shape))))

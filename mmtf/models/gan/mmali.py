@@ -1,4 +1,7 @@
-"""MMALI: adversarially learned inference of several modalities, with factorized discriminators [C]."""
+"""MMALI: adversarially learned inference of several modalities, with factorized discriminators [C].
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -66,20 +69,20 @@ class MMALI(AdversarialModel):
         return [f"generator/{name}" for name in minimised] + ["accuracy/joint"] + self._names_of_regularisers()
 
     def discriminator_terms(self, real, fake, single, single_fake, advance):
-        found = self._dependence_terms(real, advance)
+        terms = self._dependence_terms(real, advance)
         for name in self.names:
-            found |= self._content_terms(name, real, fake, single, single_fake, advance)
-            found |= self._alignment_terms(name, real, fake, single, single_fake, advance)
-        return found
+            terms |= self._content_terms(name, real, fake, single, single_fake, advance)
+            terms |= self._alignment_terms(name, real, fake, single, single_fake, advance)
+        return terms
 
     def generator_terms(self, real, fake, single, single_fake):
         logits, alone = self.joint_logits(real, fake, single, single_fake)
-        found = {"generator/joint": losses.nonsaturating_losses(logits), "accuracy/joint": losses.class_accuracy(logits)}
+        terms = {"generator/joint": losses.nonsaturating_losses(logits), "accuracy/joint": losses.class_accuracy(logits)}
         for name, (encoded, generated) in alone.items():
             # Of two kinds with the logits (d, 0), the form of the joint loss is the logistic loss with the kinds exchanged.
             loss = 2.0 * losses.ratio_logistic_losses(generated, encoded)
-            found[f"generator/single/{name}"] = self.loss_weights.unimodal * loss
-        return found
+            terms[f"generator/single/{name}"] = self.loss_weights.unimodal * loss
+        return terms
 
     def joint_logits(self, real: Tuples, fake: Tuples, single: Tuples | None, single_fake: Tuples | None):
         """The factorized discriminator's logits of all kinds of tuples, and d_j of the unimodal terms.
@@ -90,8 +93,8 @@ class MMALI(AdversarialModel):
         """
         reals, fakes = ([tuples for tuples in both if tuples] for both in ((real, single), (fake, single_fake)))
         content = {n: self._ratios("content", n, [real], [fake])[0] for n in self.names}
-        found = {n: self._ratios("alignment", n, reals, fakes) for n in self.names}
-        alignment, alone = ({n: part[k] for n, part in found.items()} for k in (0, 1))
+        by_kind = {n: self._ratios("alignment", n, reals, fakes) for n in self.names}
+        alignment, alone = ({n: part[k] for n, part in by_kind.items()} for k in (0, 1))
         discriminator, count = self._bound("dependence", advance=False), len(self.names)
         a_real, a_fake = (
             discriminator.score({n: discriminator.features(n, x.x[n]) for n in self.names})[:, 0] for x in (real, fake)
@@ -146,11 +149,11 @@ class MMALI(AdversarialModel):
             features += [of_value, other]
             codes += [encoded.codes(name), tf.concat([private, generated.shared[name]], axis=-1)]
         logits = [x[:, 0] for x in _scored(discriminator, features, codes)]
-        found = {
+        terms = {
             f"discriminator/{prefix}content/{name}": losses.ratio_logistic_losses(*logits[2 * k : 2 * k + 2])
             for k, (prefix, _, _) in enumerate(kinds)
         }
-        return found | {f"accuracy/content/{name}": losses.ratio_accuracy(*logits[:2])}
+        return terms | {f"accuracy/content/{name}": losses.ratio_accuracy(*logits[:2])}
 
     def _alignment_terms(self, name, real, fake, single, single_fake, advance) -> dict[str, tf.Tensor]:
         """d_i: what the encoder makes of real values, against what the decoder makes of prior codes."""
@@ -164,10 +167,10 @@ class MMALI(AdversarialModel):
             codes += [single.codes(name), single_fake.codes(name)]
         logits = _scored(discriminator, features, codes)
         kinds, alone = logits[: 2 + len(others)], [self._log_ratio("alignment", x) for x in logits[2 + len(others) :]]
-        found = self._alignment_loss(name, kinds)
+        terms = self._alignment_loss(name, kinds)
         if alone:
-            found[f"discriminator/single_alignment/{name}"] = losses.ratio_logistic_losses(*alone)
-        return found
+            terms[f"discriminator/single_alignment/{name}"] = losses.ratio_logistic_losses(*alone)
+        return terms
 
     def _alignment_loss(self, name: str, kinds: list[tf.Tensor]) -> dict[str, tf.Tensor]:
         if self.with_classes:
@@ -190,10 +193,10 @@ class MMALI(AdversarialModel):
 
 
 def _scored(discriminator: BoundPair, features: list[tf.Tensor], codes: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Logits of each batch of features beside each batch of codes, in one pass."""
+    """Return logits of each batch of features beside each batch of codes, in one pass."""
     return tf.split(discriminator.score(tf.concat(features, 0), tf.concat(codes, 0)), len(codes))
 
 
 def _features(discriminator: BoundPair, values: list[tf.Tensor]) -> list[tf.Tensor]:
-    """Features of each batch of values, in one pass."""
+    """Return features of each batch of values, in one pass."""
     return tf.split(discriminator.features(tf.concat(values, 0)), len(values))

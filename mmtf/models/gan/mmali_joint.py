@@ -1,4 +1,7 @@
-"""The joint discriminator: one network over whole tuples, with which [C] Table 1 compares the factorized one."""
+"""The joint discriminator: one network over whole tuples, with which [C] Table 1 compares the factorized one.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 An adversarial model compares generated with real values, so that both must be of one kind. Real numbers are taken in the unit
 of the networks (bytes as 0..1, columns standardised), counts as standardised logarithms, and of classes the one-hot codes where
 they are real and the decoder's probabilities where they are generated.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -17,14 +19,14 @@ tfd = tfp.distributions
 
 
 def relax(modality: Modality, values: tf.Tensor) -> tf.Tensor:
-    """Values `[B, *event_shape]` -> `[B, *relaxed_shape]` float32."""
+    """Return values `[B, *event_shape]` -> `[B, *relaxed_shape]` float32."""
     if modality.likelihood == "categorical":
         return tf.one_hot(values, modality.num_classes)
     return to_network(modality, values)
 
 
 def output_distribution(modality: Modality, relaxed: tf.Tensor) -> tfd.Distribution:
-    """What a decoder's relaxed answer means: one value for certain; of classes and bits their probabilities.
+    """Return what a decoder's relaxed answer means: one value for certain; of classes and bits their probabilities.
 
     The decoders of [C] are deterministic, so this is no likelihood: of real numbers the density is 0 almost everywhere.
     """

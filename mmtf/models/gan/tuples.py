@@ -35,7 +35,7 @@ def block_size(modalities: int) -> int:
 
 
 def exchanged(rows: tf.Tensor, shift: int, block: int) -> tf.Tensor:
-    """The rows `[B, ...]`, each in the place of the one `shift` places before it, inside blocks of neighbours.
+    """Return the rows `[B, ...]`, each in the place of the one `shift` places before it, inside blocks of neighbours.
 
     Batches come in random order, so rows of different places are independent; shifted by different amounts, no two modalities
     of a row stay together, and each keeps its marginal. Within blocks, replicas whose share of the batch is a multiple of

@@ -136,11 +136,11 @@ class MultimodalVAE(LatentModel):
         return {"": self.elbo(observed, codes, noise)}
 
     def weights_at(self, step: tf.Tensor | int, observed: Observed) -> Weights:
-        """Weights of the lower bounds' parts."""
+        """Return weights of the lower bounds' parts."""
         return self.betas.at(step)
 
     def objective(self, observed: Observed, codes: Codes, noise: random.Noise, weights: Weights) -> Objective:
-        """Minus the sum of the lower bounds."""
+        """Return minus the sum of the lower bounds."""
         elbos = self.elbos(observed, codes, noise)
         loss = -sum(lower_bound(elbo, self.modality_weights(bound), weights) for bound, elbo in elbos.items())
         return Objective(loss, {name: x for bound, elbo in elbos.items() for name, x in named_parts(elbo, bound).items()})
@@ -150,11 +150,11 @@ class MultimodalVAE(LatentModel):
         return Codes(*({n: _gathered(q, gathers[n]) for n, q in part.items()} for part in (codes.shared, codes.private)))
 
     def modality_weights(self, bound: str) -> Mapping[str, Modality]:
-        """The modalities with the weights that they have in a lower bound."""
+        """Return the modalities with the weights that they have in a lower bound."""
         return self.modalities
 
     def bound_modalities(self) -> dict[str, tuple[str, ...]]:
-        """The modalities that each lower bound explains, by the name of the bound."""
+        """Return the modalities that each lower bound explains, by the name of the bound."""
         return {"": self.names}
 
     def sample_private(self, codes: Codes, noise: random.Noise) -> dict[str, tf.Tensor]:
@@ -175,11 +175,11 @@ class MultimodalVAE(LatentModel):
 
     def log_likelihood(self, observed: Observed, shared: tf.Tensor, private: Mapping[str, tf.Tensor]):
         """log p(x_j|s_j,c) `[..., B]` per modality, 0 where it is missing."""
-        found = {}
+        log_px = {}
         for name, value in observed.values.items():
             p = self._decode(name, shared, private.get(name))
-            found[name] = observed.masked(name, log_density(self.modalities[name], p, value))
-        return found
+            log_px[name] = observed.masked(name, log_density(self.modalities[name], p, value))
+        return log_px
 
     def kl_experts(self, observed: Observed, posterior: tfd.MultivariateNormalDiag, codes: Codes) -> dict[str, tf.Tensor]:
         """KL(q(c|X) || q(c|x_j)) `[B]` per modality, 0 where it is missing."""
@@ -245,22 +245,24 @@ class MultimodalVAE(LatentModel):
         """As `_differentiated`, of one microbatch after the other, so that memory is that of one."""
         count, names = size // self.microbatch, tuple(self.term_modalities())
 
-        def one(number, found, gradients):
+        def one(number, accumulated, gradients):
             first = number * self.microbatch
-            rows, there = ({n: _rows(x, first, self.microbatch) for n, x in (part or {}).items()} for part in (values, mask))
-            terms, more = self._differentiated(rows, there or None, noise.part(first, self.microbatch), step)
-            found = found.write(number, tf.stack([terms[name] for name in names]))
+            rows, is_present = (
+                {n: _rows(x, first, self.microbatch) for n, x in (part or {}).items()} for part in (values, mask)
+            )
+            terms, more = self._differentiated(rows, is_present or None, noise.part(first, self.microbatch), step)
+            accumulated = accumulated.write(number, tf.stack([terms[name] for name in names]))
             # That of an embedding comes as rows.
             share = 1.0 / tf.cast(count, tf.float32)
             dense = [0.0 if m is None else tf.convert_to_tensor(m) * share for m in more]
-            return number + 1, found, [g + m for g, m in zip(gradients, dense, strict=True)]
+            return number + 1, accumulated, [g + m for g, m in zip(gradients, dense, strict=True)]
 
-        found = tf.TensorArray(tf.float32, count, element_shape=[len(names), self.microbatch])
+        accumulated = tf.TensorArray(tf.float32, count, element_shape=[len(names), self.microbatch])
         nothing = [tf.zeros(v.shape, v.dtype) for v in self.trainable_variables]
-        _, found, gradients = tf.while_loop(
-            lambda number, *_: number < count, one, (0, found, nothing), parallel_iterations=1, maximum_iterations=count
+        _, accumulated, gradients = tf.while_loop(
+            lambda number, *_: number < count, one, (0, accumulated, nothing), parallel_iterations=1, maximum_iterations=count
         )
-        terms = tf.reshape(tf.transpose(found.stack(), [1, 0, 2]), [len(names), -1])
+        terms = tf.reshape(tf.transpose(accumulated.stack(), [1, 0, 2]), [len(names), -1])
         return dict(zip(names, tf.unstack(terms), strict=True)), gradients
 
     def warning(self, history: Sequence[Mapping[str, float]]) -> str | None:
@@ -277,18 +279,18 @@ class MultimodalVAE(LatentModel):
         return self.betas.warmup_steps
 
     def schedule(self, step: int) -> dict[str, float]:
-        """What changes with the step: the weights of the divergences."""
+        """Return what changes with the step: the weights of the divergences."""
         weights = self.betas.at(step)
         return {"shared_weight": float(weights.shared), "private_weight": float(weights.private)}
 
 
 def named_parts(elbo: Elbo, bound: str = "") -> dict[str, tf.Tensor]:
-    """The parts of a lower bound by the names of the terms; of K samples their means."""
-    found = {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
-    found[_term(bound, "divergence")] = elbo.divergence
-    found |= {_term(bound, "kl_private", n): term for n, term in elbo.kl_private.items()}
-    found |= {_term(bound, "kl_experts", n): term for n, term in elbo.kl_experts.items()}
-    return {name: tf.reduce_mean(term, axis=0) if term.shape.rank == 2 else term for name, term in found.items()}
+    """Return the parts of a lower bound by the names of the terms; of K samples their means."""
+    parts = {_term(bound, "log_likelihood", n): term for n, term in elbo.log_px.items()}
+    parts[_term(bound, "divergence")] = elbo.divergence
+    parts |= {_term(bound, "kl_private", n): term for n, term in elbo.kl_private.items()}
+    parts |= {_term(bound, "kl_experts", n): term for n, term in elbo.kl_experts.items()}
+    return {name: tf.reduce_mean(term, axis=0) if term.shape.rank == 2 else term for name, term in parts.items()}
 
 
 def _rows(x: tf.Tensor, first: tf.Tensor, size: int) -> tf.Tensor:

@@ -55,7 +55,7 @@ class Gradient:
         self._estimator, self._factor = estimator, None
 
     def samples(self, z: tf.Tensor) -> tf.Tensor:
-        """Reparameterised samples `[K, ..., D]`, to be used in place of z."""
+        """Return reparameterised samples `[K, ..., D]`, to be used in place of z."""
         if self._estimator != "dreg":
             return z
 

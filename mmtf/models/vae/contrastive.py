@@ -1,4 +1,7 @@
-"""Contrastive objectives: what belongs together is likelier than what does not [Shi, Paige, Torr, Siddharth 2021]."""
+"""Contrastive objectives: what belongs together is likelier than what does not [Shi, Paige, Torr, Siddharth 2021].
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class Exchange(NamedTuple):
         return tf.stack([tf.roll(x, d, axis=0) for d in tf.unstack(self.distances)])
 
     def of_each(self, x: tf.Tensor) -> tf.Tensor:
-        """What each example has itself, N times: `[B, ...]` -> `[N, B, ...]`."""
+        """Return what each example has itself, N times: `[B, ...]` -> `[N, B, ...]`."""
         return tf.repeat(x[None], self.distances.shape[0], axis=0)
 
     def gathers(self, name: str) -> RowGather:
@@ -62,7 +65,7 @@ class Exchange(NamedTuple):
         return self.of_others if name == self.modality else self.of_each
 
     def gathers_seen_from(self, expert: str, name: str) -> RowGather:
-        """The same, of the exchanged examples that have each example's value of the expert's modality."""
+        """Return the same, of the exchanged examples that have each example's value of the expert's modality."""
         if (expert == self.modality) == (name == self.modality):
             return self.of_each
         return self.of_takers if expert == self.modality else self.of_others
@@ -137,7 +140,7 @@ class Contrast:
         weights: Callable[[Observed], Weights],
         drawn: ExpertSamples | None,
     ) -> tf.Tensor:
-        """The second term, `[B]`; 0 for an example of which nothing can be exchanged.
+        """Return the second term, `[B]`; 0 for an example of which nothing can be exchanged.
 
         Args:
           weights: of the bound's parts, for what is observed.
@@ -170,10 +173,10 @@ class Contrast:
             # An example with another's y is, to the other, an example with another's x: one estimate serves both.
             exchanges[0] = Exchange(names[0], -distances)
             last = log_px(exchanges[1])
-            found = [exchanges[0].at_others(last), last]
+            estimates = [exchanges[0].at_others(last), last]
         else:
-            found = [log_px(exchange) for exchange in exchanges]
-        sums = [_log_sum(x, _can_be_exchanged(observed, e)) for x, e in zip(found, exchanges, strict=True)]
+            estimates = [log_px(exchange) for exchange in exchanges]
+        sums = [_log_sum(x, _can_be_exchanged(observed, e)) for x, e in zip(estimates, exchanges, strict=True)]
         terms, counts = (tf.stack(x) for x in zip(*sums, strict=True))
         return tf.math.divide_no_nan(tf.reduce_sum(terms, axis=0), tf.reduce_sum(counts, axis=0))
 
@@ -214,12 +217,12 @@ class Contrast:
                 p = model.decoded(model.modalities[name], drawn.answers[name][:, r, None])
                 log_px[name] = seen.masked(name, log_density(model.modalities[name], p, value))
             ratio = mixture_log_density(experts, seen.present, shared) - code_density(model.prior, shared)
-            found = weighted_elbo(Elbo(log_px, ratio, {}), model.modalities, weights(seen))
-            log_weights.append(exchange.at_others(found) if expert == exchange.modality else found)
+            elbo = weighted_elbo(Elbo(log_px, ratio, {}), model.modalities, weights(seen))
+            log_weights.append(exchange.at_others(elbo) if expert == exchange.modality else elbo)
         bound, power = ESTIMATES[self.estimate]
         # What an exchanged example has, which its first one may have lacked.
-        there = {name: exchange.gathers(name)(observed.present[name]) for name in names}
-        shares = tf.stack(mixture_weights(codes.shared, there))
+        is_present = {name: exchange.gathers(name)(observed.present[name]) for name in names}
+        shares = tf.stack(mixture_weights(codes.shared, is_present))
         return bound(tf.stack(log_weights, axis=1) + log_share(len(names) * shares) / power, (0, 1))
 
 
@@ -232,7 +235,7 @@ def contrast_of(options: VAEOptions) -> Contrast | None:
 
 
 def _constant(codes: Codes) -> Codes:
-    """Codes through which no gradient reaches the encoders."""
+    """Return codes through which no gradient reaches the encoders."""
     shared, private = ({name: stop_gradient(q) for name, q in part.items()} for part in (codes.shared, codes.private))
     return codes._replace(shared=shared, private=private, joint=None if codes.joint is None else stop_gradient(codes.joint))
 
@@ -244,9 +247,9 @@ def _n_times(x: tf.Tensor, exchange: Exchange) -> tf.Tensor:
 
 def _can_be_exchanged(observed: Observed, exchange: Exchange) -> tf.Tensor:
     """Where the example has the modality and one more, and the other example has it too: `[N, B]`."""
-    there = observed.present[exchange.modality]
+    is_present = observed.present[exchange.modality]
     several = tf.cast(sum(observed.present.values()) > 1.0, tf.float32)
-    return there * several * exchange.of_others(there)
+    return is_present * several * exchange.of_others(is_present)
 
 
 def _log_sum(log_px: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

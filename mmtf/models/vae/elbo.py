@@ -1,4 +1,7 @@
-"""The evidence lower bound that all these models share, and its weights: [S] eq. 18 to 20 and C.3.2."""
+"""The evidence lower bound that all these models share, and its weights: [S] eq. 18 to 20 and C.3.2.
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -61,13 +64,13 @@ class Betas:
     warmup_steps: int = 0
 
     def at(self, step: tf.Tensor | int) -> Weights:
-        """Weights of the shared and of the private divergences at a step: beta * beta_content, beta * beta_style."""
+        """Return weights of the shared and of the private divergences at a step: beta * beta_content, beta * beta_style."""
         beta = self.between(self.beta_start, self.beta, step)
         private_beta = self.between(self.private_beta_start, self.private_beta, step)
         return Weights(beta * self.shared_beta, beta * private_beta)
 
     def between(self, start: float | None, end: float, step: tf.Tensor | int) -> tf.Tensor:
-        """What a weight is at a step that goes from its start to its end over the warm-up; without a start it stays."""
+        """Return what a weight is at a step that goes from its start to its end over the warm-up; without a start it stays."""
         if not self.warmup_steps:
             return tf.constant(end, tf.float32)
         start = end if start is None else start

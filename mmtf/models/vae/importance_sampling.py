@@ -51,11 +51,11 @@ def sample_experts(model, codes: Codes, noise, samples: int, gradient: Gradient 
 
 def log_likelihoods(model, observed: Observed, drawn: ExpertSamples) -> dict[str, tf.Tensor]:
     """log p(x_j|s_j,c) of every sample, `[K, M, B]` per modality, 0 where it is missing."""
-    found = {}
+    log_px = {}
     for name, value in observed.values.items():
         p = model.decoded(model.modalities[name], drawn.answers[name])
-        found[name] = observed.masked(name, log_density(model.modalities[name], p, value))
-    return found
+        log_px[name] = observed.masked(name, log_density(model.modalities[name], p, value))
+    return log_px
 
 
 def samples_of_each(model, experts: Mapping[str, tfd.Distribution], stream: str, noise, samples: int) -> tf.Tensor:
@@ -68,19 +68,19 @@ def samples_of_each(model, experts: Mapping[str, tfd.Distribution], stream: str,
 
 
 def samples_beside(model, codes: Codes, q: tfd.Distribution, stream: str, noise, samples: int) -> tf.Tensor:
-    """Samples of one distribution beside each sample of each expert, `[K, M, B, D]`."""
+    """Return samples of one distribution beside each sample of each expert, `[K, M, B, D]`."""
     return samples_of_each(model, dict.fromkeys(codes.shared, q), stream, noise, samples)
 
 
 def answers(model, codes: Codes, shared: tf.Tensor, private: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """What the decoders of the modalities given answer to codes `[K, M, B, D]`."""
+    """Return what the decoders of the modalities given answer to codes `[K, M, B, D]`."""
     return {n: model.coders.decode(n, shared, private.get(n)) for n in codes.shared}
 
 
 def sampled_elbo(
     model, observed: Observed, codes: Codes, posterior: tfd.Distribution, noise, samples: int, stream: str
 ) -> Elbo:
-    """The parts, `[K, B]`, of K samples of any posterior q(c|X) and of the private codes beside it.
+    """Return the parts, `[K, B]`, of K samples of any posterior q(c|X) and of the private codes beside it.
 
     The posterior may have a batch of several axes; the last one is that of the noise.
     """
@@ -95,7 +95,7 @@ def sampled_elbo(
 def of_posterior(
     model, posterior: tfd.Distribution, noise, before: Sequence[int], stream: str
 ) -> tuple[tf.Tensor, tf.Tensor | None]:
-    """Samples `[*before, B, D]`; and of a mixture the component that each is of, `[*before, B]`.
+    """Return samples `[*before, B, D]`; and of a mixture the component that each is of, `[*before, B]`.
 
     Components are served by strata within an example's samples, in ascending order.
     """

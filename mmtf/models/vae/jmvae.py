@@ -125,11 +125,11 @@ class JMVAE(MultimodalVAE):
         return self._with_joint(codes, self.joint_encoder.features(inputs))
 
     def gather_codes(self, codes, gathers):
-        found = super().gather_codes(codes, gathers)
+        gathered = super().gather_codes(codes, gathers)
         if codes.joint is None:
-            return found
+            return gathered
         features = {n: gathers[n](x) for n, x in codes.joint_features.items()}
-        return self._with_joint(found, features)
+        return self._with_joint(gathered, features)
 
     def _with_joint(self, codes: Codes, features: Mapping[str, tf.Tensor]) -> Codes:
         return codes._replace(joint=NORMAL.expert(*self.joint_encoder(features)), joint_features=features)

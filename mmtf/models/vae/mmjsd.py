@@ -1,4 +1,7 @@
-"""mmJSD: a mixture posterior, held together by a Jensen-Shannon divergence to a dynamic prior [S]."""
+"""mmJSD: a mixture posterior, held together by a Jensen-Shannon divergence to a dynamic prior [S].
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 

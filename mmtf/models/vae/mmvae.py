@@ -1,4 +1,7 @@
-"""MMVAE: a mixture-of-experts posterior [Shi, Siddharth, Paige, Torr 2019], without importance samples as in [S]."""
+"""MMVAE: a mixture-of-experts posterior [Shi, Siddharth, Paige, Torr 2019], without importance samples as in [S].
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 

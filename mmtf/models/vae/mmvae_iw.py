@@ -86,7 +86,7 @@ class ImportanceMMVAE(MultimodalVAE):
         return mixture_posterior(experts, present)
 
     def objective(self, observed: Observed, codes: Codes, noise, weights) -> Objective:
-        """The parts are means over the samples of the log-weights' parts."""
+        """Return the parts are means over the samples of the log-weights' parts."""
         gradient = Gradient(self._estimator)
         shares = tf.stack(mixture_weights(codes.shared, observed.present))
         drawn = self.draw(codes, noise, gradient)
@@ -96,13 +96,13 @@ class ImportanceMMVAE(MultimodalVAE):
         return Objective(loss, means, drawn)
 
     def draw(self, codes: Codes, noise, gradient: Gradient) -> ExpertSamples:
-        """The samples of the codes, K of each expert."""
+        """Return the samples of the codes, K of each expert."""
         return sample_experts(self, codes, noise, self._samples, gradient)
 
     # ---- inside: everything is `[K, M, B]` --------------------------------------------------------------------------
 
     def _reduced(self, gradient: Gradient, log_weights: tf.Tensor, shares: tf.Tensor) -> tf.Tensor:
-        """The bound `[B]`; of an example that has nothing, 0."""
+        """Return the bound `[B]`; of an example that has nothing, 0."""
         if self._bound == "looser":
             return tf.reduce_sum(shares * gradient.bound(log_weights), axis=0)
         bound = gradient.bound(log_weights + log_share(len(shares) * shares), axis=(0, 1))

@@ -1,4 +1,7 @@
-"""MVAE: a product-of-experts posterior, trained on the joint and on smaller sets of modalities [Wu, Goodman 2018]."""
+"""MVAE: a product-of-experts posterior, trained on the joint and on smaller sets of modalities [Wu, Goodman 2018].
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 
@@ -88,9 +91,9 @@ class MVAE(MultimodalVAE):
         return self.gaussian_elbo(observed, codes, posterior, private, noise, f"shared/{bound}")
 
     def _draw_subset(self, observed: Observed, noise, k: int) -> Observed:
-        """The batch with modalities hidden at random: each example keeps one of the sets of 2 to M-1 modalities."""
+        """Return the batch with modalities hidden at random: each example keeps one of the sets of 2 to M-1 modalities."""
         number = tf.cast(noise.strata(f"subset_{k}") * len(self._indicators), tf.int32)
         kept = tf.unstack(tf.gather(tf.constant(self._indicators), number), axis=1)
         keeps = dict(zip(self.names, kept, strict=True))
-        present = {name: there * keeps[name] for name, there in observed.present.items()}
+        present = {name: is_present * keeps[name] for name, is_present in observed.present.items()}
         return Observed(observed.values, present)

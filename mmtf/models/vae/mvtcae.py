@@ -1,4 +1,7 @@
-"""MVTCAE: a product of experts that all stay near the posterior [Hwang, Kim, Hong, Kim 2021]."""
+"""MVTCAE: a product of experts that all stay near the posterior [Hwang, Kim, Hong, Kim 2021].
+
+[S]: Sutter, Daunhawer, Vogt 2020.
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ Every module has the same four functions. `encoder` and `decoder` are generators
 read and answer *relaxed* values: real numbers in the unit of the networks, and of classes their one-hot codes or probabilities
 (`mmtf.models.gan.relaxation`). `discriminator` scores a value beside codes; `tower` is the part of a discriminator of several
 modalities that reads the value.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ __all__ = ["default_of", "image", "mnist", "svhn", "tokens", "vector"]
 
 
 def default_of(modality: Modality) -> ModuleType:
-    """The module for a modality without networks of its own: `image`, `tokens` or `vector`, by its kind of values."""
+    """Return the module for a modality without networks of its own: `image`, `tokens` or `vector`, by its kind of values."""
     if is_image(modality):
         return image if filters_of(modality) else vector
     return tokens if is_sequence(modality) else vector

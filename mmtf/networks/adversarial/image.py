@@ -1,4 +1,7 @@
-"""Images of any size: the pattern of [C]'s networks for SVHN, halving until 4 pixels or fewer are left."""
+"""Images of any size: the pattern of [C]'s networks for SVHN, halving until 4 pixels or fewer are left.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from mmtf.networks.spectral import Spectral, SpectralHalving
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Images `[B, H, W, C]` -> features `[B, F]`: the last convolution's, flattened."""
+    """Return images `[B, H, W, C]` -> features `[B, F]`: the last convolution's, flattened."""
     init = layers.normal(seed)
     convolutions = [
         keras.layers.Conv2D(f, 4, 2, "same", activation="relu", kernel_initializer=next(init)) for f in filters_of(modality)
@@ -24,7 +27,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:
-    """The mirror image: codes `[B, latent_dim]` -> images `[B, H, W, C]`, a sigmoid unless values are standardised."""
+    """Return the mirror image: codes `[B, latent_dim]` -> images `[B, H, W, C]`, a sigmoid unless values are standardised."""
     init = layers.normal(seed)
     sizes, filters = halvings(modality.event_shape), filters_of(modality)
     start = (*sizes[-1], filters[-1])

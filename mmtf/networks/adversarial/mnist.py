@@ -1,4 +1,7 @@
-"""MNIST in [C]'s release: fully connected, one hidden layer of 400 everywhere."""
+"""MNIST in [C]'s release: fully connected, one hidden layer of 400 everywhere.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""SVHN in [C]'s release: three convolutions that halve the image, everywhere."""
+"""SVHN in [C]'s release: three convolutions that halve the image, everywhere.
+
+[C]: Chen, Zhu 2022.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ FILTERS = (32, 64, 128)
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Convolutions 32-64-128 (4, 2, 1): images `[B, 32, 32, 3]` in 0..1 -> features `[B, 2048]`.
+    """Return convolutions 32-64-128 (4, 2, 1): images `[B, 32, 32, 3]` in 0..1 -> features `[B, 2048]`.
 
     The head's matrix product over all of them is the release's last convolution (4, 1, 0).
     """
@@ -25,7 +28,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:
-    """The mirror image, sigmoid: codes `[B, latent_dim]` -> images `[B, 32, 32, 3]`."""
+    """Return the mirror image, sigmoid: codes `[B, latent_dim]` -> images `[B, 32, 32, 3]`."""
     _check(modality)
     init = layers.normal(seed)
     small, middle, large = FILTERS
@@ -52,7 +55,7 @@ def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int 
 
 
 def tower(modality: Modality, *, seed: int | None = None) -> list[Spectral]:
-    """Convolutions 32-64-128 (4, 2, 1)."""
+    """Return convolutions 32-64-128 (4, 2, 1)."""
     return _convolutions(layers.normal(seed))
 
 

@@ -2,6 +2,8 @@
 
 [C] has no text. The generators follow [S] Table 7, the discriminators [C]'s for SVHN: kernel 4, stride 2, until 4 places or
 fewer are left.
+
+[S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ FEATURES, TRUNK = 256, 512
 
 
 def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
-    """Rows of probabilities `[B, T, num_classes]` -> features `[B, F]`: the last convolution's, flattened."""
+    """Return rows of probabilities `[B, T, num_classes]` -> features `[B, F]`: the last convolution's, flattened."""
     init = layers.normal(seed)
     convolutions = [
         keras.layers.Conv1D(FILTERS, 4, 2, "same", activation="relu", kernel_initializer=next(init))
@@ -32,7 +34,7 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:
-    """The mirror image, softmax over the classes: codes `[B, latent_dim]` -> probabilities `[B, T, num_classes]`."""
+    """Return the mirror image, softmax over the classes: codes `[B, latent_dim]` -> probabilities `[B, T, num_classes]`."""
     init, lengths = layers.normal(seed), halvings(modality.size)
     start = (lengths[-1], FILTERS)
     parts = [
@@ -60,7 +62,7 @@ def discriminator(modality: Modality, code_dim: int, outputs: int, *, seed: int 
 
 
 def tower(modality: Modality, *, seed: int | None = None) -> list[Spectral]:
-    """Convolutions and 256."""
+    """Return convolutions and 256."""
     init = layers.normal(seed)
     return [*_convolutions(modality, init), *dense((FEATURES,), init)]
 

@@ -2,6 +2,8 @@
 
 Written for 2,048 image features (1024-512-256) and 1,024 caption features (512-256-128); a short vector, for which halves would
 leave nothing, gets layers of `NARROWEST`.
+
+[C]: Chen, Zhu 2022.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ def encoder(modality: Modality, *, seed: int | None = None) -> keras.Model:
 
 
 def decoder(modality: Modality, latent_dim: int, *, seed: int | None = None) -> keras.Model:
-    """The mirror image: codes `[B, latent_dim]` -> relaxed values `[B, ...]`, linear; probabilities of classes and of bits."""
+    """Return the mirror image: codes `[B, latent_dim]` -> relaxed values `[B, ...]`, linear.
+
+    Probabilities of classes and of bits.
+    """
     shape, init = modality.relaxed_shape, layers.normal(seed)
     hidden = [keras.layers.Dense(w, "elu", kernel_initializer=next(init)) for w in reversed(widths(math.prod(shape)))]
     last = {"categorical": "softmax", "bernoulli": "sigmoid"}.get(modality.likelihood, "linear")
