@@ -11,7 +11,7 @@ FOREIGN = (
 class UserError(ValueError):
     """Bad input, found before any long work: what was wanted, what came, which flag or file to change.
 
-    Scripts print its message without a traceback.
+    Commands print its message without a traceback.
     """
 
 

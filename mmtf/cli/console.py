@@ -1,4 +1,4 @@
-"""What the scripts share: quiet libraries, and mistakes of the user's shown as a sentence instead of a traceback."""
+"""What the commands share: quiet libraries, and mistakes of the user's shown as a sentence instead of a traceback."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A whole experiment as one value: from flags, to and from config.json, and what must not be asked for together.
 
 The fields are declared in `mmtf.config.schema`. `define_flags` makes their flags, `from_flags` reads them, and nothing below
-the scripts reads a flag again: the config travels as a value and as the JSON of the run directory.
+the commands reads a flag again: the config travels as a value and as the JSON of the run directory.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Stopped(SystemExit):
-    """Training ended because a signal asked for it; what was done is saved. A script ends with the status 128 + signal."""
+    """Training ended because a signal asked for it; what was done is saved. A command ends with the status 128 + signal."""
 
 
 class Interruption(contextlib.AbstractContextManager):
