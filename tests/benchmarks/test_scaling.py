@@ -37,7 +37,7 @@ def test_a_step_of_mmjsd_is_three_products_a_matrix_but_for_the_gradient_to_the_
 
 
 @pytest.mark.slow
-def test_a_game_takes_both_turns():
+def test_an_adversarial_model_takes_both_turns():
     """Each turn's batch goes through encoders and critics of its own, so that the batch counts once in everything."""
     small, large = (scaling.step_of("mmali", scaling.Point(modalities=2, batch=size))[1] for size in (8, 16))
     power_iterations = 2 * small - large

@@ -124,7 +124,7 @@ def losses(request, both, batches):
     return phase, float(loss), gradients, peer_loss.item()
 
 
-def test_the_game_is_that_of_the_paper():
+def test_the_adversarial_model_is_that_of_the_paper():
     config = contenders.loss_weights()
     model, train = config.model, config.train
     assert (model.model, model.shared_dim, model.private_dim, model.unimodal_weight) == ("mmali", 10, 10, 0.1)
@@ -175,7 +175,7 @@ def test_same_gradients(both, losses):
         assert torch.all((parameter.grad - expected).abs() <= 2e-3 * scale), variable.path
 
 
-def test_a_peer_game_moves_both_players_and_their_average(batches):
+def test_a_peer_adversarial_model_moves_both_players_and_their_average(batches):
     training = torch_mmali.Game()
     values = [torch_data.to_torch(each) for each in batches]
     before = [[p.detach().clone() for p in player.parameters()] for player in (training.model, training.average)]

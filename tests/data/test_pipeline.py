@@ -125,7 +125,7 @@ def phase_split():
     return Split(pools, rows, np.zeros(13, np.int64), mask)
 
 
-def test_a_game_gets_a_batch_for_each_turn_and_every_pair_stays_together():
+def test_an_adversarial_model_gets_a_batch_for_each_turn_and_every_pair_stays_together():
     found = list(pipeline.phase_batches(phase_split(), 2, 0, 0, 5, single=False))
     assert len(found) == 5
     assert set(found[0]) == {"values"}
@@ -154,7 +154,7 @@ def test_single_values_are_no_pairs():
     assert np.mean(letters == numbers % 4) < 0.6
 
 
-def test_a_game_resumes_where_it_was():
+def test_an_adversarial_model_resumes_where_it_was():
     whole = list(pipeline.phase_batches(phase_split(), 2, 0, 0, 6, single=True))
     rest = list(pipeline.phase_batches(phase_split(), 2, 0, 4, 2, single=True))
     for one, other in zip(whole[4:], rest, strict=True):

@@ -199,7 +199,7 @@ def test_no_worker_gathers_the_rows_of_another(monkeypatch):
     assert len(asked) == 6
 
 
-def test_a_game_s_turns_are_shared_out_too():
+def test_an_adversarial_model_s_turns_are_shared_out_too():
     whole = [b["values"]["x"] for b in pipeline.phase_batches(example_split(), 4, 0, 0, 3, single=False)]
     parts = [
         [

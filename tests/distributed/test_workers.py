@@ -72,7 +72,7 @@ def test_two_workers_train_a_vae_as_one_process_does(pair, name):
     assert any(not np.allclose(start[n], first[n], atol=1e-4) for n in start)
 
 
-def test_two_workers_play_a_game_as_one_process_does(pair):
+def test_two_workers_play_an_adversarial_model_as_one_process_does(pair):
     """Two optimizers, spectral norms, a moving average, and values that are no pairs."""
     first, second = both(pair, "game")
     assert_equal(first, second)

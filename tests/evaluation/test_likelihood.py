@@ -185,7 +185,7 @@ def test_texts_are_weighed_as_published_beside():
     assert all(np.all(np.isfinite(w)) for w in weights)
 
 
-def test_a_game_has_none():
+def test_an_adversarial_model_has_none():
     class Game:
         def has_likelihood(self):
             return False

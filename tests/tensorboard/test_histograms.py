@@ -81,7 +81,7 @@ def test_gradient_norms_are_those_of_the_loss():
 
 
 @pytest.mark.slow
-def test_a_game_is_watched_by_the_networks_that_learn(tmp_path):
+def test_an_adversarial_model_is_watched_by_the_networks_that_learn(tmp_path):
     """Every so many epochs; its moving average has no gradient, and the discriminators have another loss."""
     found, data = ready("mmali_joint")
     watch = histograms.Histograms(tmp_path, data, 2, 16)

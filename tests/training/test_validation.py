@@ -27,6 +27,6 @@ def test_the_best_checkpoint_is_that_of_the_lowest_validation_loss_and_stays(tmp
         evaluate.load_model(run, "7")
 
 
-def test_a_game_has_no_validation_loss():
+def test_an_adversarial_model_has_no_validation_loss():
     with pytest.raises(UserError, match="--validation_examples does nothing for --model=mmali"):
         config(4, {"model": "mmali"}, validation_examples=4)

@@ -103,7 +103,7 @@ def test_generation_follows_its_seed(served):
     assert not np.allclose(first, other)
 
 
-def test_of_a_game_its_averages_are_served(tmp_path, monkeypatch):
+def test_of_an_adversarial_model_its_averages_are_served(tmp_path, monkeypatch):
     """Of its signatures some, each of which takes its time."""
     some, verbs_of = ("encode", "reconstruct", "generate"), signatures.verbs_of
     monkeypatch.setattr(signatures, "verbs_of", lambda model: {name: verbs_of(model)[name] for name in some})

@@ -153,7 +153,7 @@ def test_bad_configs_are_refused_before_anything_is_written(tmp_path, data, chan
     assert not (tmp_path / "run").exists()
 
 
-def test_a_game_without_complete_examples_is_refused(tmp_path):
+def test_an_adversarial_model_without_complete_examples_is_refused(tmp_path):
     none = arrays(masks={"a": np.arange(90) < 40, "b": np.arange(90) >= 40})
     with pytest.raises(UserError, match="has all of a, b: an adversarial model needs some complete ones"):
         train.train(config(2, {"model": "mmali"}), tmp_path / "run", data=none)

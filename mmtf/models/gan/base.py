@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import logging
 import math
@@ -15,15 +14,15 @@ import keras
 import tensorflow as tf
 
 from mmtf.distributed import random, replicas
-from mmtf.distributions.gaussian import stddev
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.models import default_networks, fusion
 from mmtf.models.base import LatentModel
 from mmtf.models.default_networks import NetworksOf
 from mmtf.models.encoders import Coders, Codes, check_shape
-from mmtf.models.gan.losses import mean_squared_error
+from mmtf.models.gan import regularisers
 from mmtf.models.gan.options import AdversarialOptions
+from mmtf.models.gan.regularisers import AdversarialWeights, sampled
 from mmtf.models.gan.relaxation import output_distribution, relax
 from mmtf.models.gan.tuples import Tuples
 from mmtf.models.inputs import observe
@@ -40,25 +39,6 @@ PHASES = tuple(LOSSES)
 # Nothing in adversarial training keeps encoders from becoming deterministic. Below this, which discriminators cannot see any
 # more, variances fell until their logarithms were infinite, and the experts' precisions with them.
 SMALLEST_VARIANCE = 1e-4
-
-
-@dataclasses.dataclass(frozen=True)
-class AdversarialWeights:
-    """Weights in the generators' loss, as in [C]'s release.
-
-    Attributes:
-      unimodal: of the terms of single modalities (lambda_unimodal).
-      reconstruction: of decode(encode(x)) against x (lambda_x).
-      content, style: of encode(decode(z)) against z, shared and private codes (lambda_c, lambda_s).
-      joint_reconstruction: rebuild x from the geometric mean of all encoders' shared codes, and c from that of all generated
-        modalities, instead of each from its own.
-    """
-
-    unimodal: float = 0.1
-    reconstruction: float = 0.0
-    content: float = 0.0
-    style: float = 0.0
-    joint_reconstruction: bool = False
 
 
 class AdversarialModel(LatentModel):
@@ -297,7 +277,8 @@ class AdversarialModel(LatentModel):
             terms = self.discriminator_terms(real, fake, alone, alone_fake, advance)
         else:
             terms = self.generator_terms(real, fake, alone, alone_fake)
-            terms |= self._regularisers(real, fake, alone or real, posteriors, noise) | _entropies(posteriors)
+            both = real, fake, alone or real, posteriors
+            terms |= regularisers.terms(self.generators, self.loss_weights, *both, noise) | _entropies(posteriors)
         side = LOSSES[phase].split("/")[0]
         terms[LOSSES[phase]] = tf.add_n([term for name, term in terms.items() if name.startswith(side)])
         return {name: terms[name] for name in self.terms_of(phase)}
@@ -306,10 +287,7 @@ class AdversarialModel(LatentModel):
         """Return real values with codes that the generators sample for them, and the Gaussians that these come from."""
         x = {n: relax(self.modalities[n], v) for n, v in observe(values, None, self.modalities).values.items()}
         posteriors = self.generators.encode(x)
-        return Tuples(x, *(self._sampled(q, noise, f"{stream}/{kind}") for kind, q in _kinds(posteriors))), posteriors
-
-    def _sampled(self, gaussians: Mapping, noise, stream: str) -> dict[str, tf.Tensor]:
-        return {n: q.loc + stddev(q) * noise.normal(f"{stream}/{n}", q.event_shape[0]) for n, q in gaussians.items()}
+        return Tuples(x, *(sampled(q, noise, f"{stream}/{kind}") for kind, q in _kinds(posteriors))), posteriors
 
     def _generated(self, like: Tuples, noise, stream: str) -> Tuples:
         """As many tuples from the priors: one c for all modalities, [C] eq. 9."""
@@ -318,53 +296,10 @@ class AdversarialModel(LatentModel):
         x = {n: self.generators.decode(n, c, private[n]) for n in like.x}
         return Tuples(x, private, dict.fromkeys(like.x, c))
 
-    def _regularisers(self, real: Tuples, fake: Tuples, alone: Tuples, posteriors: Codes, noise) -> dict[str, tf.Tensor]:
-        """Return weighted squared errors of going there and back, [C]'s release.
-
-        Args:
-          alone: what each modality rebuilds by itself: single values, where there are any.
-          posteriors: of the paired values, which rebuild one another.
-        """
-        loss_weights, terms = self.loss_weights, {}
-        if loss_weights.reconstruction:
-            source, shared = alone, alone.shared
-            if loss_weights.joint_reconstruction:
-                source, shared = real, self._joint(posteriors, noise, "rebuilt")
-            for n in self.names:
-                rebuilt = self.generators.decode(n, shared[n], source.private[n])
-                terms[f"generator/reconstruction/{n}"] = loss_weights.reconstruction * mean_squared_error(rebuilt, source.x[n])
-        if loss_weights.content or loss_weights.style:
-            again = self.generators.encode(fake.x)
-            private = self._sampled(again.private, noise, "again/private")
-            joint = loss_weights.joint_reconstruction
-            shared = self._joint(again, noise, "again") if joint else self._sampled(again.shared, noise, "again/shared")
-            pairs = {f"generator/style/{n}": (loss_weights.style, private[n], fake.private[n]) for n in self.names}
-            # Of all modalities together there is one shared code, and one error.
-            for n in self.names[:1] if joint else self.names:
-                pairs["generator/content" if joint else f"generator/content/{n}"] = (
-                    loss_weights.content,
-                    shared[n],
-                    fake.shared[n],
-                )
-            terms |= {name: weight * mean_squared_error(*both) for name, (weight, *both) in pairs.items() if weight}
-        return terms
-
-    def _joint(self, posteriors: Codes, noise, stream: str) -> dict[str, tf.Tensor]:
-        """A sample of the geometric mean of all modalities' experts, the same for each."""
-        ones = {n: tf.ones(tf.shape(q.loc)[:1]) for n, q in posteriors.shared.items()}
-        q = fusion.geometric_posterior(posteriors.shared, ones)
-        return dict.fromkeys(posteriors.shared, self._sampled({"all": q}, noise, f"{stream}/joint")["all"])
-
-    def _names_of_regularisers(self) -> list[str]:
-        kinds = {
-            "reconstruction": self.loss_weights.reconstruction,
-            "content": self.loss_weights.content,
-            "style": self.loss_weights.style,
-        }
-        names = [f"generator/{kind}/{n}" for kind, weight in kinds.items() if weight for n in self.modalities]
-        if self.loss_weights.joint_reconstruction and self.loss_weights.content:
-            names = ["generator/content"] + [name for name in names if not name.startswith("generator/content/")]
-        return names + [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
+    def _reported_beside(self) -> list[str]:
+        """Return the names of the terms that every adversarial model has in the generators' phase."""
+        entropies = [f"entropy/{kind}/{n}" for kind in ("shared", "private") for n in self.modalities]
+        return regularisers.names(self.loss_weights, self.names) + entropies
 
     def _update_average(self, step: tf.Tensor) -> None:
         """average <- average + (1 - decay) (generator - average); before the start decay is 0."""

@@ -66,7 +66,7 @@ class MMALI(AdversarialModel):
             minimised = ["loss", "dependence", *kinds, *alone]
             return [f"discriminator/{name}" for name in minimised] + [f"accuracy/{name}" for name in ("dependence", *kinds)]
         minimised = ["loss", "joint", *(f"single/{n}" for n in names if single)]
-        return [f"generator/{name}" for name in minimised] + ["accuracy/joint"] + self._names_of_regularisers()
+        return [f"generator/{name}" for name in minimised] + ["accuracy/joint"] + self._reported_beside()
 
     def discriminator_terms(self, real, fake, single, single_fake, advance):
         terms = self._dependence_terms(real, advance)

@@ -36,7 +36,7 @@ class JointMMALI(AdversarialModel):
     def terms_of(self, phase):
         if phase == "discriminators":
             return ["discriminator/loss", "discriminator/joint", "accuracy/joint"]
-        return ["generator/loss", "generator/joint", *self._names_of_regularisers()]
+        return ["generator/loss", "generator/joint", *self._reported_beside()]
 
     def discriminator_terms(self, real, fake, single, single_fake, advance):
         logits = self.joint_logits(real, fake, advance)

@@ -9,6 +9,7 @@ from toys import ROUNDING, FixedNoise
 
 from mmtf import registry
 from mmtf.errors import UserError
+from mmtf.models.gan import regularisers
 from mmtf.models.gan.base import AdversarialModel
 
 N = 8
@@ -58,7 +59,7 @@ def test_regularisers_are_squared_errors_of_there_and_back(joint):
     real, posteriors = model._encoded(values, noise, "generators/paired")
     fake = model._generated(real, noise, "generators/paired")
     for name in model.names:
-        shared = model._joint(posteriors, noise, "rebuilt")[name] if joint else real.shared[name]
+        shared = regularisers._joint(posteriors, noise, "rebuilt")[name] if joint else real.shared[name]
         rebuilt = model.generators.decode(name, shared, real.private[name])
         expected = 0.5 * np.mean(np.asarray(rebuilt - real.x[name]).reshape(N, -1) ** 2, -1)
         np.testing.assert_allclose(terms[f"generator/reconstruction/{name}"], expected, rtol=1e-4)
@@ -122,12 +123,12 @@ def test_a_likelihood_is_refused_with_the_reason():
         ({"alignment_form": "both"}, "classes, binary"),
     ],
 )
-def test_what_a_game_cannot_be_is_refused(options, message):
+def test_what_an_adversarial_model_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         adversarial_toys.model(**options)
 
 
-def test_every_game_of_the_catalog_has_its_contract():
+def test_every_adversarial_model_has_its_contract():
     """`AdversarialContract`, in tests/models/gan/test_mmali.py and tests/models/gan/test_mmali_joint.py."""
     assert {n for n in registry.MODELS if issubclass(registry.model_class(n), AdversarialModel)} == {"mmali", "mmali_joint"}
     assert set(adversarial_toys.KINDS) == {"classes", "binary", "joint"}

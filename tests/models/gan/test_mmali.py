@@ -43,7 +43,7 @@ def test_the_config_says_the_form_of_the_alignment():
     assert model.loss_weights.unimodal == model.options.unimodal_weight
 
 
-def test_the_unimodal_game_needs_no_pairs():
+def test_the_unimodal_adversarial_model_needs_no_pairs():
     """What is beside a single value in another modality changes none of its terms, and no pairing exists in them."""
     model = adversarial_toys.model(**adversarial_toys.NO_REGULARISERS | {"unimodal_weight": 0.5})
     paired, single = toys.values(N), toys.values(N, seed=7)
