@@ -22,16 +22,16 @@ class DataConfig:
     `DataConfig("multimnist", num_modalities=3)` makes the options of that data set, a subclass.
     """
 
-    dataset: str = option("digits", "Data set to train on; see mmtf.registry.DATASETS.")
+    dataset: str = option("digits", "Data set; `mmtf list datasets` shows them.")
     data_dir: str = option(
         "", "Folder with the data set's original files, or with TFDS data; by default MMTF_DATA_DIR.", may_change=True
     )
     download: bool = option(False, "Let TFDS download a data set that is not there.", may_change=True)
-    modalities: str = option("", "Train on these modalities alone, such as 'digit,scene'; by default on all.")
+    modalities: str = option("", "Modalities to train on, such as 'digit,scene'; all by default.")
     data_fraction: float = option(
-        1.0, "Share of each class's training data that is kept, the same for a seed.", above=0, high=1
+        1.0, "Share of each class's training examples to keep; --data_seed chooses them.", above=0, high=1
     )
-    data_seed: int = option(0, "Seed of the split, of the pairing and of made-up parts of the data.", low=0)
+    data_seed: int = option(0, "Seed of the split, of the pairing and of generated parts of the data.", low=0)
 
     def __new__(cls, *values, **options):
         return object.__new__(DATASETS.chosen(cls, values, options) if cls is DataConfig else cls)
@@ -48,7 +48,7 @@ class ModelConfig:
     `ModelConfig("mvae", beta=2.0)` makes the options of that model, a subclass.
     """
 
-    model: str = option("mmjsd", "Model to train; see mmtf.registry.MODELS.")
+    model: str = option("mmjsd", "Model; `mmtf list models` shows them.")
     shared_dim: int = option(20, "Size of the shared code c.", low=1)
     private_dim: int = option(0, "Size of each modality's private code s_j; 0 for none.", low=0)
 
@@ -89,42 +89,43 @@ class TrainConfig:
     batch_size: int = option(256, "Examples per step, over all replicas.", low=1)
     microbatch: int = option(
         0,
-        "VAEs: examples of a batch that a device works on at once, where a whole batch takes too much memory; 0 for all. The "
-        "gradient is the whole batch's all the same; the other examples of --contrast are those of a microbatch.",
+        "VAEs: examples per device that are processed at once, to save memory; 0 for the whole batch. The gradient is that of "
+        "the whole batch; --contrast compares the examples of a microbatch.",
         low=0,
         may_change=True,
     )
     learning_rate: float = option(1e-3, "Adam's learning rate at the start.", above=0)
     adam_beta_1: float = option(0.9, "Adam's decay of the gradients' mean; adversarial models take 0.5.", low=0, high=0.999)
     learning_rate_schedule: str = option(
-        "constant", "How the learning rate goes on: 'cosine' falls to 0 at the last step.", choices=("constant", "cosine")
+        "constant", "Schedule of the learning rate; 'cosine' decays to 0 at the last step.", choices=("constant", "cosine")
     )
     epochs: int = option(50, "Passes over the training examples.", low=1, may_change=True)
-    steps: int = option(0, "Training steps; 0 trains for --epochs instead.", low=0, may_change=True)
+    steps: int = option(0, "Training steps; 0 to train for --epochs.", low=0, may_change=True)
     max_seconds: float = option(
         0.0,
-        "Stop at the end of the epoch in which so many seconds of training have passed; 0 for no limit.",
+        "Seconds of training, after which it stops at the end of the epoch; 0 for no limit.",
         low=0,
         may_change=True,
     )
     clock: str = option(
-        "wall", "What --max_seconds counts: wall time, or cpu time of the process.", choices=("wall", "cpu"), may_change=True
+        "wall", "Clock of --max_seconds: wall time, or CPU time of the process.", choices=("wall", "cpu"), may_change=True
     )
     steps_per_epoch: int = option(
-        0, "Steps of an epoch, which a checkpoint ends; 0 for one pass over the examples, but at least 100.", low=0
+        0,
+        "Steps per epoch, at the end of which a checkpoint is saved; 0 for one pass over the examples, but at least 100.",
+        low=0,
     )
     precision: str = option(
         "float32",
-        "Numbers that networks compute with in training: bfloat16 is faster where the processor multiplies it, and has 8 bits "
-        "of precision. Weights, updates, codes' distributions and likelihoods stay float32, and so does everything after "
-        "training.",
+        "Numbers that networks compute with in training. bfloat16 is faster on processors that support it, and has 8 bits of "
+        "precision. Weights, updates, distributions and likelihoods stay float32, and so does everything after training.",
         choices=("float32", "bfloat16"),
     )
-    seed: int = option(0, "Seed of initial weights, of the noise and of the order of the examples.", low=0)
+    seed: int = option(0, "Seed of the initial weights, the noise and the order of the examples.", low=0)
     panels_every: int = option(5, "Epochs between image panels in TensorBoard; 0 for none.", low=0, may_change=True)
     coherence_every: int = option(
         0,
-        "Epochs between measurements of coherence for TensorBoard; 0 for none. Trains the classifiers first.",
+        "Epochs between measurements of coherence for TensorBoard; 0 for none. The classifiers are trained first.",
         low=0,
         may_change=True,
     )
@@ -142,30 +143,29 @@ class TrainConfig:
     )
     profile_steps: str = option("", "First and last step of a profile for TensorBoard, such as '21,40'.", may_change=True)
     profiler_port: int = option(
-        0, "Port at which a profile can be asked for while training goes on; 0 for none.", low=0, high=65535, may_change=True
+        0, "Port of the profiler, which TensorBoard can ask during training; 0 for none.", low=0, high=65535, may_change=True
     )
     checkpoint_every: int = option(
         0,
-        "Steps between checkpoints, beside the one that ends each epoch, at the next end of an execution; 0 for none between.",
+        "Steps between further checkpoints within an epoch, saved at the end of an execution; 0 for none.",
         low=0,
         may_change=True,
     )
-    checkpoint_minutes: float = option(0.0, "The same by the clock: minutes since the last checkpoint.", low=0, may_change=True)
-    keep_checkpoints: int = option(
-        3, "How many of the latest checkpoints are kept, beside the best one.", low=1, may_change=True
+    checkpoint_minutes: float = option(
+        0.0, "Minutes between further checkpoints within an epoch; 0 for none.", low=0, may_change=True
     )
+    keep_checkpoints: int = option(3, "Latest checkpoints to keep, beside the best one.", low=1, may_change=True)
     validation_examples: int = option(
         0,
-        "VAEs: training examples that are held out; their loss at the end of each epoch tells which checkpoint is the best. "
-        "0 for none.",
+        "VAEs: training examples to hold out. Their loss after each epoch chooses the best checkpoint; 0 for none.",
         low=0,
     )
     deterministic: bool = option(
         False,
-        "Promise the same bits again, also of a run that was killed and resumed, on the same software and hardware: takes "
-        "deterministic kernels, and does without XLA and without rearranged sums.",
+        "Give bit-identical results on the same software and hardware, also when a run is killed and resumed. Uses "
+        "deterministic kernels, no XLA and no rearranged sums.",
     )
-    steps_per_execution: int = option(10, "Steps per call into TensorFlow's runtime.", low=1, may_change=True)
+    steps_per_execution: int = option(10, "Steps per call of the compiled training function.", low=1, may_change=True)
     strategy: str = option(
         "auto",
         "Devices: one; mirrored, all of this machine; multi_worker, those of all machines that TF_CONFIG names; tpu; or auto.",
@@ -186,20 +186,26 @@ class TrainConfig:
 class EvaluateConfig:
     """How a trained run, or a folder of samples, is evaluated; kept in metrics.json."""
 
-    parts: str = option("all", "Parts of metrics.json to measure, such as 'probe,likelihood'; those that are there stay.")
+    parts: str = option(
+        "all", "Parts of metrics.json to measure, such as 'probe,likelihood'. What was measured before is kept."
+    )
     protocol: str = option(
         "corrected",
-        "Which numbers the table and the report show where the papers' releases measure otherwise; metrics.json has both.",
+        "Which numbers the table and the report show where a paper's release measures something else; metrics.json has both.",
         choices=("corrected", "published"),
     )
-    test_examples: int = option(10_000, "Test examples used, from the start of the split.", low=20)
-    probe_examples: int = option(5_000, "Training examples whose codes the linear probe is fitted on.", low=20)
+    test_examples: int = option(10_000, "Test examples to use, from the start of the split.", low=20)
+    probe_examples: int = option(5_000, "Training examples to fit the linear probe on.", low=20)
     random_samples: int = option(10_000, "Samples from the prior for the random coherence.", low=1)
     likelihood_samples: int = option(
-        12, "Importance samples K of the log-likelihoods of all test examples; as many as the papers' releases take.", low=1
+        12, "Importance samples K of the log-likelihoods of all test examples; 12 as in the papers' releases.", low=1
     )
-    likelihood_samples_many: int = option(1000, "The same for the first --likelihood_examples_many of them.", low=1)
-    likelihood_examples_many: int = option(100, "Test examples whose log-likelihoods take many samples; 0 for none.", low=0)
+    likelihood_samples_many: int = option(
+        1000, "Importance samples K of the first --likelihood_examples_many test examples.", low=1
+    )
+    likelihood_examples_many: int = option(
+        100, "Test examples whose log-likelihoods take --likelihood_samples_many samples; 0 for none.", low=0
+    )
     quality_samples: int = option(
         5_000, "Samples of each kind whose distribution is compared with the test values', and pairs that CCA scores.", low=20
     )
@@ -210,10 +216,12 @@ class EvaluateConfig:
     )
     inception_weights: str = option("", "File with InceptionV3's weights; by default the one that Keras downloaded.")
     retrieval_candidates: int = option(
-        1_000, "Test examples among which a modality is looked for by the distance of codes.", low=2
+        1_000, "Test examples among which a modality is retrieved by the divergence of codes.", low=2
     )
     retrieval_likelihood_candidates: int = option(
-        50, "The same by likelihoods, which takes those of all pairs of them; 0 for none.", low=0
+        50,
+        "Test examples among which a modality is retrieved by likelihoods, of which all pairs are computed; 0 for none.",
+        low=0,
     )
     evaluation_seed: int = option(0, "Seed of sampled codes and of the coherence classifiers.", low=0)
     data_dir: str = option(
@@ -222,7 +230,7 @@ class EvaluateConfig:
         "training, by default MMTF_DATA_DIR.",
     )
     plugin: str = option("", "Python file or module with metrics of your own; by default that of the run.")
-    cache_dir: str = option("", "Where trained classifiers are kept; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")
+    cache_dir: str = option("", "Folder of trained classifiers; by default MMTF_CACHE_DIR or ~/.cache/mmtf.")
 
     def __post_init__(self):
         check_limits(self)

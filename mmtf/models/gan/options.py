@@ -14,10 +14,12 @@ class AdversarialOptions(ModelConfig):
     content_weight: float = option(0.0, "Adversarial models: weight of |encode(decode(z)) - z|^2 for shared codes.", low=0)
     style_weight: float = option(0.0, "Adversarial models: the same for private codes.", low=0)
     joint_reconstruction: bool = option(
-        False, "Adversarial models: there and back by the geometric mean of all modalities' shared codes, not by each one's."
+        False, "Adversarial models: reconstruct from the geometric mean of all modalities' shared codes, not from each one's."
     )
     average_decay: float = option(0.9999, "Adversarial models: decay of the weights' moving average.", low=0, high=1)
-    average_start: int = option(50_000, "Adversarial models: step at which averaging starts; before it, it follows.", low=0)
+    average_start: int = option(
+        50_000, "Adversarial models: step at which the moving average starts; before, it equals the weights.", low=0
+    )
     subset_posterior: str = option(
         "geometric",
         "Adversarial models: mean of the experts that a set of modalities has.",
