@@ -16,12 +16,22 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import keyword
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical", "negative_binomial")
 # Families of real values, whose location and scale can be in any unit.
 LOCATED = ("laplace", "normal")
+
+# Names of networks and of a served model's inputs are made of it.
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME_IN_WORDS = "a letter, then letters, digits and underscores, such as 'digit'; letters of a to z alone"
+# Other inputs of served models, and what these call all modalities together; Python's name for an object in its own methods.
+RESERVED = ("any", "n", "seed", "self")
+# What a served model makes of a modality's name.
+DERIVED = ("present_{}", "{}_raw")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +74,8 @@ class Modality:
     pixels: bool | None = None
 
     def __post_init__(self):
-        if not self.name.isidentifier():
-            raise ValueError(f"A modality's name must be an identifier such as 'digit', not {self.name!r}.")
+        if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
+            raise ValueError(f"A modality's name must be {NAME_IN_WORDS}, not {self.name!r}.")
         if not self.event_shape or min(self.event_shape) < 1:
             raise ValueError(f"{self.name}: event_shape must be positive sizes such as (28, 28, 1), not {self.event_shape}.")
         if self.likelihood not in LIKELIHOODS:
@@ -124,6 +134,29 @@ class Modality:
         """
         tuples = {name: tuple(fields[name]) for name in ("event_shape", "location", "spread") if name in fields}
         return cls(**{**fields, **tuples})
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse names that networks, runs or served models could not have: before any work, and not when it is done.
+
+    Raises:
+      ValueError: a name that is not of `NAME`, that Python or a served model has for something else, or two names of which
+        one is made of the other.
+    """
+    for name in names:
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
+            raise ValueError(f"A modality's name must be {NAME_IN_WORDS}, not {name!r}.")
+        if keyword.iskeyword(name) or name in RESERVED:
+            why = "a word of Python" if keyword.iskeyword(name) else "what a served model calls something else"
+            raise ValueError(
+                f"A modality cannot be called {name!r}, which is {why}; rename it, to '{name}_values' for example."
+            )
+        for form in DERIVED:
+            if form.format(name) in names:
+                raise ValueError(
+                    f"The modalities {name!r} and {form.format(name)!r} cannot stand together: a served model would have two "
+                    f"things called {form.format(name)!r}. Rename one of them."
+                )
 
 
 def weighted_by_size(modalities: Sequence[Modality]) -> tuple[Modality, ...]:

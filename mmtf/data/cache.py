@@ -26,7 +26,7 @@ CHUNK = 1 << 20
 
 def folder(cache_dir: str = "") -> Path:
     """Where prepared files are kept: the given folder, or else MMTF_CACHE_DIR, or else ~/.cache/mmtf. It is not made here."""
-    return Path(cache_dir or os.environ.get("MMTF_CACHE_DIR") or Path.home() / ".cache" / "mmtf")
+    return Path(cache_dir or os.environ.get("MMTF_CACHE_DIR") or Path.home() / ".cache" / "mmtf").expanduser()
 
 
 def arrays(path: Path, build: Callable[[], Mapping[str, np.ndarray]], subject: str) -> dict[str, np.ndarray]:

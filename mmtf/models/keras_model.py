@@ -58,7 +58,8 @@ class KerasModel(keras.Model):
                 f"{type(self).__name__} wants a dict of values by modality, or a tuple of such a dict and one of masks, not "
                 f"{type(values).__name__}."
             )
-        if "values" in values and not set(values) <= set(self.names):
+        # A modality may be called "values", too.
+        if isinstance(values.get("values"), Mapping):
             return Batch(values["values"], values.get("mask"), values.get("single"), phased=True)
         check_subset(values, self.names)
         return Batch(dict(values), mask or None)

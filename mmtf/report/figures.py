@@ -241,7 +241,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
       ValueError: the name does not end in .png.
       OSError: the folder does not exist or cannot be written.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != ".png":
         raise ValueError(f"Figures are saved as .png, not as {path.name!r}.")
     # A plain file rather than tempfile's: that one only its owner may read, also after the rename.

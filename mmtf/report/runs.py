@@ -10,6 +10,7 @@ from pathlib import Path
 from mmtf.config import Config, TrainConfig
 from mmtf.errors import UserError
 from mmtf.runs import RunDirectory
+from mmtf.runs.paths import of_user
 
 IDENTITY = ("model", "dataset", "seed", "step")
 NESTED = ("data", "evaluation", "classifier_accuracy")
@@ -113,6 +114,7 @@ def settings(config: Config) -> Config:
 
 
 def _expanded(place: str) -> list[Path]:
+    place = str(of_user(place))
     return [Path(place)] if Path(place).exists() else [Path(path) for path in sorted(glob.glob(place, recursive=True))]
 
 

@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from mmtf.errors import UserError, first_line
 from mmtf.runs.checksums import check_sums, write_sums
+from mmtf.runs.paths import literal
 
 log = logging.getLogger(__name__)
 
@@ -211,15 +212,15 @@ class Checkpoints:
         folder = self._folder(step)
         if folder.is_dir():
             check_sums(folder)
-        prefix = str(folder / STATE if folder.is_dir() else folder)
-        self._check_shapes(prefix, partial)
-        status = self._checkpoint.read(prefix)
-        if partial:
-            status.assert_existing_objects_matched().expect_partial()
-        else:
-            status.assert_consumed()
+        with literal(folder / STATE if folder.is_dir() else folder) as prefix:
+            self._check_shapes(str(prefix), folder, partial)
+            status = self._checkpoint.read(str(prefix))
+            if partial:
+                status.assert_existing_objects_matched().expect_partial()
+            else:
+                status.assert_consumed()
 
-    def _check_shapes(self, prefix: str, partial: bool) -> None:
+    def _check_shapes(self, prefix: str, folder: Path, partial: bool) -> None:
         """Raise UserError where the file is whole and of another model."""
         kept, wanted = _shapes(prefix), {name: tuple(v.shape) for name, v in self._variables.items()}
         problems = [f"it has no {name}" for name in wanted if name not in kept]
@@ -230,7 +231,7 @@ class Checkpoints:
             if kept.get(name, shape) != shape
         ]
         if problems:
-            raise UserError(f"{prefix} is of another model: {problems[0]}. {_ADVICE}")
+            raise UserError(f"{folder} is of another model: {problems[0]}. {_ADVICE}")
 
     def _folder(self, step: int) -> Path:
         return self.directory / f"step-{step}"

@@ -23,6 +23,7 @@ from mmtf.config import Config, differences
 from mmtf.errors import UserError
 from mmtf.modality import Modality
 from mmtf.runs.lock import NAME as LOCK
+from mmtf.runs.paths import of_user
 
 # Networks that the user brought; only in runs that have some.
 NETWORKS = "networks.json"
@@ -58,7 +59,7 @@ class RunDirectory:
             written to, or is to be resumed with another config. Without a run in it there is nothing to resume, and one
             may start.
         """
-        run = cls(Path(path))
+        run = cls(of_user(path))
         if resume and overwrite:
             raise UserError("--resume and --overwrite contradict one another; give one of them.")
         if resume and run.begun:
@@ -91,7 +92,7 @@ class RunDirectory:
         Raises:
           UserError: there is none.
         """
-        run = cls(Path(path))
+        run = cls(of_user(path))
         if not run.begun:
             raise UserError(f"{path} holds no run (no config.json in it); train one with mmtf train --run_dir={path}.")
         return run

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import STATE, Checkpoints
+from mmtf.runs.paths import literal
 
 
 def differences(one: str | Path, other: str | Path) -> list[str]:
@@ -34,8 +35,9 @@ def _scalars(logs: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 
 def _tensors(prefix: Path) -> dict[str, np.ndarray]:
-    reader = tf.train.load_checkpoint(str(prefix))
-    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if name.startswith("variables/")}
+    with literal(prefix) as path:
+        reader = tf.train.load_checkpoint(str(path))
+        return {n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map() if n.startswith("variables/")}
 
 
 def _unequal(kind: str, one: dict, other: dict) -> list[str]:

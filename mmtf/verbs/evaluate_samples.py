@@ -17,6 +17,7 @@ from mmtf.errors import UserError
 from mmtf.evaluation import parts
 from mmtf.runs import RunDirectory
 from mmtf.runs.measured import Measured, fingerprint
+from mmtf.runs.paths import of_user
 from mmtf.verbs.evaluate import PLACES
 
 log = logging.getLogger(__name__)
@@ -63,11 +64,11 @@ def evaluate_samples(
       UserError: before any long work: samples that are not there or do not fit the data set, labels by which nothing can be
         scored, options that do nothing here.
     """
-    folder, config = Path(folder), config or EvaluateConfig()
+    folder, config = of_user(folder), config or EvaluateConfig()
     if config.plugin:
         raise UserError("--plugin does nothing for --samples: metrics of a plugin are measured of models. Remove it.")
     which = which or (DataConfig() if data is None else DataConfig(data.name))
-    chosen, place = _checked(which, config), RunDirectory(Path(output or folder))
+    chosen, place = _checked(which, config), RunDirectory(of_user(output or folder))
     sample_files.check_folder(folder)
     _check_output(place)
     data = registry.load_data(which) if data is None else data

@@ -17,6 +17,7 @@ from mmtf import registry
 from mmtf.errors import UserError, first_line
 from mmtf.runs import RunDirectory
 from mmtf.runs.directory import NETWORKS, PLUGIN
+from mmtf.runs.paths import of_user, special
 from mmtf.serving.card import without_places, write_card
 from mmtf.serving.lite import write_lite
 from mmtf.serving.signatures import signatures
@@ -47,9 +48,14 @@ def export(run_dir: str | Path, export_dir: str | Path, checkpoint: str = "lates
       UserError: there is no run or no checkpoint, `export_dir` cannot be written to, or a network cannot be converted to
         TensorFlow Lite. Versions already there are kept.
     """
+    export_dir = of_user(export_dir)
+    if (character := special(export_dir)) is not None:
+        raise UserError(
+            f"--export_dir={export_dir}: TensorFlow cannot load a model from a folder with {character!r} in its path; name "
+            "another."
+        )
     run = RunDirectory.open(run_dir)
     model, step = load_model(run, checkpoint)
-    export_dir = Path(export_dir)
     try:
         export_dir.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=export_dir, prefix=".export-") as temporary:

@@ -18,6 +18,7 @@ from mmtf.models.base import LatentModel
 from mmtf.runs import RunDirectory
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.directory import NETWORKS, PLUGIN
+from mmtf.runs.paths import literal, of_user
 
 # Beside the graph of an exported model: what it was built from.
 BUILT_FROM = "assets.extra/mmtf.json"
@@ -43,7 +44,7 @@ def load(
     networks = {part: each for part, each in (("encoders", encoders), ("decoders", decoders)) if each}
     if isinstance(path, RunDirectory):
         return load_model(path, checkpoint, networks)[0]
-    path = Path(path)
+    path = of_user(path)
     exported = _exported(path)
     if exported is None:
         return load_model(RunDirectory.open(path), checkpoint, networks)[0]
@@ -93,9 +94,10 @@ def _load_exported(path: Path, networks: own_networks.Networks) -> LatentModel:
     parts = {part: {**kept.get(part, {}), **networks.get(part, {})} for part in {*kept, *networks}}
     model = registry.build_model(config, modalities, **parts)
     try:
-        reader = tf.train.load_checkpoint(str(path / "variables/variables"))
-        for place, variable in enumerate(model.served_weights().values()):
-            variable.assign(reader.get_tensor(f"weights/{place}/.ATTRIBUTES/VARIABLE_VALUE"))
+        with literal(path / "variables/variables") as prefix:
+            reader = tf.train.load_checkpoint(str(prefix))
+            for place, variable in enumerate(model.served_weights().values()):
+                variable.assign(reader.get_tensor(f"weights/{place}/.ATTRIBUTES/VARIABLE_VALUE"))
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise UserError(f"The variables of {path} cannot be read ({type(error).__name__}); export the run again.") from error
     return model

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -21,12 +22,14 @@ from mmtf.data import holdout, record
 from mmtf.data.dataset import MultimodalData
 from mmtf.distributed import platform, strategies
 from mmtf.errors import UserError
+from mmtf.modality import check_names
 from mmtf.models import checks, own_networks
 from mmtf.models.base import LatentModel
 from mmtf.runs import RunDirectory, events
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.directory import NETWORKS, PLUGIN
 from mmtf.runs.lock import locked
+from mmtf.runs.paths import of_user
 from mmtf.tensorboard import profile
 from mmtf.training import saving, session
 from mmtf.training.monitor import check_labels
@@ -68,7 +71,7 @@ def train(
     # Before all else: workers are joined when TensorFlow starts, and what one of them refuses all have to hear of.
     strategy = strategies.make_strategy(config.train.strategy, config.train.tpu, json.dumps(shared_flags(config)))
     with strategies.while_all_live(strategy), contextlib.ExitStack() as held:
-        run = TrainingRun(config, Path(run_dir), strategy, held, resume, overwrite, networks or {}, start)
+        run = TrainingRun(config, of_user(run_dir), strategy, held, resume, overwrite, networks or {}, start)
         run.prepare(data)
         run.build()
         run.fit()
@@ -101,6 +104,8 @@ class TrainingRun:
         with strategies.agreed(self.strategy):
             self._claim()
             self._load(data)
+            if not self.resume:
+                _check_names(self.data.names)
             model = registry.model_class(config.model.model)
             each = model.batches_per_step()
             self.steps, self.per_epoch = plan(train, _usable(self.data, each), each)
@@ -257,6 +262,13 @@ def _check_same_data(strategy: tf.distribute.Strategy, data: MultimodalData) -> 
         # Where the values came from may differ.
         values = json.dumps(json.loads(files[record.DESCRIPTION])["digests"]).encode() + files[record.PAIRING]
         strategies.check_same(strategy, "The digest of the data set", hashlib.sha256(values).hexdigest()[:16])
+
+
+def _check_names(names: Sequence[str]) -> None:
+    try:
+        check_names(names)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def _usable(data: MultimodalData, batches_per_step: int) -> int:

@@ -76,6 +76,15 @@ def test_what_is_missing_changes_nothing():
         np.testing.assert_allclose(weights(other)[name], x, err_msg=name, **toys.ROUNDING)
 
 
+def test_a_modality_may_be_called_values():
+    """Which the pipeline calls all values."""
+    model = mmtf.MVAE([mmtf.Modality("values", (3,), "normal"), mmtf.Modality("mask", (2,), "normal")], shared_dim=2)
+    model.compile("sgd", run_eagerly=True)
+    batch = {"values": np.ones((4, 3), np.float32), "mask": np.ones((4, 2), np.float32)}
+    for data in (batch, tf.data.Dataset.from_tensors({"values": batch})):
+        assert np.isfinite(model.fit(data, verbose=0, shuffle=None).history["loss"]).all()
+
+
 def test_calling_and_predicting_reconstruct():
     model = small()
     wanted = model.reconstruct(VALUES)

@@ -5,7 +5,6 @@ With --run it trains and evaluates first what the table lacks, below the folder 
 
 import shlex
 import sys
-from pathlib import Path
 
 from absl import flags
 
@@ -17,6 +16,7 @@ from mmtf.errors import UserError
 from mmtf.report import formats, published, reproduce, runs
 from mmtf.report.protocols import PROTOCOLS
 from mmtf.runs import write_atomically
+from mmtf.runs.paths import of_user
 
 LIST = flags.DEFINE_bool("list", False, "Print all tables with their rows, flag files and costs.")
 TABLE = flags.DEFINE_list("table", [], "Tables, such as mmjsd/9,mmjsd/10; --list shows them all.")
@@ -44,7 +44,7 @@ def main(argv):
     tables = [published.table(name) for name in TABLE.value]
     tables = [table.only(ROWS.value) if ROWS.value else table for table in tables]
     lost = [sentence for table in tables for sentence in _run(table)] if RUN.value else []
-    evaluated, problems = runs.find_runs(RUNS.value) if RUNS.present or Path(RUNS.value[0]).exists() else ([], [])
+    evaluated, problems = runs.find_runs(RUNS.value) if RUNS.present or of_user(RUNS.value[0]).exists() else ([], [])
     for table in tables:
         for protocol in PROTOCOLS if PROTOCOL.value == "both" else [PROTOCOL.value]:
             _show(reproduce.compare(table, evaluated, protocol, flag_files.folder(), problems))
@@ -58,7 +58,7 @@ def _run(table: published.Table) -> list[str]:
     if not all(seed.isdecimal() for seed in SEEDS.value) or not SEEDS.value:
         raise UserError(f"--seeds wants numbers such as 0,1,2, not {','.join(SEEDS.value)!r}.")
     seeds, further = [int(s) for s in SEEDS.value], shlex.split(TRAIN_FLAGS.value)
-    todo = rerun.jobs(table, Path(RUNS.value[0]), seeds, further, flag_files.folder())
+    todo = rerun.jobs(table, of_user(RUNS.value[0]), seeds, further, flag_files.folder())
     commands, evaluation = Commands(), shlex.split(EVALUATE_FLAGS.value)
     try:
         with ends_as_interrupts():
@@ -70,7 +70,7 @@ def _run(table: published.Table) -> list[str]:
 def _show(comparison: reproduce.Comparison) -> None:
     print(formats.markdown(comparison))
     for suffix, form in formats.FORMATS.items() if OUTPUT.value else ():
-        path = Path(OUTPUT.value) / f"{formats.file_stem(comparison)}.{suffix}"
+        path = of_user(OUTPUT.value) / f"{formats.file_stem(comparison)}.{suffix}"
         write_atomically(path, form(comparison).encode())
         print(f"Written: {path}")
 

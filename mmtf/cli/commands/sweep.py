@@ -4,7 +4,6 @@ mmtf sweep --flagfile=digits/mmjsd.cfg --sweep=beta=1,5 --sweep=seed=0,1 --sweep
 """
 
 import sys
-from pathlib import Path
 
 from absl import flags
 
@@ -12,6 +11,7 @@ from mmtf import config
 from mmtf.cli import console
 from mmtf.cli.sweeps import processes, sweep, sweep_results
 from mmtf.errors import UserError
+from mmtf.runs.paths import of_user
 
 SWEEP = flags.DEFINE_multi_string("sweep", [], "A flag of mmtf train and its values: beta=1,2.5,5. Several make a grid.")
 SWEEP_DIR = flags.DEFINE_string("sweep_dir", None, "Folder of the runs.", required=True)
@@ -25,16 +25,16 @@ OF_EVALUATION = config.define_flags([config.EvaluateConfig], leave_out=["data_di
 
 def main(argv):
     console.refuse_arguments(argv)
-    todo = sweep.points(_given(OF_TRAINING), [sweep.axis(text) for text in SWEEP.value], Path(SWEEP_DIR.value))
+    todo = sweep.points(_given(OF_TRAINING), [sweep.axis(text) for text in SWEEP.value], of_user(SWEEP_DIR.value))
     evaluation = _evaluation()
     _check_names(todo)
     if DRY_RUN.value:
-        whole = sweep.Sweep.claim(Path(SWEEP_DIR.value), todo)
+        whole = sweep.Sweep.claim(of_user(SWEEP_DIR.value), todo)
         for point in todo:
             state, why = sweep.needs(point, whole.runs.get(point.name, {}), evaluation)
             print(f"{point.name}: {sweep.SAYINGS[state]}{f' ({why})' if why else ''}")
         return
-    with sweep.Sweep.held(Path(SWEEP_DIR.value), todo) as whole:
+    with sweep.Sweep.held(of_user(SWEEP_DIR.value), todo) as whole:
         commands = processes.Commands(JOBS.value)
         try:
             lost = sweep.carry_out(whole, todo, commands, JOBS.value, evaluation, lambda text: print(text, flush=True))

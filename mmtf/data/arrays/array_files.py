@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mmtf.errors import UserError
+from mmtf.modality import check_names
 
 LABELS, TEST, MASKS, SETTINGS = "labels.npy", "test.npy", "masks", "arrays.json"
 KINDS = {"likelihoods": dict, "class_names": list, "order": list}
@@ -47,9 +48,10 @@ def read(root: Path) -> ArrayFolder:
             f"{root} holds no NAME.npy; --dataset=arrays wants one such file per modality, as np.save('NAME.npy', values) "
             f"writes it."
         )
-    for name, path in paths.items():
-        if not name.isidentifier():
-            raise UserError(f"{path}: the file's name is the modality's, and must be an identifier such as rna; rename it.")
+    try:
+        check_names(tuple(paths))
+    except ValueError as error:
+        raise UserError(f"{root}: the files' names are the modalities'. {error}") from error
     names = _ordered(list(paths), settings.get("order"), root / SETTINGS)
     values = {name: read_array(paths[name]) for name in names}
     masks = {path.stem: read_array(path) for path in sorted((root / MASKS).glob("*.npy"))}

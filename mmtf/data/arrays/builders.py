@@ -24,7 +24,7 @@ from mmtf.data.arrays.inference import Inferred
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.data.entry import DatasetEntry
 from mmtf.errors import UserError
-from mmtf.modality import Modality, weighted_by_size
+from mmtf.modality import Modality, check_names, weighted_by_size
 
 
 @declare
@@ -195,9 +195,10 @@ def _checked_count(given: Mapping[str, Cells], masks, likelihoods) -> int:
         raise UserError(
             f"A multimodal data set needs two modalities or more, not {len(given)}; split the columns into two groups."
         )
-    for name in given:
-        if not str(name).isidentifier():
-            raise UserError(f"A modality's name must be an identifier such as 'rna', not {name!r}.")
+    try:
+        check_names(tuple(given))
+    except ValueError as error:
+        raise UserError(str(error)) from error
     for argument, names in (("masks", masks), ("likelihoods", likelihoods)):
         unknown = [name for name in names if name not in given]
         if unknown:

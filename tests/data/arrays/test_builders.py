@@ -83,7 +83,7 @@ def test_sets_that_do_not_fit_together_are_refused():
     for values, options, message in (
         ({"x": REAL}, {}, "two modalities or more, not 1"),
         ({"x": REAL, "y": other[:-1]}, {}, "y has 39 examples, but x has 40"),
-        ({"x": REAL, "my data": other}, {}, "an identifier such as 'rna', not 'my data'"),
+        ({"x": REAL, "my data": other}, {}, "such as 'digit'.*not 'my data'"),
         (
             {"x": REAL, "y": other},
             {"masks": {"z": np.ones(N, bool)}},
