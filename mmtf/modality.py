@@ -74,6 +74,7 @@ class Modality:
     pixels: bool | None = None
 
     def __post_init__(self):
+        self._take_plain_numbers()
         if not (isinstance(self.name, str) and NAME.fullmatch(self.name)):
             raise ValueError(f"A modality's name must be {NAME_IN_WORDS}, not {self.name!r}.")
         if not self.event_shape or min(self.event_shape) < 1:
@@ -96,6 +97,22 @@ class Modality:
         if self.pixels and (self.likelihood not in (*LOCATED, "bernoulli") or self.spread):
             raise ValueError(f"{self.name}: pixels are laplace, normal or bernoulli values in 0..1, and have no spread.")
         self._check_standardisation()
+
+    def _take_plain_numbers(self) -> None:
+        """Make Python's numbers of NumPy's and of others, which JSON would refuse; what is no number stays, to be refused."""
+        plain = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            value = value.numpy() if hasattr(value, "numpy") else value
+            value = value.tolist() if hasattr(value, "tolist") else value
+            if field.name in ("location", "spread", "event_shape"):
+                one = isinstance(value, int | float) and not isinstance(value, bool)
+                value = (value,) if one else tuple(x.tolist() if hasattr(x, "tolist") else x for x in value)
+                if field.name != "event_shape":
+                    value = tuple(float(x) for x in value)
+            plain[field.name] = value
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
     def _check_standardisation(self):
         if not (self.location or self.spread):
@@ -132,8 +149,7 @@ class Modality:
 
         Raises TypeError, KeyError or ValueError.
         """
-        tuples = {name: tuple(fields[name]) for name in ("event_shape", "location", "spread") if name in fields}
-        return cls(**{**fields, **tuples})
+        return cls(**fields)
 
 
 def check_names(names: Sequence[str]) -> None:

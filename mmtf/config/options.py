@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import types
 import typing
 from collections.abc import Collection, Sequence
@@ -48,11 +49,23 @@ def _hint(field: dataclasses.Field):
 
 
 def check_limits(concern) -> None:
-    """Raise UserError for the first field of a dataclass that is out of its declared limits."""
+    """Raise UserError for the first field of a dataclass that is out of its declared limits.
+
+    A number of NumPy becomes one of Python, and a path its text: JSON keeps no others.
+    """
     for field in dataclasses.fields(concern):
-        value = getattr(concern, field.name)
+        value = plain(getattr(concern, field.name))
+        object.__setattr__(concern, field.name, value)
         _check_type(field, value, _plain_type(_hint(field)))
         _check_value(field, value)
+
+
+def plain(value):
+    """Return a scalar of NumPy or TensorFlow as Python's own, and a path as text; all else as it is."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    value = value.numpy() if hasattr(value, "numpy") and value.shape == () else value
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
 def _plain_type(hint) -> type:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import numbers
 from collections.abc import Mapping, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -144,13 +146,14 @@ class LatentModel(KerasModel):
         return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
 
     def generate(self, n: int | tf.Tensor, seed=(0, 0), mean: bool = False) -> dict[str, tf.Tensor]:
-        """n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`.
+        """Return n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`.
 
         Raises:
-          ValueError: n is below 1, or there is no seed: a sample is random.
+          ValueError: n is no whole number of 1 or more, or the seed is not two integers.
         """
-        if seed is None or (isinstance(n, int) and n < 1):
-            raise ValueError(f"generate wants a number of samples of 1 or more and a seed of two integers, not {n} and {seed}.")
+        check_seed(seed)
+        if not tf.is_tensor(n) and (isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1):
+            raise ValueError(f"generate wants a number of samples, 1 or more, not {n!r}.")
         shared = _draw(self.prior, seed, "shared", n)
         return self._values(self.decode(shared, self.sample_private_prior(n, seed)), mean)
 
@@ -312,9 +315,19 @@ def _or_prior(q: tfd.Distribution, present: tf.Tensor) -> tfd.Distribution:
     return family_of(q).make(tf.where(is_present, loc, 0.0), tf.where(is_present, scale, 1.0))
 
 
+def check_seed(seed) -> None:
+    """Raise ValueError where a seed is not two integers; a tensor of that shape is taken as it is."""
+    if tf.is_tensor(seed) and seed.shape == (2,) and seed.dtype.is_integer:
+        return
+    values = np.asarray(seed) if not tf.is_tensor(seed) else None
+    if values is None or values.shape != (2,) or values.dtype.kind not in "iu":
+        raise ValueError(f"A seed is two integers, such as seed=(0, 1), not {seed!r}.")
+
+
 def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor | None = None) -> tf.Tensor:
     """A sample `[B, D]` (or `[n, D]`) under a stateless seed and the stream's name; the mean where the seed is None."""
     if seed is None:
         return distribution.mean()
+    check_seed(seed)
     seed = random.stream_seed(seed, stream)
     return sample(distribution, seed) if n is None else distribution.sample([n], seed=seed)

@@ -26,6 +26,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mmtf.config.options import plain
 from mmtf.data import text
 from mmtf.data.arrays import conversion
 from mmtf.data.arrays.cells import Cells
@@ -149,7 +150,7 @@ def _units(name: str, inferred: Inferred, x: np.ndarray) -> dict[str, tuple[floa
 def _checked_fields(name: str, wanted) -> dict:
     if not isinstance(wanted, str | Mapping | None):
         raise UserError(f"likelihoods: {name} wants a likelihood such as 'normal', or a dict of fields, not {wanted!r:.60}.")
-    fields = {"likelihood": wanted} if isinstance(wanted, str) else dict(wanted or {})
+    fields = {"likelihood": wanted} if isinstance(wanted, str) else {key: plain(x) for key, x in (wanted or {}).items()}
     known = [f.name for f in dataclasses.fields(Modality) if f.name not in DECIDED]
     unknown = [field for field in fields if field not in known]
     if unknown:
