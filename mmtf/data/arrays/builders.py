@@ -17,7 +17,7 @@ import numpy as np
 
 from mmtf.config import DataConfig, declare
 from mmtf.data import files, pairing
-from mmtf.data.arrays import array_files, cells, display, inference
+from mmtf.data.arrays import alignment, array_files, cells, display, inference
 from mmtf.data.arrays import labels as labelling
 from mmtf.data.arrays.cells import Cells
 from mmtf.data.arrays.inference import Inferred
@@ -49,7 +49,9 @@ def from_arrays(
     name: str = "arrays",
     standardise: bool = True,
 ) -> MultimodalData:
-    """A data set of arrays whose rows belong together.
+    """Return a data set of arrays whose rows belong together.
+
+    Rows of pandas tables and series belong together by their index, see `mmtf.data.arrays.alignment`; all others by place.
 
     Args:
       values: per modality `[N, ...]`, `[N]` meaning `[N, 1]`: images uint8 `[N, H, W]` or `[N, H, W, C]`; floats, NaN where a
@@ -71,12 +73,14 @@ def from_arrays(
       size(largest)/size, [S] C.3.2, unless `likelihoods` says another `likelihood_weight`.
 
     Raises:
-      UserError: fewer than two modalities, shapes or counts that do not fit, infinite values, an example without any
-        modality, values that could be two things, or labels that are no classes. The message says what to change.
+      UserError: fewer than two modalities, shapes or counts that do not fit, tables whose rows have other names, infinite
+        values, an example without any modality, values that could be two things, or labels that are no classes. The message
+        says what to change.
     """
     for argument, given in (("values", values), ("masks", masks or {}), ("likelihoods", likelihoods or {})):
         if not isinstance(given, Mapping):
             raise UserError(f"{argument}: wanted a dict by modality, such as {{'rna': ...}}, not {type(given).__name__}.")
+    values, masks, labels, test = _aligned(values, masks, labels, test)
     given = {key: cells.read(str(key), each) for key, each in values.items()}
     return _build(given, labels, masks, likelihoods, test, seed, class_names, name, standardise)
 
@@ -112,6 +116,7 @@ def from_dataframe(
     groups = {key: [group] if isinstance(group, str) else list(group) for key, group in groups.items()}
     if not groups or not all(groups.values()):
         raise UserError("columns: wanted, by modality, the names of its columns, such as {'size': ['height', 'width']}.")
+    _, masks, _, test = _aligned({"frame": frame}, masks, None, test)
     given = {key: cells.read_columns(str(key), frame, group) for key, group in groups.items()}
     label, class_names = labelling.columns(frame, labels, class_names)
     return _build(given, label, masks, likelihoods, test, seed, class_names, name, standardise)
@@ -144,6 +149,21 @@ def load(config: DataConfig) -> MultimodalData:
         )
     except UserError as error:
         raise UserError(f"{root}: {error}") from error
+
+
+def _aligned(values: Mapping, masks: Mapping | None, labels, test) -> tuple[dict, dict | None, object, object]:
+    """Return them with their rows in the order of the first table that names its rows, see `alignment`."""
+    parts = {f"values[{key!r}]": each for key, each in values.items()}
+    parts |= {f"masks[{key!r}]": each for key, each in (masks or {}).items()} | {"labels": labels}
+    if getattr(test, "dtype", None) in (bool, "boolean"):
+        parts["test"] = test
+    parts = alignment.aligned(parts)
+    return (
+        {key: parts[f"values[{key!r}]"] for key in values},
+        {key: parts[f"masks[{key!r}]"] for key in masks} if masks else masks,
+        parts["labels"],
+        parts.get("test", test),
+    )
 
 
 def _build(

@@ -83,6 +83,8 @@ def test_rows(test, label: np.ndarray | None, count: int, seed: int) -> np.ndarr
       UserError: no share, no rows, or a part with too few examples (training 2, test 1).
     """
     chosen = np.asarray(test)
+    if chosen.dtype == object and all(isinstance(x, bool | np.bool_) for x in chosen.flat):
+        chosen = chosen.astype(bool)
     if chosen.ndim == 0:
         if chosen.dtype.kind != "f" or not 0 < chosen < 1:
             raise UserError(f"test: wanted a share between 0 and 1, [N] booleans or a list of rows, not {test!r}.")
@@ -179,6 +181,15 @@ def _from_rows(rows: np.ndarray, count: int) -> np.ndarray:
         raise UserError(f"test: wanted a share between 0 and 1, [N] booleans or integer rows, not {rows.dtype} {rows.shape}.")
     if len(rows) and not (rows.min() >= 0 and rows.max() < count):
         raise UserError(f"test: rows must be in 0..{count - 1}, but run {rows.min()}..{rows.max()}.")
+    # Both would be wrong without a word: two rows in place of ten examples, or ten examples in place of two rows.
+    if len(rows) == count and set(rows.tolist()) <= {0, 1}:
+        raise UserError(
+            f"test: {count} integers of 0 and 1 may say of each example whether it is for testing, or name the rows 0 and 1; "
+            "give booleans (test.astype(bool)), or rows (np.flatnonzero(test))."
+        )
+    values, times = np.unique(rows, return_counts=True)
+    if len(values) < len(rows):
+        raise UserError(f"test: row {values[times > 1][0]} stands {times.max()} times; name each row once.")
     is_chosen = np.zeros(count, bool)
     is_chosen[rows] = True
     return is_chosen
