@@ -77,7 +77,7 @@ def game(strategy, per_execution=2):
     return fitted(
         strategy,
         model,
-        lambda s: pipeline.turns(examples, 8, 5, 2, STEPS, single=True, share=s),
+        lambda s: pipeline.phase_batches(examples, 8, 5, 2, STEPS, single=True, share=s),
         per_execution,
         **optimizers,
     )

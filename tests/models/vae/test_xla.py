@@ -12,9 +12,8 @@ import toys
 from drawn import assert_same
 
 from mmtf.distributed import random
-from mmtf.models.vae.contrastive import Contrast
 
-CONTRAST = Contrast("cubo", negatives=2, samples=3)
+CONTRAST = toys.contrastive("cubo", negatives=2, samples=3)
 VALUES = toys.values()
 MASK = {name: np.arange(6) % 3 != place for place, name in enumerate(VALUES)}
 DATA = tf.nest.map_structure(tf.convert_to_tensor, {"values": VALUES, "mask": MASK})
@@ -58,9 +57,9 @@ def test_every_kind_of_noise_compiles():
     ("kind", "options"),
     [
         ("mmjsd", {"microbatch": 2}),
-        ("jmvae", {"contrast": CONTRAST}),
-        ("mmvae", {"contrast": CONTRAST, "private": 0}),
-        ("mopoe", {"contrast": CONTRAST, "microbatch": 3}),
+        ("jmvae", CONTRAST),
+        ("mmvae", CONTRAST | {"private": 0}),
+        ("mopoe", CONTRAST | {"microbatch": 3}),
     ],
 )
 def test_the_training_step_compiles(kind, options):
@@ -71,7 +70,7 @@ def test_the_training_step_compiles(kind, options):
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "private"), [("jmvae", 2), ("mmvae", 0)])
 def test_compiled_terms_of_a_contrast_are_the_plain_terms(kind, private):
-    model, noise = toys.model(kind, private, contrast=CONTRAST), toys.FixedNoise(6)
+    model, noise = toys.model(kind, private, **CONTRAST), toys.FixedNoise(6)
 
     def terms(data):
         return model.terms(data["values"], data["mask"], noise, 0)
