@@ -24,6 +24,8 @@ from collections.abc import Iterable, Mapping, Sequence
 LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical", "negative_binomial")
 # Families of real values, whose location and scale can be in any unit.
 LOCATED = ("laplace", "normal")
+# Beyond it a decoder's mean of counts is bounded, and so are counts themselves.
+LARGEST_LOG_COUNT = 20.0
 
 # Names of networks and of a served model's inputs are made of it.
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

@@ -13,13 +13,13 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from mmtf.distributions.units import from_network, own_scale, present_cells
-from mmtf.modality import Modality
+from mmtf.modality import LARGEST_LOG_COUNT, Modality
 
 tfd = tfp.distributions
 
 # Mean counts stay within e^-20..e^20 and dispersions within e^-10..e^10: beyond, float32 overflows or tells nothing apart. (At
 # a dispersion of e^10 a negative binomial is a Poisson distribution for means up to some thousands.)
-LARGEST_LOG_COUNT, LARGEST_LOG_DISPERSION = 20.0, 10.0
+LARGEST_LOG_DISPERSION = 10.0
 
 
 def negative_binomial(modality: Modality, parameters: tf.Tensor) -> tfd.NegativeBinomial:

@@ -29,6 +29,10 @@ class Cells:
     columns: tuple[str, ...] = ()
 
 
+# What an object has that is a whole array.
+ARRAYS = ("toarray", "to_numpy", "__array__", "__array_interface__", "__dlpack__")
+
+
 def read(name: str, given) -> Cells:
     """Return one modality, from anything that NumPy takes, a sparse matrix, or a list with None for missing examples.
 
@@ -39,6 +43,11 @@ def read(name: str, given) -> Cells:
     """
     if np.ma.isMaskedArray(given):
         raise UserError(f"{name}: a masked array; give NaN where numbers are missing: x.astype(float).filled(np.nan).")
+    if not _is_whole(given):
+        # NumPy would take it apart, element by element.
+        raise UserError(
+            f"{name}: wanted an array [N, ...], a table, a sparse matrix or a list of N examples, not {type(given).__name__}."
+        )
     given = given.toarray() if hasattr(given, "toarray") else given
     given = given.to_numpy() if hasattr(given, "to_numpy") else given
     array = None if isinstance(given, list | tuple) else np.asarray(given)
@@ -49,6 +58,17 @@ def read(name: str, given) -> Cells:
     if array is None or array.dtype == object:
         return _from_rows(name, list(given))
     return _typed(name, array, np.ones(len(array), bool))
+
+
+def _is_whole(given) -> bool:
+    """Return whether it is a list, or gives all of its values at once."""
+    if isinstance(given, list | tuple | range) or any(hasattr(given, way) for way in ARRAYS):
+        return True
+    try:
+        memoryview(given)
+    except TypeError:
+        return False
+    return True
 
 
 def read_columns(name: str, frame, columns: Sequence[str]) -> Cells:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mmtf.errors import UserError
+from mmtf.modality import LARGEST_LOG_COUNT
 
 # float32 keeps 7 digits. Beyond this ratio of mean to standard deviation, fewer than 2 are left for what varies.
 LARGEST_OFFSET = 1e5
+# What a decoder's mean of counts comes to at most.
+LARGEST_COUNT = math.exp(LARGEST_LOG_COUNT)
 
 
 def convert(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
@@ -61,6 +65,12 @@ def _as_counts(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -
             f"{name}: a negative_binomial likelihood needs counts, but there are fractions or negative numbers; give the raw "
             f"counts, or say 'normal'."
         )
+    largest = known.max()
+    if largest > LARGEST_COUNT:
+        raise UserError(
+            f"{name}: a negative_binomial likelihood counts up to {LARGEST_COUNT:.3g}, but there is {largest:.9g}; count in "
+            f"larger units, or say likelihoods={{{name!r}: 'normal'}}."
+        )
     return _float32(name, x, is_present)
 
 
@@ -92,6 +102,15 @@ def _with_channel(x: np.ndarray) -> np.ndarray:
 def _float32(name: str, x: np.ndarray, is_present: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # said below
         numbers = x.astype(np.float32)
+    if x.dtype.kind == "f" and x.dtype.itemsize > 4:
+        vanished = (numbers == 0) & (x != 0) & ~np.isnan(x)
+        small = np.flatnonzero(vanished.any(axis=tuple(range(1, x.ndim))) & is_present)
+        if len(small):
+            value = x[small[0]][vanished[small[0]]][0]
+            raise UserError(
+                f"{name}: example {small[0]} holds {value:g}, which float32 takes for 0; take logarithms, or rescale the "
+                "values."
+            )
     large = np.flatnonzero(np.isinf(numbers).any(axis=tuple(range(1, x.ndim))) & is_present)
     if len(large):
         raise UserError(f"{name}: example {large[0]} holds a value beyond float32 (3.4e38); rescale the values.")

@@ -42,6 +42,8 @@ SCALE = 0.25
 # Fields of a Modality that the values decide.
 DECIDED = ("name", "event_shape")
 
+PICTURE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+
 
 @dataclasses.dataclass(frozen=True)
 class Inferred:
@@ -79,6 +81,7 @@ def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standard
     """
     fields = _checked_fields(name, wanted)
     if given.values.dtype.kind == "U":
+        _check_no_files(name, given)
         given, fields = _text(name, given, fields)
     x = given.values[:, None] if given.values.ndim == 1 else given.values
     is_present = given.is_present
@@ -105,6 +108,17 @@ def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standard
     if located and fields["likelihood"] in LOCATED:
         fields.setdefault("scale", SCALE)
     return Inferred(x, is_present, fields, located)
+
+
+def _check_no_files(name: str, given: Cells) -> None:
+    """Raise UserError for names of picture files, which are not the pictures."""
+    strings = [str(s).lower() for s in given.values[given.is_present].flat]
+    files = [s for s in strings if s.endswith(PICTURE_FILES)]
+    if len(files) > len(strings) / 2:
+        raise UserError(
+            f"{name}: texts such as {files[0]!r} are names of picture files, and the model would learn to spell them; read the "
+            "pictures into an array uint8 [N, H, W, C]."
+        )
 
 
 def missing_cells(values: np.ndarray, is_present: np.ndarray) -> np.ndarray:

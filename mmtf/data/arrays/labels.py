@@ -32,6 +32,10 @@ def read(labels, count: int, class_names: Sequence[str] | None = None) -> tuple[
         if class_names:
             raise UserError("class_names were given without labels; give labels, or leave the names out.")
         return None, ()
+    if class_names is not None and len(set(map(str, class_names))) < len(class_names):
+        names = list(map(str, class_names))
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"class_names: {twice!r} stands twice; scores by class need names that differ.")
     array = _array(labels)
     if len(array) != count:
         raise UserError(f"labels: {len(array)} for {count} examples; give one for each.")
