@@ -395,6 +395,7 @@ METRICS = MetricTable(
             "agreement",
         ),
         _about("parts", "Cost", "Seconds that each part of the evaluation took, of the wall and of the processors.", "costs"),
+        _about("asked", "Parts asked for", "The parts that the evaluation was asked for; it ends when all are measured."),
         _about("version", "Version", "The version of the file's form.", "costs"),
         _about("measured_of", "Fingerprint", "A fingerprint of weights, settings and examples.", "costs"),
         _about("training", "Training", "Steps, wall seconds and steps per second of the run's training.", "heading"),

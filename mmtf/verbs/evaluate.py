@@ -77,6 +77,7 @@ def evaluate(
         "step": step,
         "training": {k: trained[k] for k in ("steps", "seconds", "steps_per_second")},
         "data": context.about_data(),
+        "asked": chosen,
         "evaluation": dataclasses.asdict(config) | {"test_examples": len(context.test)},
     }
     of = context.fingerprint(experiment.to_json())

@@ -109,6 +109,27 @@ def test_every_verb_takes_tables_sparse_matrices_and_lists():
 
 
 @pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"vector": np.full((2, 4), np.nan)}, "vector"),
+        ({"text": np.full((2, 3), 7)}, "text"),
+        ({"image": np.full((2, 2, 2, 1), np.inf)}, "image"),
+        ({"vector": np.ones((2, 5))}, "vector"),
+    ],
+)
+@pytest.mark.parametrize("container", ["array", "list", "table", "sparse"])
+def test_the_same_values_are_refused_in_every_container(container, given, message):
+    """Rule: the same numbers in another container give the same answer, a refusal too."""
+    ((name, value),) = given.items()
+    made = {"array": np.asarray, "list": np.ndarray.tolist, "table": pd.DataFrame, "sparse": scipy.sparse.csr_matrix}[container]
+    if container in ("table", "sparse"):
+        # They have two axes.
+        value = value.reshape(len(value), -1)
+    with pytest.raises(ValueError, match=message):
+        toys.model("mmjsd").posterior({name: made(value)})
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
         (np.ones((4, 4)), "wants a dict of values by modality.*not"),

@@ -197,7 +197,20 @@ def test_without_labels_the_objective_is_evaluated(run, data, trained_on, few_pi
     metrics = evaluate.evaluate(run.path, how, data=data)
     # There are no numbers either in which samples could be compared.
     assert set(metrics) == {
-        *("model", "dataset", "protocol", "seed", "step", "version", "measured_of", "parts", "training", "data", "evaluation"),
+        *(
+            "model",
+            "dataset",
+            "protocol",
+            "seed",
+            "step",
+            "asked",
+            "version",
+            "measured_of",
+            "parts",
+            "training",
+            "data",
+            "evaluation",
+        ),
         *("test_terms", "active_units", "collapse", "divergence_between"),
     }
     assert "loss" in tables.metrics_table(metrics)

@@ -81,7 +81,7 @@ def state(job: Job) -> tuple[str, str]:
         done = 0 if training is None else training["steps"]
         # A training.json from before it was written there does not say it.
         planned = (training or {}).get("planned_steps") or flagfile.planned_steps(job.config, examples)
-        evaluated = bool(training and metrics) and is_of(metrics, training)
+        evaluated = bool(training and metrics) and is_of(metrics, training) and is_finished(metrics)
         at_end = evaluated and metrics["step"] == done
     except (UserError, OSError, KeyError, TypeError) as error:
         return DAMAGED, str(error) if isinstance(error, UserError) else f"its records lack something ({error!r})"
@@ -109,6 +109,14 @@ def is_of(metrics: Mapping, training: Mapping) -> bool:
     """
     evaluated = metrics["training"]
     return evaluated["steps"] == training["steps"] and evaluated.get("seconds") in (None, training["seconds"])
+
+
+def is_finished(metrics: Mapping) -> bool:
+    """Return whether all parts that an evaluation was asked for were measured: it writes metrics.json after each of them.
+
+    A file from before the parts were written down counts as finished.
+    """
+    return set(metrics.get("asked", ())) <= set(metrics.get("parts", ()))
 
 
 def kept(path: Path, step: int) -> bool:

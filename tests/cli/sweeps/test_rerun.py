@@ -88,6 +88,22 @@ def test_a_run_that_was_trained_on_after_it_was_evaluated_is_evaluated_again(tmp
     assert scripts.calls == [("evaluate", "mvae", "seed_0", False)]
 
 
+@pytest.mark.parametrize("measured", [["terms"], [], ["terms", "probe"]])
+def test_an_evaluation_that_was_stopped_is_not_taken_for_a_whole_one(tmp_path, measured):
+    """Rule: what is half written never counts as whole. metrics.json is written after each part."""
+    run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
+    stopped = {"asked": ["terms", "probe", "coherence"], "parts": {name: {} for name in measured}}
+    run.write_json("metrics.json", run.read_json("metrics.json") | stopped)
+    scripts = Commands()
+    carried_out(tmp_path, scripts, table=TABLE.only(["mvae"]), seeds=[0])
+    assert scripts.calls == [("evaluate", "mvae", "seed_0", False)]
+    whole = stopped | {"parts": {name: {} for name in stopped["asked"]}}
+    run.write_json("metrics.json", run.read_json("metrics.json") | whole)
+    again = Commands()
+    carried_out(tmp_path, again, table=TABLE.only(["mvae"]), seeds=[0])
+    assert again.calls == []
+
+
 def test_a_run_that_was_evaluated_at_an_earlier_checkpoint_is_taken(tmp_path):
     run = evaluated(tmp_path / "mnist_svhn_text/mvae/seed_0", MVAE)
     run.write_json("metrics.json", run.read_json("metrics.json") | {"step": 100})
