@@ -46,7 +46,7 @@ def announce() -> None:
 
 
 class _StandIn:
-    """What Keras asks of a class, answered by the class itself, whose module is imported for it."""
+    """Stand-in for a class: imports its module when Keras asks for something, and lets the class answer."""
 
     def __init__(self, row: str):
         self._row = row
@@ -65,7 +65,7 @@ def _put_stand_ins() -> None:
 
 
 class _WhenKerasIsImported(MetaPathFinder):
-    """Leaves the import of Keras to the other finders, and puts the stand-ins into its table afterwards."""
+    """Finder that leaves the import of Keras to the others, and puts the stand-ins into its table afterwards."""
 
     def find_spec(self, name, path=None, target=None):
         if name != "keras":

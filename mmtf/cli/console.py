@@ -1,4 +1,4 @@
-"""What the commands share: quiet libraries, and mistakes of the user's shown as a sentence instead of a traceback."""
+"""Run commands: keep libraries quiet, and show mistakes of the user's as a sentence instead of a traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmtf.errors import UserError
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow and finds the devices without its start-up messages about absent GPUs and processor features.
+    """Import TensorFlow and find the devices without its start-up messages about absent GPUs and processor features.
 
     They are written by C++ to the file descriptor, before any logging level applies. If loading fails, they are shown.
     """

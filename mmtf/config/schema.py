@@ -184,7 +184,7 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateConfig:
-    """How a trained run, or a folder of samples, is evaluated; kept in metrics.json."""
+    """Settings of the evaluation of a run or of a folder of samples; kept in metrics.json."""
 
     parts: str = option(
         "all", "Parts of metrics.json to measure, such as 'probe,likelihood'. What was measured before is kept."

@@ -1,4 +1,4 @@
-"""Whether classifiers find in what a model generates the class that it should have.
+"""Coherence: the share of generated values in which classifiers find the class that they should have.
 
 [S]: Sutter, Daunhawer, Vogt 2020.
 """

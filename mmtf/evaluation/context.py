@@ -1,4 +1,4 @@
-"""What every evaluation needs, of a model or of samples: the examples it is of, and classifiers and features to compare by."""
+"""Context of an evaluation, of a model or of samples: its examples, and classifiers and features to compare by."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class EvaluationContext:
         return self.features_by(self.classifiers)
 
     def features_by(self, classifiers: Mapping) -> Features:
-        """By these classifiers, which may be none."""
+        """Return the features by these classifiers, which may be none."""
         return Features(self.modalities, classifiers, self._inception)

@@ -1,4 +1,4 @@
-"""Whether values of two modalities belong together, by canonical correlations of their features ([C] eq. 11).
+"""Canonical correlations of two modalities' features, which tell whether values belong together ([C] eq. 11).
 
 [C]: Chen, Zhu 2022.
 """

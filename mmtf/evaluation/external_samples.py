@@ -65,7 +65,7 @@ def external_coherence(
 def external_quality(
     samples: Samples, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
-    """As `evaluate.sample_quality`, of every set that there is."""
+    """Return `evaluation.sample_quality` of every set of samples that is given."""
 
     def sets(name: str) -> Iterator[Set]:
         if name in samples.random:
@@ -81,7 +81,7 @@ def external_quality(
 def external_correlations(
     samples: Samples, data: MultimodalData, test: Split, features: Features, config: EvaluateConfig
 ) -> dict[str, dict]:
-    """As `evaluate.correlations`, of the pairs that there are: random ones, from each other, and both from both."""
+    """Return `evaluation.correlations` of the pairs that are given: random ones, from each other, and both from both."""
 
     def generated(pair: tuple[str, str], paired: Split) -> dict:
         values = {}

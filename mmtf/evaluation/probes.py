@@ -1,4 +1,4 @@
-"""What a linear classifier finds in the codes.
+"""Linear probes of the codes.
 
 [S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """

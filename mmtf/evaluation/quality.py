@@ -1,4 +1,4 @@
-"""Whether what a model generates is distributed as real values are: precision and recall, and Frechet distance.
+"""Quality of samples: precision and recall, and Frechet distance, of their distribution against real values.
 
 [S]: Sutter, Daunhawer, Vogt 2020.
 """

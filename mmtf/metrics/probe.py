@@ -1,4 +1,4 @@
-"""How much a linear classifier finds in the latent codes, [S] C.2.1 for classes and C.4.3 for attributes.
+"""Linear probes of latent codes, [S] C.2.1 for classes and C.4.3 for attributes.
 
 [S]: Sutter, Daunhawer, Vogt 2020.
 """

@@ -1,4 +1,4 @@
-"""What makes a model a Keras citizen: calling, fitting on plain data, a summary, and `.keras` files."""
+"""KerasModel: calling, fitting on plain data, a summary, and `.keras` files."""
 
 from __future__ import annotations
 

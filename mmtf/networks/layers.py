@@ -1,4 +1,4 @@
-"""What the networks share: checks at the door, one seed per layer, and the layer that reads characters.
+"""Layers and helpers that networks share: checks of sizes, one seed per layer, and the layer that reads characters.
 
 [S]: Sutter, Daunhawer, Vogt 2020. [C]: Chen, Zhu 2022.
 """

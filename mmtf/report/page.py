@@ -35,7 +35,7 @@ MADE, DRAWN, NOTES = ("made", "How it was made"), ("figures", "Figures"), ("note
 
 
 def write(run: RunDirectory) -> Path:
-    """Write `report.html` of a run that mmtf evaluate has evaluated, and returns where it is.
+    """Write `report.html` of a run that was evaluated, and return where it is.
 
     Raises:
       UserError: metrics.json or figures/ is missing or damaged, or the page cannot be written.

@@ -78,7 +78,7 @@ class Checkpoints:
         self.wait()
 
     def start_saving(self, step: int, extra: Mapping | None = None, before: Callable[[], None] | None = None) -> None:
-        """Copy the variables as they are now, and has the copies written while the caller goes on.
+        """Copy the variables as they are now, and have the copies written while the caller goes on.
 
         Waits for the checkpoint before this one, of which the copies are no longer needed then.
 
@@ -117,7 +117,7 @@ class Checkpoints:
         self._writer.shutdown()
 
     def restore(self, partial: bool = False, which: str = "latest") -> int:
-        """Sets the variables to a checkpoint that is whole, and returns its step.
+        """Set the variables to a checkpoint that is whole, and return its step.
 
         A damaged one is passed over for the next one, with a warning.
 
@@ -141,7 +141,7 @@ class Checkpoints:
         raise UserError(f"No checkpoint in {self.directory} can be read. {' '.join(problems)} Train again with --overwrite.")
 
     def tidy(self, newest: int) -> None:
-        """Remove what a kill left unfinished, and names what is newer than the step restored, and so is damaged, otherwise.
+        """Remove what a kill left unfinished, and rename what is newer than the step restored, and so is damaged.
 
         For the one process that trains.
         """

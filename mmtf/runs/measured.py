@@ -60,7 +60,7 @@ class Measured:
             self._content |= {key: old[key] for key in entries} | {"parts": parts}
 
     def part(self, name: str, measure: Callable[[], Mapping]) -> None:
-        """Add what a part finds, unless it is there; and writes the file."""
+        """Add what a part finds, unless it is there; and write the file."""
         if name in self._content["parts"]:
             log.info("%s: measured before.", name)
             return

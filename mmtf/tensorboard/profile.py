@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class Profile(keras.callbacks.Callback):
-    """Traces steps FIRST to LAST (the first step is 1), and writes below logs/plugins/profile. A context manager.
+    """Trace steps FIRST to LAST (the first step is 1), and write below logs/plugins/profile. A context manager.
 
     Whole executions are traced: those that FIRST and LAST are in.
     """

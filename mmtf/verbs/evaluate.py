@@ -38,7 +38,7 @@ def evaluate(
     again: bool = False,
     checkpoint: str = "latest",
 ) -> dict:
-    """Evaluate a checkpoint of a run on the test split, and writes metrics.json, figures/ and report.html.
+    """Evaluate a checkpoint of a run on the test split, and write metrics.json, figures/ and report.html.
 
     metrics.json is written after each part. An evaluation that was stopped, or that was asked for other parts, goes on; with
     other settings, or after more training, the old file is kept under another name.

@@ -45,7 +45,7 @@ def evaluate_samples(
     output: str | Path | None = None,
     again: bool = False,
 ) -> dict:
-    """Evaluate samples by the real values of a data set's test split, and writes metrics.json.
+    """Evaluate samples by the real values of a data set's test split, and write metrics.json.
 
     An evaluation that was stopped, or that was asked for other parts, goes on; of other samples, of other data or with other
     settings, the old file is kept under another name.
@@ -129,7 +129,7 @@ class _Context(evaluation.EvaluationContext):
         return fingerprint(self._digest(), how, which, list(self.data.names), pools, *rows, *labels)
 
     def _digest(self) -> str:
-        """Of the samples that are evaluated, by name."""
+        """Return a digest of the samples that are evaluated, by name."""
         given = [[",".join(k), list(values)] for k, values in self.samples.given.items()]
         arrays = [*self.samples.random.values(), *(x for values in self.samples.given.values() for x in values.values())]
         return fingerprint([list(self.samples.random), given], *arrays)

@@ -52,7 +52,7 @@ class Commands:
             return self._run(name, arguments, file)
 
     def stop(self) -> None:
-        """Interrupt what runs, as Ctrl-C does; ends what goes on after that; and starts nothing any more."""
+        """Interrupt what runs, as Ctrl-C does; end what goes on after that; and start nothing any more."""
         with self._lock:
             self.stopped, running = True, list(self._running)
         # What a shell started in the background is deaf to the first, and so is all that it starts.

@@ -183,7 +183,7 @@ class Sweep:
             yield cls.claim(folder, todo)
 
     def note(self, point: Point, **entries) -> None:
-        """Add entries to the record of a run, takes those away that are None, and writes it.
+        """Add entries to the record of a run, take those away that are None, and write it.
 
         A status replaces all that is said of how the run ended before.
         """
@@ -224,7 +224,7 @@ def carry_out(
     evaluation: Sequence[str] | None = None,
     say: Callable[[str], None] = print,
 ) -> list[str]:
-    """Train every run, and evaluates it where that is asked for; one that fails does not keep the others.
+    """Train every run, and evaluate it where that is asked for; one that fails does not keep the others.
 
     Args:
       jobs: processes at once.

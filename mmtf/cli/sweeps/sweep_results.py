@@ -29,7 +29,7 @@ def results(sweep: Sweep) -> list[grids.Result]:
 
 
 def write(sweep: Sweep) -> str:
-    """Write the tables and the picture, where there is one, and returns the table; without any trained run, nothing."""
+    """Write the tables and the picture, where there is one, and return the table; without any trained run, nothing."""
     runs = results(sweep)
     if not runs:
         return ""

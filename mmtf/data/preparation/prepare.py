@@ -1,4 +1,4 @@
-"""What is done once before training: features of a data set's images and captions, kept in one file. So far for CUB [C].
+"""Prepare features of a data set's images and captions once before training, and keep them in a file. So far for CUB [C].
 
 [C]: Chen, Zhu 2022.
 """
