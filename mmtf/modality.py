@@ -18,6 +18,7 @@ import dataclasses
 import itertools
 import keyword
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -102,19 +103,14 @@ class Modality:
 
     def _take_plain_numbers(self) -> None:
         """Make Python's numbers of NumPy's and of others, which JSON would refuse; what is no number stays, to be refused."""
-        plain = {}
         for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            value = value.numpy() if hasattr(value, "numpy") else value
-            value = value.tolist() if hasattr(value, "tolist") else value
+            value = plain(getattr(self, field.name))
             if field.name in ("location", "spread", "event_shape"):
                 one = isinstance(value, int | float) and not isinstance(value, bool)
-                value = (value,) if one else tuple(x.tolist() if hasattr(x, "tolist") else x for x in value)
+                value = (value,) if one else tuple(plain(x) for x in value)
                 if field.name != "event_shape":
                     value = tuple(float(x) for x in value)
-            plain[field.name] = value
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, field.name, value)
 
     def _check_standardisation(self):
         if not (self.location or self.spread):
@@ -152,6 +148,14 @@ class Modality:
         Raises TypeError, KeyError or ValueError.
         """
         return cls(**fields)
+
+
+def plain(value):
+    """Return a number or an array of NumPy or TensorFlow as Python's own, and a path as text; all else as it is."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    value = value.numpy() if hasattr(value, "numpy") else value
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def check_names(names: Sequence[str]) -> None:

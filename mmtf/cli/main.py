@@ -73,7 +73,7 @@ def run(name: str, arguments: Sequence[str] | None = None, *, program: str | Non
     spec = importlib.util.find_spec(f"mmtf.cli.commands.{name}")
     # As the main module, whose flags absl shows for --help and whose docstring it prints.
     module = types.ModuleType("__main__")
-    module.__file__, module.__spec__ = spec.origin, None
+    module.__file__ = spec.origin
     sys.modules["__main__"], before = module, sys.modules["__main__"]
     try:
         exec(spec.loader.get_code(spec.name), vars(module))

@@ -14,7 +14,8 @@ FLAG = "flagfile"
 def folder() -> Path:
     """Return the folder of the flag files that the package brings: inside it where it is installed, beside it in a checkout."""
     package = Path(__file__).resolve().parents[1]
-    return next((place for place in (package / "configs", package.parent / "configs") if place.is_dir()), package / "configs")
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def names() -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import types
 import typing
 from collections.abc import Collection, Sequence
@@ -15,6 +14,7 @@ from collections.abc import Collection, Sequence
 from absl import flags
 
 from mmtf.errors import UserError
+from mmtf.modality import plain
 
 
 def option(default, help: str, *, choices=None, low=None, above=None, high=None, may_change=False):
@@ -58,14 +58,6 @@ def check_limits(concern) -> None:
         object.__setattr__(concern, field.name, value)
         _check_type(field, value, _plain_type(_hint(field)))
         _check_value(field, value)
-
-
-def plain(value):
-    """Return a scalar of NumPy or TensorFlow as Python's own, and a path as text; all else as it is."""
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    value = value.numpy() if hasattr(value, "numpy") and value.shape == () else value
-    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
 def _plain_type(hint) -> type:

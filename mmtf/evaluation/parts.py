@@ -20,7 +20,7 @@ from mmtf.evaluation.quality import sample_quality
 from mmtf.evaluation.reconstruction import reconstruction_errors
 from mmtf.evaluation.retrieval import retrieval_scores
 from mmtf.evaluation.terms import objective_terms
-from mmtf.metrics.specs import METRICS
+from mmtf.metrics.entries import METRICS
 from mmtf.report import curves
 
 log = logging.getLogger(__name__)

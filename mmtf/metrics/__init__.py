@@ -11,7 +11,7 @@
 | `cca` | whether the values of generated pairs belong together, by their features |
 | `retrieval` | whether scores tell which pairs belong together |
 | `reconstruction` | how far reconstructions are from what was given |
-| `specs` | what each entry of metrics.json means, and where it is shown |
+| `specs`, `entries` | what each entry of metrics.json means, and where it is shown |
 | `intervals` | how far any of these numbers can be trusted: `Estimate` |
 
 A module is imported when it is asked for, so that none but `classifier` waits for TensorFlow.
@@ -26,6 +26,7 @@ __all__ = [
     "cca",
     "classifier",
     "coherence",
+    "entries",
     "frechet",
     "intervals",
     "latents",

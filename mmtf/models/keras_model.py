@@ -178,9 +178,7 @@ class KerasModel(keras.Model):
 
     # ---- showing ---------------------------------------------------------------------------------------------------
 
-    def summary(
-        self, line_length=None, positions=None, print_fn: Callable[[str], None] | None = None, expand_nested=False, **_
-    ):
+    def summary(self, line_length=None, print_fn: Callable[[str], None] | None = None, expand_nested=False):
         """Print the model's networks, what goes in and comes out of each, and their parameters.
 
         Args:

@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmtf.config import Config, differences
-from mmtf.metrics.specs import ARROW, METRICS
+from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import ARROW
 from mmtf.report.canvas import DPI, FONT
 
 ACROSS = 3

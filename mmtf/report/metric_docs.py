@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from mmtf.errors import UserError
-from mmtf.metrics.specs import METRICS
+from mmtf.metrics.entries import METRICS
 
 BEGIN, END = "<!-- entries: made by mmtf.report.metric_docs -->", "<!-- end of entries -->"
 

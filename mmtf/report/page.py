@@ -17,7 +17,8 @@ from pathlib import Path
 
 from mmtf.config import Config
 from mmtf.errors import UserError
-from mmtf.metrics.specs import ARROW, METRICS, SECTIONS, STANDARD_ERROR
+from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import ARROW, SECTIONS, STANDARD_ERROR
 from mmtf.report import page_numbers
 from mmtf.report.page_texts import FIGURES, PAPERS, PROTOCOLS
 from mmtf.report.protocols import shown

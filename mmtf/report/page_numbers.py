@@ -7,6 +7,7 @@ An entry is a number, a word, a list, or a dict of these; and a number with its 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -90,6 +91,7 @@ def table(header: Sequence[str], rows: Iterable[tuple[str, Sequence]], errors: M
     return Table(header, named, errors or {}, shaded)
 
 
+@functools.cache
 def environment() -> jinja2.Environment:
     """Return what renders the page's templates; text is escaped wherever it comes from."""
     made = jinja2.Environment(

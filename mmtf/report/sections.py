@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from mmtf.metrics.specs import ARROW, METRICS
+from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import ARROW
 
 ABSENT = "-"
 # How both protocols name what they measure: a row, where metrics.json has the corrected number, and the published one.

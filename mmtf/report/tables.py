@@ -9,7 +9,8 @@ import statistics
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from mmtf.metrics.specs import ARROW, BESIDE, BY_LABEL, LEFT_OUT, METRICS
+from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import ARROW, BESIDE, BY_LABEL, LEFT_OUT
 from mmtf.report.protocols import shown
 from mmtf.report.sections import ABSENT, estimate, markdown, number, protocols, tables
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mmtf import __version__, registry
 from mmtf.config import OF_A_MACHINE
-from mmtf.metrics.specs import BESIDE, METRICS
+from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import BESIDE
 from mmtf.runs import RunDirectory, write_atomically
 
 LICENCE = "Apache-2.0"

@@ -11,7 +11,7 @@ import mmtf
 from mmtf.config import Config, ModelConfig, plugins
 from mmtf.config.names import MODELS
 from mmtf.errors import UserError
-from mmtf.metrics.specs import METRICS
+from mmtf.metrics.entries import METRICS
 from mmtf.runs import RunDirectory
 
 EXAMPLE = ROOT / "examples/new_model.py"
@@ -162,6 +162,56 @@ def test_what_is_no_plugin_is_refused_and_adds_nothing(tmp_path, text, message):
         plugins.load(written(tmp_path, text))
     assert (dict(MODELS), dict(METRICS)) == (models, metrics)
     assert "mmtf_plugin_own" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ("[mmtf.MetricSpec('one', 'One', 'Mine.')]", "has no `measure`"),
+        ("[mmtf.MetricSpec('one', 'One', 'Mine.', measure=len)] * 2", "has two metrics 'one'"),
+    ],
+)
+def test_a_model_is_not_added_where_a_metric_beside_it_is_refused(tmp_path, metrics, message):
+    text = f"import mmtf\nclass Mine(mmtf.MVAE):\n    pass\nMODELS = {{'mine': Mine}}\nMETRICS = {metrics}\n"
+    with pytest.raises(UserError, match=message):
+        plugins.load(written(tmp_path, text))
+    assert "mine" not in MODELS
+    assert "one" not in METRICS
+
+
+def test_what_a_run_keeps_is_what_was_executed(tmp_path):
+    """Also where the file is edited before the run is written."""
+    path = written(tmp_path, EXAMPLE.read_text())
+    plugins.load(path)
+    written(tmp_path, "edited\n")
+    assert plugins.content(path) == EXAMPLE.read_bytes()
+
+
+def test_a_second_version_is_never_taken_for_the_first(tmp_path, caplog):
+    """Two files of one name, a file that was edited, and the copies of two runs; one that is named wins, with a warning."""
+    text = EXAMPLE.read_text()
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for folder in (first, second):
+        folder.mkdir()
+    path = written(first, text)
+    plugins.load(path)
+    plugins.load(written(second, text))
+    (second / "own.py").write_text(text + "# changed\n")
+    for name, copy in ((str(second / "own.py"), None), (str(second / "own.py"), tmp_path / "not there")):
+        with pytest.raises(UserError, match="has loaded another version of own.py already"):
+            plugins.load(name, copy)
+    plugins.load(path, second / "own.py")
+    assert "stands in for the copy that the run was trained with" in caplog.text
+
+
+def test_copies_of_two_runs_that_differ_are_not_mixed(tmp_path):
+    copies = [tmp_path / "one.py", tmp_path / "two.py"]
+    for number, copy in enumerate(copies):
+        copy.write_text(EXAMPLE.read_text() + f"# {number}\n")
+    plugins.load("gone/own.py", copies[0])
+    plugins.load("gone/own.py", copies[0])
+    with pytest.raises(UserError, match="has loaded another version of own.py already"):
+        plugins.load("gone/own.py", copies[1])
 
 
 @pytest.mark.parametrize(

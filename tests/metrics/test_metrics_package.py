@@ -12,7 +12,7 @@ IMPORTS = """
 import sys
 from mmtf import metrics
 loaded = {name for name in sys.modules if name.startswith("mmtf.metrics.")}
-assert loaded == {"mmtf.metrics.specs"}, f"importing the package imports {loaded}"
+assert loaded == {"mmtf.metrics.specs", "mmtf.metrics.entries"}, f"importing the package imports {loaded}"
 for name in metrics.__all__:
     if name != "classifier":
         assert getattr(metrics, name).__name__ == f"mmtf.metrics.{name}"

@@ -6,7 +6,8 @@ import pytest
 from checkout import ROOT
 
 from mmtf.errors import UserError
-from mmtf.metrics.specs import METRICS, SECTIONS, MetricSpec, MetricTable
+from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import SECTIONS, MetricSpec, MetricTable
 from mmtf.report import curves, metric_docs, sections, tables
 from mmtf.serving import card
 

@@ -12,7 +12,7 @@ from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig, TrainCo
 from mmtf.data import from_arrays, record
 from mmtf.errors import UserError
 from mmtf.evaluation import parts as evaluation_parts
-from mmtf.metrics import specs
+from mmtf.metrics import entries, specs
 from mmtf.runs import RunDirectory, measured
 from mmtf.runs.checkpoint import Checkpoints
 from mmtf.runs.measured import Measured, fingerprint
@@ -252,7 +252,7 @@ def test_the_old_name_of_a_part_is_still_read(run, data, parts, caplog):
 
 def test_a_metric_of_the_name_of_a_part_is_refused(monkeypatch):
     taken = specs.MetricSpec("codes", "Codes", "What codes are.", measure=len)
-    monkeypatch.setitem(specs.METRICS, "codes", taken)
+    monkeypatch.setitem(entries.METRICS, "codes", taken)
     with pytest.raises(UserError, match="There is a part 'codes' of metrics.json already"):
         evaluation_parts.of_models()
 

@@ -9,7 +9,7 @@ from mmtf.cli import console
 from mmtf.config import flag_files
 from mmtf.config.names import DATASETS, MODELS
 from mmtf.errors import UserError
-from mmtf.metrics.specs import METRICS
+from mmtf.metrics.entries import METRICS
 from mmtf.report import flagfile
 
 

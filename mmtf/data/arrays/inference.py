@@ -26,12 +26,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mmtf.config.options import plain
 from mmtf.data import text
 from mmtf.data.arrays import conversion
 from mmtf.data.arrays.cells import Cells
 from mmtf.errors import UserError
-from mmtf.modality import LIKELIHOODS, LOCATED, Modality
+from mmtf.modality import LIKELIHOODS, LOCATED, Modality, plain
 
 log = logging.getLogger(__name__)
 
