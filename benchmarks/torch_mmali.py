@@ -107,18 +107,16 @@ class MMALI(nn.Module):
         """Return what the discriminators minimise. Args: noise: `paired` and `single`, each as `draw_noise` returns it."""
         with torch.no_grad():
             encoded, styles, contents = self.encode(paired, noise["paired"])
-            generated = self.generate(noise["paired"])
             alone, alone_styles, _ = self.encode(single, noise["single"])
             alone_generated = self.generate(noise["single"])
         order = noise["paired"]["order"]
         loss = logistic(
             self.dependence(paired["mnist"], paired["svhn"]), self.dependence(paired["mnist"], paired["svhn"][order])
         )
-        for name, other in zip(NAMES, reversed(NAMES), strict=True):
-            crossed = paired[name], torch.cat([styles[name], contents[other]], dim=1)
-            kinds = [self.alignment[name](*pair) for pair in (encoded[name], generated[name], crossed)]
+        crossed = self.crossed(paired, styles, contents)
+        for name in NAMES:
+            kinds = [self.alignment[name](*pair) for pair in (alone[name], alone_generated[name], crossed[name])]
             loss = loss + sum(cross_entropy(logits, kind) for kind, logits in enumerate(kinds)) / KINDS
-            loss = loss + logistic(self.d(name, alone[name]), self.d(name, alone_generated[name]))
             loss = loss + self.content_loss(name, encoded[name], styles[name], noise["paired"])
             loss = loss + self.content_loss(name, alone[name], alone_styles[name], noise["single"])
         return loss
@@ -142,9 +140,10 @@ class MMALI(nn.Module):
         loss = self.joint_loss(paired, styles, contents, generated)
         alone, *_ = self.encode(single, noise["single"])
         alone_generated = self.generate(noise["single"])
+        crossed = self.crossed(paired, styles, contents)
         for name in NAMES:
-            # With two kinds the non-saturating loss is the logistic one with the kinds exchanged.
-            loss = loss + 2.0 * UNIMODAL * logistic(self.d(name, alone_generated[name]), self.d(name, alone[name]))
+            for kind, pair in enumerate((alone[name], alone_generated[name], crossed[name])):
+                loss = loss + UNIMODAL * nonsaturating(self.alignment[name](*pair), kind)
         loss = loss + self.reconstruction_loss(paired, experts, styles, noise["back"])
         return loss + self.code_loss(generated, noise["back"])
 
@@ -190,6 +189,11 @@ class MMALI(nn.Module):
         """Return generated tuples, of which all modalities share the content."""
         codes = {name: torch.cat([noise[f"prior_{name}"], noise["prior_content"]], dim=1) for name in NAMES}
         return {name: (self.decoders[name](z), z) for name, z in codes.items()}
+
+    def crossed(self, paired: Images, styles: Images, contents: Images) -> dict[str, Pair]:
+        """Return paired images and their styles, beside the content of the other encoder."""
+        others = dict(zip(NAMES, reversed(NAMES), strict=True))
+        return {name: (paired[name], torch.cat([styles[name], contents[others[name]]], dim=1)) for name in NAMES}
 
     def b(self, name: str, pair: Pair) -> torch.Tensor:
         """log q(x_j, s_j, c) / (q(x_j, s_j) p(c)), `[B]`."""

@@ -32,6 +32,7 @@ from mmtf.runs.lock import locked
 from mmtf.runs.paths import of_user
 from mmtf.tensorboard import profile
 from mmtf.training import saving, session
+from mmtf.training.adam import Adam
 from mmtf.training.monitor import check_labels
 from mmtf.training.plan import Length, Session, plan
 from mmtf.verbs.load import kept_networks
@@ -199,7 +200,7 @@ def compile_model(
     rate = config.learning_rate
     if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    optimizers = {name: keras.optimizers.Adam(rate, config.adam_beta_1) for name in model.learned()}
+    optimizers = {name: Adam(rate, config.adam_beta_1, epsilon=config.adam_epsilon) for name in model.learned()}
     for name, variables in model.learned().items():
         optimizers[name].build(variables)
     model.compile(

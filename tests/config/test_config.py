@@ -48,6 +48,7 @@ def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
         "quirks": "log_softmax_as_probabilities", "contrast_trains": "decoders", "deterministic": True, "profile_steps": "1,2",
         "precision": "bfloat16", "plugin": "own.py",
         "epochs": 50,  # with --steps, only the default is accepted
+        "unimodal_form": "classes",  # likewise with --alignment_form=binary
     }  # fmt: skip
     given, expected = [], {}
     for concern in (DATASETS.options_of(dataset), MODELS.options_of(model), config.TrainConfig):

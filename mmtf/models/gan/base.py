@@ -261,7 +261,7 @@ class AdversarialModel(LatentModel):
         return self.coders.named_weights()
 
     def schedule(self, step: int):
-        return {"average_decay": self.average_decay if step > self.average_start else 0.0}
+        return {"average_decay": self.average_decay if step > self.average_start + 1 else 0.0}
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
@@ -302,8 +302,8 @@ class AdversarialModel(LatentModel):
         return regularisers.names(self.loss_weights, self.names) + entropies
 
     def _update_average(self, step: tf.Tensor) -> None:
-        """average <- average + (1 - decay) (generator - average); before the start decay is 0."""
-        decay = tf.where(step < self.average_start, 0.0, self.average_decay)
+        """average <- average + (1 - decay) (generator - average); up to the start decay is 0, as in [C]'s release."""
+        decay = tf.where(step <= self.average_start, 0.0, self.average_decay)
         generators, averages = self.generators.named_weights(), self.coders.named_weights()
         moved = [average + (1.0 - decay) * (generators[key] - average) for key, average in averages.items()]
         replicas.assign_equal(list(averages.values()), moved)

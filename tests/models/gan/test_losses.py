@@ -98,6 +98,16 @@ def test_nonsaturating_losses_are_the_mean_over_the_other_kinds(kinds):
     np.testing.assert_allclose(losses.nonsaturating_losses(list(logits)), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("modalities", "gradient"), [(2, (2, -1, -1)), (3, (3, -1, -1, -1)), (4, (4, -1, -1, -1, -1))])
+def test_gradient_of_an_encoded_tuple_at_logits_of_zero(modalities, gradient):
+    """Of kind 0: 2 / (1 + M) (1 / (M + 1), 1 / (M + 1) - 1 / M, ...); for two modalities (.222, -.111, -.111)."""
+    logits = [tf.Variable(tf.zeros([1, modalities + 1])) for _ in range(modalities + 1)]
+    with tf.GradientTape() as tape:
+        loss = losses.nonsaturating_losses(logits)
+    found = tape.gradient(loss, logits[0])[0]
+    np.testing.assert_allclose(found, 2 * np.array(gradient) / (modalities * (modalities + 1) ** 2), rtol=1e-5)
+
+
 def test_with_two_kinds_the_nonsaturating_loss_is_the_logistic_one_with_exchanged_kinds():
     d = np.random.default_rng(2).normal(size=(2, N)).astype(np.float32)
     logits = [tf.stack([x, tf.zeros(N)], -1) for x in d]
