@@ -37,7 +37,7 @@ REQUIRED = [
 # A user who has tables has pandas; nothing else needs it.
 TABLES = ["pandas"]
 # setuptools: makes the wheel that the tests install.
-TEST = ["pytest>=8", "pytest-xdist", "hypothesis>=6", "ruff>=0.8", "setuptools>=64", *TABLES]
+TEST = ["pytest>=8", "pytest-xdist", "hypothesis>=6", "ruff>=0.8", "setuptools>=64", "polars", "pyarrow", *TABLES]
 # multivae wants a torchvision: pip takes that of the torch pinned here, and without the pin the newest of both.
 BENCH = ["torch==2.13.0", "multivae==1.0.3"]
 DOCS = ["mkdocs>=1.6", "mkdocstrings[python]"]

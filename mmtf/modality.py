@@ -5,7 +5,7 @@ optional boolean mask per modality (`True` where the value is there; `[B]`) and 
 
     {"values": {"digit": [B, 28, 28, 1], "word": [B, 8]}, "mask": {"digit": [B], "word": [B]}, "label": [B]}
 
-Images may be uint8 in 0..255 or float in 0..1; categorical values are integer class indices; counts are whole floats. Where a
+Pixels may be uint8 in 0..255 or float in 0..1; categorical values are integer class indices; counts are whole floats. Where a
 modality has `missing_cells`, NaN (or the class -1) says that one cell of a value is missing. Values are in the user's units at
 every door: what standardises them for the networks stands in the modality (`location`, `spread`) and is undone on the way out.
 
@@ -25,6 +25,8 @@ from collections.abc import Iterable, Mapping, Sequence
 LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical", "negative_binomial")
 # Families of real values, whose location and scale can be in any unit.
 LOCATED = ("laplace", "normal")
+# How far floats of pixels may lie outside 0..1: decoders without a last sigmoid overshoot. -1..1 and 0..255 are other units.
+OVERSHOOT = 0.5
 # Beyond it a decoder's mean of counts is bounded, and so are counts themselves.
 LARGEST_LOG_COUNT = 20.0
 
@@ -57,8 +59,9 @@ class Modality:
       log_softmax_as_probabilities: whether what a categorical likelihood takes for probabilities are the logarithms of the
         softmax, scaled to sum to 1, as in the release of [S]: the likelier a class is by its logit, the less likely it is.
       missing_cells: whether single cells of a value may be missing: NaN, or the class -1.
-      pixels: whether values are those of pictures, 0..1, which files have as bytes. None, where nobody said so: real values of
-        three axes or more that have no `spread` are taken for pixels.
+      pixels: whether values are those of pictures, 0..1, for which a byte x stands as x / 255 (`has_pixels`). Bytes of all
+        other modalities are the numbers that they are. None, where nobody said so: real values of three axes or more that have
+        no `spread` are taken for pixels.
     """
 
     name: str
@@ -122,6 +125,14 @@ class Modality:
                 raise ValueError(f"{self.name}: {field} must be 1 or {self.event_shape[-1]} numbers, not {len(numbers)}.")
             if not all(math.isfinite(x) and (field == "location" or x > 0) for x in numbers):
                 raise ValueError(f"{self.name}: {field} must be finite numbers, and a spread positive ones.")
+
+    @property
+    def has_pixels(self) -> bool:
+        """Whether values are pixels in 0..1, and bytes stand for them: in training, in every verb and in served models."""
+        if self.pixels is not None:
+            return self.pixels
+        real = self.likelihood not in ("categorical", "negative_binomial")
+        return real and len(self.event_shape) >= 3 and not self.spread
 
     @property
     def size(self) -> int:

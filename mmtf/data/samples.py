@@ -17,13 +17,11 @@ import numpy as np
 from mmtf.data.arrays.array_files import read_array
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.errors import UserError
-from mmtf.modality import Modality, check_subset, subsets
+from mmtf.modality import OVERSHOOT, Modality, check_subset, subsets
 from mmtf.models.checks import check_values
 
 RANDOM, GIVEN = "random", "from_"
 LEAST = 20  # samples in each set, fewer than which no distribution can be told from
-# How far floats of an image may lie outside 0..1: decoders without a last sigmoid overshoot. -1..1 and 0..255 are other units.
-OVERSHOOT = 0.5
 
 
 @dataclasses.dataclass(frozen=True)

@@ -68,10 +68,10 @@ def share_of_examples(hits: np.ndarray, test: Split) -> intervals.Estimate:
 
 
 def in_own_unit(values: np.ndarray, modality: Modality) -> np.ndarray:
-    """Return values as a model generates them: bytes as numbers in 0..1, or as counts; all else as it is."""
+    """Return values as a model generates them: bytes as pixels in 0..1, or as the numbers that they are; all else as it is."""
     if values.dtype != np.uint8 or modality.likelihood == "categorical":
         return values
-    return values.astype(np.float32) / (1 if modality.likelihood == "negative_binomial" else 255)
+    return values.astype(np.float32) / (255 if modality.has_pixels else 1)
 
 
 def as_json(estimate: intervals.Estimate) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from mmtf.containers import plain, unwrapped
 from mmtf.modality import Modality, check_subset
 from mmtf.models.checks import check_values
 
@@ -39,7 +40,7 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
     """Bring a batch into the form that everything below works on. What fills a missing value influences nothing.
 
     Args:
-      values: any non-empty subset of the modalities; uint8 images are scaled to 0..1.
+      values: any non-empty subset of the modalities; bytes of pixels are scaled to 0..1.
       mask: `[B]` booleans per modality; None, or a modality left out, means that nothing is missing.
 
     Raises:
@@ -47,31 +48,40 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
         (see `check_values`); what is inside tensors is not looked at.
     """
     names = check_subset(values, tuple(modalities))
-    values = {name: as_array(values[name]) for name in names}
-    mask = {name: as_array(is_present) for name, is_present in (mask or {}).items()}
+    values = {name: as_array(name, values[name]) for name in names}
+    mask = {name: as_array(f"mask of {name}", is_present) for name, is_present in (mask or {}).items()}
     if mask:
         check_subset(mask, tuple(modalities))
     arrays = {n: values[n] for n in names if isinstance(values[n], np.ndarray)}
     if arrays:
         check_values(arrays, [modalities[n] for n in arrays], {n: np.asarray(mask[n]) for n in arrays if n in mask})
+        values = values | {n: _whole(x) for n, x in arrays.items() if modalities[n].likelihood == "categorical"}
     return Observed(
         {name: _value(values[name], mask.get(name), modalities[name]) for name in names},
         {name: _present(values[name], mask.get(name)) for name in names},
     )
 
 
-def as_array(value):
-    """Return a table, a sparse matrix or a list as a NumPy array; an array or a tensor as it is."""
-    if hasattr(value, "toarray"):
-        return value.toarray()
-    if hasattr(value, "to_numpy"):
-        return value.to_numpy()
-    return np.asarray(value) if isinstance(value, list | tuple) else value
+def as_array(name: str, value):
+    """Return a table, a sparse matrix or a list as a NumPy array; an array or a tensor as it is.
+
+    Raises:
+      UserError: Python objects that are neither numbers nor missing.
+    """
+    value = unwrapped(value)
+    value = np.asarray(value) if isinstance(value, list | tuple) else value
+    # Such as columns of pandas' nullable types: numbers, and NA where one is missing.
+    return plain(name, value) if isinstance(value, np.ndarray) and value.dtype == object else value
+
+
+def _whole(classes: np.ndarray) -> np.ndarray:
+    """Return classes that a table keeps as floats, NaN where one is missing, as integers, -1 there."""
+    return np.where(np.isnan(classes), -1, classes).astype(np.int32) if classes.dtype.kind == "f" else classes
 
 
 def as_codes(code) -> tf.Tensor:
     """Return codes `[..., D]` as a float32 tensor, from whatever `as_array` takes."""
-    return tf.cast(tf.convert_to_tensor(as_array(code)), tf.float32)
+    return tf.cast(tf.convert_to_tensor(as_array("codes", code)), tf.float32)
 
 
 def _value(value, mask, modality: Modality) -> tf.Tensor:
@@ -81,18 +91,19 @@ def _value(value, mask, modality: Modality) -> tf.Tensor:
             f"{modality.name}: wanted values of shape [batch, {', '.join(map(str, modality.event_shape))}], "
             f"got {list(value.shape)}; reshape the array, or use the model's own data set."
         )
-    if modality.likelihood == "categorical" and not value.dtype.is_integer:
+    if modality.likelihood == "categorical" and value.dtype.is_floating:
         raise ValueError(f"{modality.name}: wanted integer class indices, got {value.dtype.name}; convert them.")
-    whole = modality.likelihood in ("categorical", "negative_binomial")
-    if not whole and value.dtype.is_integer and value.dtype != tf.uint8:
-        raise ValueError(f"{modality.name}: wanted uint8 or floating values, got {value.dtype.name}; convert them.")
+    if modality.has_pixels and value.dtype.is_integer and value.dtype != tf.uint8:
+        raise ValueError(
+            f"{modality.name}: wanted pixels as uint8 in 0..255 or as floats in 0..1, got {value.dtype.name}; convert them."
+        )
     if mask is not None:
         # Before any arithmetic, so that not even NaN reaches a gradient.
         is_present = tf.reshape(tf.cast(mask, tf.bool), [-1] + [1] * len(modality.event_shape))
         value = tf.where(is_present, value, tf.zeros_like(value))
     if modality.likelihood == "categorical":
         return tf.cast(value, tf.int32)
-    if value.dtype == tf.uint8 and not whole:
+    if value.dtype == tf.uint8 and modality.has_pixels:
         return tf.cast(value, tf.float32) / 255.0
     return tf.cast(value, tf.float32)
 

@@ -12,17 +12,6 @@ import tensorflow as tf
 from mmtf.modality import Modality
 
 
-def is_image(modality: Modality) -> bool:
-    """Return whether values are pixels in 0..1.
-
-    Where the modality does not say, as of runs of earlier versions and of published data
-    sets: real numbers of three axes or more that are in no unit of their own."""
-    if modality.pixels is not None:
-        return modality.pixels
-    real = modality.likelihood not in ("categorical", "negative_binomial")
-    return real and len(modality.event_shape) >= 3 and not modality.spread
-
-
 def after(checks: list[tf.Operation], tensors):
     """The same tensors, which wait until the checks have passed."""
     with tf.control_dependencies(checks):
@@ -80,7 +69,7 @@ def _allowed(modality: Modality, x: tf.Tensor) -> tuple[tf.Tensor, str]:
     ok, of = tf.math.is_finite(x), "finite numbers"
     if modality.likelihood == "negative_binomial":
         ok, of = ok & (x >= 0.0) & (x == tf.floor(x)), "counts, whole numbers from 0,"
-    elif modality.likelihood == "bernoulli" or is_image(modality):
+    elif modality.likelihood == "bernoulli" or modality.has_pixels:
         ok, of = ok & (x >= 0.0) & (x <= 1.0), "numbers in 0..1"
     return ok | missing, of + (" or NaN" if modality.missing_cells else "")
 

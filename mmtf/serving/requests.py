@@ -17,7 +17,7 @@ RAW = "_raw"
 
 def has_raw(modality: Modality) -> bool:
     """Return whether files have the modality's values in another form: pixels as bytes 0..255, texts as strings."""
-    return checks.is_image(modality) or texts.is_text(modality)
+    return modality.has_pixels or texts.is_text(modality)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,12 +84,12 @@ class RawForm:
         x = given[modality.name]
         if texts.is_text(modality):
             return texts.encode(modality, x, given.get(PRESENT.format(modality.name)), self._fill(modality))
-        return tf.cast(x, tf.float32) / 255.0 if checks.is_image(modality) else x
+        return tf.cast(x, tf.float32) / 255.0 if modality.has_pixels else x
 
     def _written(self, modality: Modality, x: tf.Tensor) -> tf.Tensor:
         if texts.is_text(modality):
             return texts.decode(modality, x, self._fill(modality))
-        return tf.cast(tf.round(255.0 * x), tf.uint8) if checks.is_image(modality) else x
+        return tf.cast(tf.round(255.0 * x), tf.uint8) if modality.has_pixels else x
 
     def _fill(self, modality: Modality) -> str:
         return self.fills.get(modality.name, " ")
@@ -100,7 +100,7 @@ def answered(modality: Modality, x: tf.Tensor) -> tf.Tensor:
 
     A linear decoder's mean may lie beyond, and could not be sent back.
     """
-    return tf.clip_by_value(x, 0.0, 1.0) if checks.is_image(modality) else x
+    return tf.clip_by_value(x, 0.0, 1.0) if modality.has_pixels else x
 
 
 def value_spec(modality: Modality) -> tf.TensorSpec:
@@ -112,7 +112,7 @@ def _raw_spec(modality: Modality) -> tf.TensorSpec:
     if texts.is_text(modality):
         return tf.TensorSpec([None], tf.string, name=modality.name)
     plain = value_spec(modality)
-    return tf.TensorSpec(plain.shape, tf.uint8, name=modality.name) if checks.is_image(modality) else plain
+    return tf.TensorSpec(plain.shape, tf.uint8, name=modality.name) if modality.has_pixels else plain
 
 
 def _beside(mask: tf.Tensor, x: tf.Tensor) -> tf.Tensor:

@@ -25,8 +25,10 @@ def values(**changes):
 
 def test_good_values_pass():
     check_values(values(), MODALITIES)
-    check_values(values(image=np.full((5, 2, 2, 1), -7.0), drawing=np.full((5, 2), 255, np.uint8)), MODALITIES)
-    check_values(values(word=np.zeros((5, 3), np.uint8)), MODALITIES)
+    check_values(values(image=np.full((5, 2, 2, 1), -7.0), drawing=np.ones((5, 2), np.uint8)), MODALITIES)
+    check_values(values(image=np.full((5, 2, 2, 1), 255, np.uint8), drawing=np.ones((5, 2), bool)), MODALITIES)
+    check_values(values(drawing=np.ones((5, 2), np.int64), word=np.zeros((5, 3), np.uint8)), MODALITIES)
+    check_values(values(word=np.full((5, 3), 2.0)), MODALITIES)
     check_values({name: value[:0] for name, value in values().items()}, MODALITIES)
 
 
@@ -37,8 +39,11 @@ def test_good_values_pass():
         ({"image": np.zeros((5, 2, 2), np.uint8)}, r"image: wanted an array of shape \[N, 2, 2, 1\], not \(5, 2, 2\)"),
         ({"drawing": np.float32(1)}, r"drawing: wanted an array of shape \[N, 2\], not \(\)"),
         ({"word": np.zeros((4, 3), int)}, "word: 4 examples, but image has 5"),
-        ({"image": np.zeros((5, 2, 2, 1), int)}, "image: wanted uint8 or floating values for a laplace .* not int64"),
-        ({"word": np.zeros((5, 3))}, "word: wanted integer class indices for a categorical .* not float64"),
+        ({"image": np.zeros((5, 2, 2, 1), int)}, "image: wanted pixels as uint8 in .* for a laplace .* not int64"),
+        ({"word": np.full((5, 3), 0.5)}, "word: wanted integer class indices, but there are fractions"),
+        ({"word": np.full((5, 3), np.nan)}, "word: wanted integer class indices, but there are fractions or NaN"),
+        ({"word": np.full((5, 3), "a")}, "word: wanted integer class indices for a categorical .* not <U1"),
+        ({"drawing": np.full((5, 2), 255, np.uint8)}, r"drawing: a bernoulli likelihood needs values in 0\.\.1"),
         ({"word": np.full((5, 3), 4)}, r"word: class indices must be in 0\.\.3, but run 4\.\.4"),
         ({"word": np.full((5, 3), -1)}, r"word: class indices must be in 0\.\.3, but run -1\.\.-1"),
         ({"drawing": np.full((5, 2), 1.5)}, r"drawing: a bernoulli likelihood needs values in 0\.\.1, .* 1\.5\.\.1\.5"),

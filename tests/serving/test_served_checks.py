@@ -1,7 +1,5 @@
 """Requests that make no sense end with a sentence; what is masked may be anything."""
 
-import dataclasses
-
 import adversarial_toys
 import numpy as np
 import pytest
@@ -116,12 +114,3 @@ def test_what_a_likelihood_allows_is_what_arrays_are_checked_for(modality, good,
     for value in bad:
         with pytest.raises(tf.errors.InvalidArgumentError, match="x: wanted"):
             read(tf.fill([2, *modality.event_shape], tf.constant(value, dtype)))
-
-
-def test_whether_values_are_pixels_follows_from_the_modality():
-    image = Modality("x", (4, 4, 3))
-    assert checks.is_image(image)
-    for other in (
-        {"event_shape": (4, 4)}, {"location": (0.0,), "spread": (1.0,)}, {"likelihood": "categorical", "num_classes": 2},
-    ):  # fmt: skip
-        assert not checks.is_image(dataclasses.replace(image, **other))

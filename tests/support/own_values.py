@@ -11,7 +11,9 @@ LABELS = np.arange(N) % 4
 
 def both(values, labels=None, **options):
     """The values as `x`; `other` ascends."""
-    return from_arrays({"x": values, "other": np.linspace(-1, 1.5, len(values))}, labels, **options)
+    # A sparse matrix has a shape, and no length.
+    count = values.shape[0] if hasattr(values, "shape") else len(values)
+    return from_arrays({"x": values, "other": np.linspace(-1, 1.5, count)}, labels, **options)
 
 
 def put_together(data, name="x"):

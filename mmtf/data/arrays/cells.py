@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Sequence
 
 import numpy as np
 
+from mmtf.containers import is_missing, plain, unwrapped
 from mmtf.errors import UserError
 
 
@@ -48,8 +48,7 @@ def read(name: str, given) -> Cells:
         raise UserError(
             f"{name}: wanted an array [N, ...], a table, a sparse matrix or a list of N examples, not {type(given).__name__}."
         )
-    given = given.toarray() if hasattr(given, "toarray") else given
-    given = given.to_numpy() if hasattr(given, "to_numpy") else given
+    given = unwrapped(given)
     array = None if isinstance(given, list | tuple) else np.asarray(given)
     if array is not None and not array.ndim:
         raise UserError(f"{name}: wanted an array [N, ...] or a list of N examples, not {type(given).__name__}.")
@@ -115,36 +114,6 @@ def category_names(series) -> tuple[list, tuple[str, ...]] | None:
     """Return the categories of a column that declares some (pandas' category dtype), as they are and as strings; else None."""
     declared = getattr(getattr(series, "dtype", None), "categories", None)
     return None if declared is None else (list(declared), tuple(map(str, declared)))
-
-
-def plain(name: str, array: np.ndarray) -> np.ndarray:
-    """An array of Python objects as numbers (NaN where one is missing), or as strings and None where they all are strings.
-
-    Raises:
-      UserError: numbers and strings together, or other objects.
-    """
-    missing = np.array([is_missing(value) for value in array.flat], bool).reshape(array.shape)
-    present = list(array[~missing])
-    strings = [isinstance(value, str) for value in present]
-    if any(strings):
-        if not all(strings):
-            raise UserError(f"{name}: strings such as {present[strings.index(True)]!r} among numbers; give one kind of values.")
-        return np.where(missing, None, array)
-    for value in present:
-        if not isinstance(value, numbers.Real | np.bool_):
-            raise UserError(f"{name}: wanted numbers or strings, not {type(value).__name__} ({value!r:.60}); convert them.")
-    if not missing.any():
-        return np.array(present).reshape(array.shape)
-    values = np.full(array.shape, np.nan)
-    values[~missing] = present
-    return values
-
-
-def is_missing(value) -> bool:
-    """Return whether a single object stands for nothing: None, NaN, or pandas' NA and NaT."""
-    if isinstance(value, float | np.floating):
-        return bool(np.isnan(value))
-    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def codes(names: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

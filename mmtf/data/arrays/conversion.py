@@ -22,7 +22,7 @@ def convert(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> n
     Args:
       x: `[N, ...]` bool, integers or floats, NaN where a cell is missing.
       is_present: which examples have the modality, `[N]` bool, one at least; the others are not looked at.
-      fields: of the `Modality`, its likelihood among them; gets a `num_classes` where it needs one.
+      fields: of the `Modality`, its likelihood and `pixels` among them; gets a `num_classes` where it needs one.
 
     Returns:
       uint8 images `[N, H, W, C]`, int32 classes (-1 missing), or float32 (NaN missing).
@@ -33,9 +33,15 @@ def convert(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> n
     return CONVERSIONS[fields["likelihood"]](name, x, is_present, fields)
 
 
-def is_image(x: np.ndarray) -> bool:
-    """Return whether these are floats `[N, H, W, C]` in 0..1."""
-    return x.ndim == 4 and x.dtype.kind == "f" and bool(np.nanmin(x) >= 0 and np.nanmax(x) <= 1)
+def are_pixels(x: np.ndarray) -> bool:
+    """Return whether these are pixels: bytes `[N, H, W]` or of more axes, or floats `[N, H, W, C]` in 0..1.
+
+    Numbers that are all 0 or 1 are none, whatever their type: a mask's 1 is not a byte's.
+    """
+    if x.dtype == np.uint8:
+        return x.ndim >= 3 and bool(x.max() > 1)
+    fits = x.ndim == 4 and x.dtype.kind == "f" and bool(np.nanmin(x) >= 0 and np.nanmax(x) <= 1)
+    return fits and bool(np.any((x > 0) & (x < 1)))
 
 
 def _as_classes(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
@@ -76,7 +82,7 @@ def _as_counts(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -
 
 def _as_shares(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
     """Return bytes of images, or float32 in 0..1, NaN where missing."""
-    if x.dtype == np.uint8 and x.ndim >= 3:
+    if x.dtype == np.uint8 and fields["pixels"]:
         return _with_channel(x)
     shares = _float32(name, x, is_present)
     low, high = np.nanmin(shares[is_present]), np.nanmax(shares[is_present])
@@ -87,12 +93,22 @@ def _as_shares(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -
 
 def _as_measurements(name: str, x: np.ndarray, is_present: np.ndarray, fields: dict) -> np.ndarray:
     """Return bytes of images, or float32, NaN where missing."""
-    if x.dtype == np.uint8 and x.ndim >= 3:
+    if x.dtype == np.uint8 and fields["pixels"]:
         return _with_channel(x)
     numbers = _float32(name, x, is_present)
-    if not is_image(x[is_present]):
+    if fields["pixels"]:
+        _check_pixels(name, x[is_present])
+    else:
         _check_precision(name, x[is_present])
     return numbers
+
+
+def _check_pixels(name: str, x: np.ndarray) -> None:
+    if x.dtype.kind in "iu":
+        raise UserError(f"{name}: pixels are uint8 in 0..255 or floats in 0..1, not {x.dtype}; convert them.")
+    low, high = np.nanmin(x), np.nanmax(x)
+    if low < 0 or high > 1:
+        raise UserError(f"{name}: pixels are in 0..1, but they run {low:g}..{high:g}; rescale them, or give uint8.")
 
 
 def _with_channel(x: np.ndarray) -> np.ndarray:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mmtf.data import text
-from mmtf.data.arrays import conversion
 from mmtf.modality import Modality
 
 # What a cell of a figure has room for.
@@ -28,7 +27,7 @@ def show(
         return None if modality.alphabet == text.ALPHABET else functools.partial(_spelled, modality.alphabet)
     if modality.num_classes or len(modality.event_shape) == 1:
         return functools.partial(_listed, columns, categories)
-    as_it_is = values.dtype == np.uint8 or conversion.is_image(values)
+    as_it_is = modality.has_pixels or modality.likelihood == "bernoulli"
     if as_it_is and len(modality.event_shape) == 3 and modality.event_shape[-1] in (1, 3):
         return None
     low, high = (0.0, 1.0) if as_it_is else (float(np.nanmin(values)), float(np.nanmax(values)))

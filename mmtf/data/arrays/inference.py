@@ -4,14 +4,19 @@
 |---|---|
 | strings `[N]` | categorical: characters of `text.ALPHABET`, in lower case, filled up with spaces to the longest |
 | strings `[N, k]`, names of classes | categorical |
-| booleans, floats that are all 0 or 1 | bernoulli |
-| uint8 `[N, H, W]` or `[N, H, W, C]`, and of more axes | laplace, as images of 0..255 |
+| booleans, floats that are all 0 or 1, uint8 of three axes or more that are | bernoulli |
+| other uint8 `[N, H, W]` or `[N, H, W, C]`, and of more axes | laplace, as pixels of 0..255 |
 | integers 0..127 at most | categorical |
-| floats `[N, H, W, C]` in 0..1 | laplace, as images |
-| whole floats from 0, some above 1 | negative_binomial: counts |
+| floats `[N, H, W, C]` in 0..1 | laplace, as pixels |
+| whole floats from 0, some above 1: counts | negative_binomial |
+| the same, measurements | normal |
 | other floats | normal |
 
-Where this may go wrong unnoticed, nothing is inferred: integers below 0 or above 127, and images of whole floats.
+Whole floats are counts where nearly all columns (nine of ten) have a value of 10 or less, and a variance that is not below the
+mean, as a negative binomial's cannot be. They are measurements where nearly all columns have neither.
+
+Where this may go wrong unnoticed, nothing is inferred, and the error shows what settles it: integers below 0 or above 127,
+images of whole floats, and other whole floats, such as scores of 0..10 or sums of money.
 
 Values of a laplace or normal likelihood get `location` and `spread`: mean and standard deviation of each column (each place on
 the last axis) over the training examples; images in 0..1 do not. Counts get those of log(1 + count). A column that is constant
@@ -38,6 +43,9 @@ MAX_CLASSES = 128
 # In units of a column's standard deviation. A linear model gives up what explains less than beta * SCALE^2 of a column's
 # variance: 0.06 at a beta of 1, 0.31 at the default of 5. (At images' 0.75 it would give up everything.)
 SCALE = 0.25
+# Counts of something have a value at most this in nearly all columns. Nearly all, for genes that every cell has.
+SMALL_COUNT = 10
+NEARLY_ALL = 0.9
 # Fields of a Modality that the values decide.
 DECIDED = ("name", "event_shape")
 
@@ -96,14 +104,16 @@ def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standard
         fields["likelihood"] = _of_names(name, given) if given.categories else _likelihood(name, x[is_present])
     if given.categories:
         fields.setdefault("num_classes", max(2, *map(len, given.categories)))
+    real = fields["likelihood"] in (*LOCATED, "bernoulli") and not fields.get("spread")
+    fields.setdefault("pixels", real and conversion.are_pixels(x[is_present]))
     x = conversion.convert(name, x, is_present, fields)
     if fields["likelihood"] == "categorical":
         is_present = is_present & (x >= 0).any(axis=tuple(range(1, x.ndim)))
     x[~is_present] = 0
     fields["event_shape"] = x.shape[1:]
     fields.setdefault("missing_cells", bool(missing_cells(x, is_present).any()))
-    fields.setdefault("pixels", _are_pixels(x[is_present], fields))
-    located = _has_units(x, fields["likelihood"]) and standardise and not {"location", "spread"} & set(fields)
+    has_units = fields["likelihood"] in (*LOCATED, "negative_binomial") and not fields["pixels"]
+    located = has_units and standardise and not {"location", "spread"} & set(fields)
     if located and fields["likelihood"] in LOCATED:
         fields.setdefault("scale", SCALE)
     return Inferred(x, is_present, fields, located)
@@ -200,7 +210,7 @@ def _likelihood(name: str, x: np.ndarray) -> str:
     if x.dtype.kind == "b":
         return "bernoulli"
     if x.dtype == np.uint8 and x.ndim >= 3:
-        return "laplace"
+        return "laplace" if conversion.are_pixels(x) else "bernoulli"
     if x.dtype.kind in "iu":
         _check_plain_classes(name, x)
         return "categorical"
@@ -209,13 +219,33 @@ def _likelihood(name: str, x: np.ndarray) -> str:
     if whole and low >= 0 and high <= 1:
         return "bernoulli"
     if whole and low >= 0:
-        if x.ndim >= 4 and high <= 255:
-            raise UserError(
-                f"{name}: floats of shape {x.shape[1:]} that are whole numbers up to {high:g} may be images or counts. Give "
-                f"images as uint8, or say likelihoods={{{name!r}: 'negative_binomial'}}."
-            )
+        return _of_whole_numbers(name, x, high)
+    return "laplace" if conversion.are_pixels(x) else "normal"
+
+
+def _of_whole_numbers(name: str, x: np.ndarray, high: float) -> str:
+    """Counts, measurements or a question, by the columns: a negative binomial's variance is not below its mean."""
+    spellings = f"likelihoods={{{name!r}: 'negative_binomial'}} for counts, likelihoods={{{name!r}: 'normal'}} for measurements"
+    if x.ndim >= 3:
+        raise UserError(
+            f"{name}: floats of shape {x.shape[1:]} that are whole numbers up to {high:g} may be images, counts or "
+            f"measurements. Give images as uint8 or divide them into 0..1; or say {spellings}."
+        )
+    columns = x.reshape(-1, x.shape[-1]).astype(np.float64)
+    columns = columns[:, ~np.isnan(columns).all(axis=0)]
+    low, mean, variance = np.nanmin(columns, axis=0), np.nanmean(columns, axis=0), np.nanvar(columns, axis=0)
+    varies, small = variance > 0, low <= SMALL_COUNT
+    # Of so many Poisson counts the variance falls this far below the mean by chance, at three standard errors.
+    least = 1.0 - 3.0 * np.sqrt(2.0 / len(columns))
+    of = varies if varies.any() else np.ones_like(varies)
+    if np.mean((small & (variance >= least * mean))[of]) >= NEARLY_ALL:
         return "negative_binomial"
-    return "laplace" if conversion.is_image(x) else "normal"
+    if np.mean((~small & (variance < mean))[of]) >= NEARLY_ALL:
+        return "normal"
+    raise UserError(
+        f"{name}: whole numbers from {low.min():g} to {high:g}, which are neither all counts (small ones among them, variance "
+        f"not below the mean) nor all measurements. Say {spellings}; or make two modalities of them."
+    )
 
 
 def _of_names(name: str, given: Cells) -> str:
@@ -241,14 +271,3 @@ def _check_plain_classes(name: str, x: np.ndarray) -> None:
             f"{name}: integers up to {high} may be classes, counts or measurements; say which: likelihoods={{{name!r}: "
             f"'categorical'}}, 'negative_binomial' or 'normal'.{images}"
         )
-
-
-def _are_pixels(x: np.ndarray, fields: Mapping) -> bool:
-    real = fields["likelihood"] in (*LOCATED, "bernoulli") and not fields.get("spread")
-    return real and (x.dtype == np.uint8 or conversion.is_image(x))
-
-
-def _has_units(x: np.ndarray, likelihood: str) -> bool:
-    if likelihood == "negative_binomial":
-        return True
-    return likelihood in LOCATED and x.dtype != np.uint8 and not conversion.is_image(x)
