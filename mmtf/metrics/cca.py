@@ -47,8 +47,7 @@ def fit(x, y, dimensions: int = DIMENSIONS, *, ridge: float = 0.0) -> CCA:
     pairs fall. The ridge, added to the variance of each standardised column, keeps directions of little variance from being
     read for that.
 
-    The projections have equal variance in all dimensions. MMVAE's release scales W_1 and W_2, one above the other, to columns
-    of length 1, so that its cosines weigh dimensions by the scale of the features.
+    The projections have equal variance in all dimensions; `as_published` gives those of the releases, which have not.
 
     Args:
       x, y: features of pairs, `[N, P]` and `[N, Q]`, row n of both from the same example.
@@ -71,6 +70,16 @@ def fit(x, y, dimensions: int = DIMENSIONS, *, ridge: float = 0.0) -> CCA:
         log.warning("The features have %d and %d dimensions that vary: CCA takes %d, not %d.", *cross.shape, k, dimensions)
     # Above 1 by rounding only.
     return CCA(x_mean, y_mean, x_white @ left[:, :k], y_white @ right[:k].T, np.minimum(correlations[:k], 1.0))
+
+
+def as_published(cca: CCA) -> CCA:
+    """Return the projections of MMVAE's and [C]'s releases: columns of W_1 and W_2, one above the other, have length 1.
+
+    They take eigenvectors of the generalised problem as SciPy scales them. Cosines of these projections weigh dimensions by the
+    scale of the features, and change when a feature is given in another unit; those of `fit` do not.
+    """
+    lengths = np.sqrt(np.sum(cca.x_weights**2, axis=0) + np.sum(cca.y_weights**2, axis=0))
+    return cca._replace(x_weights=cca.x_weights / lengths, y_weights=cca.y_weights / lengths)
 
 
 def project(cca: CCA, x, y) -> tuple[np.ndarray, np.ndarray]:

@@ -248,6 +248,15 @@ METRICS = MetricTable(
             "correlations",
         ),
         MetricSpec(
+            "cca_published",
+            "Canonical correlation as published",
+            "The same by the projections of the releases of MMVAE and [C], whose dimensions have unequal variance; it depends "
+            "on the units of the features.",
+            "cosine",
+            "correlation",
+            None,
+        ),
+        MetricSpec(
             "reconstruction_error",
             "Reconstruction error",
             "Mean squared error per pixel or column (images in 0..1), or share of wrong characters, of what is decoded from "

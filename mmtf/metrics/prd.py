@@ -102,8 +102,8 @@ def f_score(curve: PRD, beta: float = BETA) -> float:
 
 def area(curve: PRD) -> float:
     """Return the area under precision over recall, in 0..1: 0 for sets that share nothing, 1 for equal histograms."""
-    # Slopes rise, so that recall falls along the curve.
-    return float(-trapezoid(curve.precision, curve.recall))
+    # Slopes rise, so that recall falls along the curve; from its end on it rises, and the area of nothing is 0, not -0.
+    return float(trapezoid(curve.precision[::-1], curve.recall[::-1]))
 
 
 def mean_of_curves(curve: PRD) -> float:

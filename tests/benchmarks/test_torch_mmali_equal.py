@@ -89,7 +89,7 @@ def peer_noise(noise, phase):
 @pytest.fixture(scope="module")
 def both():
     """Both models with the same weights, large enough that no part of the losses is nothing."""
-    config = contenders.loss_weights()
+    config = contenders.game()
     ours = registry.build_model(config, registry.configure((mnist_svhn.MNIST, mnist_svhn.SVHN), config.model))
     for k, v in enumerate(ours.trainable_variables):  # zero biases would hide a mistake
         scale = 0.1 if v.shape.rank == 1 else 0.05
@@ -125,7 +125,7 @@ def losses(request, both, batches):
 
 
 def test_the_adversarial_model_is_that_of_the_paper():
-    config = contenders.loss_weights()
+    config = contenders.game()
     model, train = config.model, config.train
     assert (model.model, model.shared_dim, model.private_dim, model.unimodal_weight) == ("mmali", 10, 10, 0.1)
     assert model.reconstruction_weight == model.content_weight == model.style_weight == 0.05

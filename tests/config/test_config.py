@@ -136,6 +136,7 @@ def test_an_option_of_another_data_set_is_refused(arguments, message):
         (["--model=mmvae_iw", "--importance_samples=0"], "--importance_samples must be at least 1, not 0"),
         (["--quirks=text"], "--quirks names 'text', but there are log_softmax_as_probabilities, unit_weights_of_single_bounds"),
         (["--quirks=unit_weights_of_single_bounds"], "does nothing for --model=mmjsd; it belongs to mvae"),
+        (["--model=mvae", "--quirks=raw_experts_of_single_bounds", "--importance_samples=3"], "is of closed divergences"),
         (["--model=mmali", "--quirks=x"], "--quirks does nothing for --model=mmali"),
         (["--importance_samples=3"], "--importance_samples does nothing for --model=mmjsd without --contrast"),
         (["--model=mvae", "--gradient_estimator=dreg"], "--gradient_estimator does nothing for --model=mvae"),

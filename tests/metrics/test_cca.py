@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.linalg
 from sklearn import cross_decomposition
 
 from mmtf.metrics import cca
@@ -44,6 +45,25 @@ def test_projections_of_the_fitted_pairs_are_white_and_correlate_only_with_their
         np.testing.assert_allclose(a.T @ b / 199, expected, atol=1e-10)
     np.testing.assert_allclose(u.mean(axis=0), 0.0, atol=1e-10)
     np.testing.assert_allclose(cca.canonical_correlations(found, x, y), found.correlations)
+
+
+def test_projections_as_published_are_eigenvectors_as_scipy_scales_them():
+    """[C]'s release: A w = lambda B w, A the cross-covariances and B the covariances of both; eigenvectors of length 1."""
+    (x, y), new = pairs(300, 0), pairs(50, 1)
+    both = np.cov(np.concatenate([x, y], 1), rowvar=False)
+    own = scipy.linalg.block_diag(both[:6, :6], both[6:, 6:])
+    values, vectors = scipy.linalg.eig(both - own, own)
+    vectors = vectors[:, np.argsort(values.real)[::-1][:3]].real
+    u, v = (new[0] - x.mean(0)) @ vectors[:6], (new[1] - y.mean(0)) @ vectors[6:]
+    expected = np.sum(u * v, 1) / np.linalg.norm(u, axis=1) / np.linalg.norm(v, axis=1)
+    fitted = cca.fit(x, y, dimensions=3)
+    np.testing.assert_allclose(cca.cosines(cca.as_published(fitted), *new), expected, atol=1e-6)
+    assert not np.allclose(cca.cosines(fitted, *new), expected, atol=1e-2)
+    # Which is why there is another: the unit of a feature matters.
+    in_cm = cca.fit(x * [100, 1, 1, 1, 1, 1], y, dimensions=3)
+    moved = [new[0] * [100, 1, 1, 1, 1, 1], new[1]]
+    np.testing.assert_allclose(cca.cosines(in_cm, *moved), cca.cosines(fitted, *new), atol=1e-6)
+    assert not np.allclose(cca.cosines(cca.as_published(in_cm), *moved), expected, atol=1e-2)
 
 
 def test_the_correlation_is_equation_11():

@@ -75,6 +75,7 @@ def test_disjoint_samples_share_nothing():
     data = np.random.default_rng(0).normal(size=(300, 5))
     curve = prd.prd_curve(data, data + 1000.0, runs=3)
     assert prd.area(curve) == prd.f_score(curve) == prd.mean_of_curves(curve) == 0.0
+    assert str(prd.area(curve)) == "0.0"  # and not -0.0
 
 
 def test_a_lost_mode_lowers_recall_and_an_invented_one_precision():

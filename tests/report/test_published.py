@@ -119,6 +119,7 @@ def test_protocols_differ_where_the_release_is_repeated():
     assert published.table("mmali/2/100%").place("mmali", "synergy S", "corrected") == "coherence/svhn<-mnist,svhn"
     assert published.table("mmali/2/100%").place("mmali", "cross S->M", "corrected") == "coherence/mnist<-svhn"
     assert published.table("mmali/4").place("mmali", "cross I->C", "corrected") == "cca/image,caption/cross/caption<-image"
+    assert published.table("mmali/4").place("mmali", "joint", "published") == "cca_published/image,caption/joint"
 
 
 def test_a_wrong_name_gets_the_nearest():

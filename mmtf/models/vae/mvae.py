@@ -9,7 +9,9 @@ import dataclasses
 
 import tensorflow as tf
 
-from mmtf.config import declare, option
+from mmtf.config import TrainConfig, declare, option
+from mmtf.distributions.divergence import kl
+from mmtf.errors import UserError
 from mmtf.modality import subsets
 from mmtf.models.encoders import Codes
 from mmtf.models.fusion import product_posterior
@@ -17,7 +19,7 @@ from mmtf.models.inputs import Observed
 from mmtf.models.vae.base import MultimodalVAE
 from mmtf.models.vae.elbo import Elbo
 from mmtf.models.vae.importance_sampling import sampled_elbo
-from mmtf.models.vae.options import QUIRKS, UNIT_WEIGHTS, VAEOptions
+from mmtf.models.vae.options import QUIRKS, RAW_EXPERTS, UNIT_WEIGHTS, VAEOptions
 
 
 @declare
@@ -29,13 +31,23 @@ class Options(VAEOptions):
     known_quirks = QUIRKS
     importance_weighted = True
 
+    def check(self, train: TrainConfig | None = None) -> None:
+        """Raise UserError for a departure that importance-weighted bounds do not have."""
+        super().check(train)
+        if RAW_EXPERTS in self.quirk_names() and (self.importance_samples or self.contrast != "none"):
+            raise UserError(
+                f"--quirks={RAW_EXPERTS} is of closed divergences, which importance-weighted bounds do not have; remove it, or "
+                "--importance_samples and --contrast."
+            )
+
 
 class MVAE(MultimodalVAE):
     """The sum of the lower bounds ([S] eq. 19) of all modalities, of each one alone, and of some random sets of them.
 
     ELBO(X_K) = sum_{j in K} E[log p(x_j|s_j,c)] - KL(q(c|X_K) || p(c)) - sum_{j in K} KL(q(s_j|x_j) || p(s_j)), with
-    q(c|X_K) = prod_{j in K} q(c|x_j) p(c). Sampling and divergence use the same product in every bound; the authors'
-    release of [S] samples a single modality's code from the product and penalises the raw expert.
+    q(c|X_K) = prod_{j in K} q(c|x_j) p(c). Sampling and divergence use the same product in every bound. The release of [S]
+    samples a single modality's code from the product and penalises the raw expert, KL(q(c|x_j) || p(c)); the quirk
+    raw_experts_of_single_bounds repeats that.
 
     An example that has one modality under a mask counts its bound twice, as the joint and as the single one. Reported terms of
     the random sets are means over all examples, those whose set left the modality out included.
@@ -60,6 +72,7 @@ class MVAE(MultimodalVAE):
             )
         # As in the release of [S].
         self._unit_weights = UNIT_WEIGHTS in self.options.quirk_names()
+        self._raw_experts = RAW_EXPERTS in self.options.quirk_names()
         # [number of sets, M]: 1 where the set holds the modality.
         self._indicators = [[float(name in s) for name in self.names] for s in proper]
 
@@ -88,7 +101,11 @@ class MVAE(MultimodalVAE):
         posterior = self.fuse(experts, observed.present)
         if self._samples:
             return sampled_elbo(self, observed, codes, posterior, noise, self._samples, f"shared/{bound}")
-        return self.gaussian_elbo(observed, codes, posterior, private, noise, f"shared/{bound}")
+        elbo = self.gaussian_elbo(observed, codes, posterior, private, noise, f"shared/{bound}")
+        if not (self._raw_experts and bound.startswith("only_")):
+            return elbo
+        ((name, expert),) = experts.items()
+        return elbo._replace(divergence=observed.masked(name, kl(expert, self.prior)))
 
     def _draw_subset(self, observed: Observed, noise, k: int) -> Observed:
         """Return the batch with modalities hidden at random: each example keeps one of the sets of 2 to M-1 modalities."""

@@ -11,7 +11,8 @@ from mmtf.errors import UserError
 from mmtf.modality import Modality
 
 # Departures of the release of Sutter et al. 2020, which --quirks repeats.
-LOG_SOFTMAX, UNIT_WEIGHTS = QUIRKS = ("log_softmax_as_probabilities", "unit_weights_of_single_bounds")
+QUIRKS = ("log_softmax_as_probabilities", "unit_weights_of_single_bounds", "raw_experts_of_single_bounds")
+LOG_SOFTMAX, UNIT_WEIGHTS, RAW_EXPERTS = QUIRKS
 # What does nothing without private codes, and without a contrast.
 PRIVATE = ("private_beta", "private_beta_start", "private_weights")
 CONTRASTIVE = ("contrast_gamma", "contrast_negatives", "contrast_trains")
@@ -54,7 +55,7 @@ class VAEOptions(ModelConfig):
     quirks: str = option(
         "",
         "Departures of the papers' releases from their papers, to compare with their tables: log_softmax_as_probabilities (of "
-        "texts), unit_weights_of_single_bounds (of mvae).",
+        "texts), unit_weights_of_single_bounds and raw_experts_of_single_bounds (of mvae).",
     )
 
     # Departures that the model can repeat.

@@ -77,6 +77,26 @@ def test_mvae_s_importance_weighted_bounds_equal_numpy():
     np.testing.assert_allclose(model.terms(values, None, noise, 0)["loss"], -total, rtol=1e-5)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_raw_experts_of_single_bounds_are_penalised_as_in_the_release(masked):
+    """The code is drawn as before, from the product with the prior: only the divergences of single bounds change."""
+    values, noise = toys.values(N), FixedNoise(N)
+    mask = {name: np.arange(N) % 3 != 1 for name in values} if masked else None
+    models = [toys.model("mvae", quirks=quirks) for quirks in ("", "raw_experts_of_single_bounds")]
+    plain, raw = (model.terms(values, mask, noise, 0) for model in models)
+    shared, _ = experts(models[0], values)
+    for name in plain.keys() - {"loss"}:
+        if name.startswith("only_") and name.endswith("/divergence"):
+            mean, deviation = shared[name.removeprefix("only_").removesuffix("/divergence")]
+            expected = 0.5 * np.sum(mean**2 + deviation**2 - 2 * np.log(deviation) - 1, axis=-1)
+            expected = expected if mask is None else np.where(np.arange(N) % 3 != 1, expected, 0.0)
+            np.testing.assert_allclose(raw[name], expected, rtol=1e-4, atol=1e-5)
+            assert not np.allclose(raw[name], plain[name])
+        else:
+            np.testing.assert_allclose(raw[name], plain[name], **ROUNDING)
+    assert not np.allclose(raw["loss"], plain["loss"])
+
+
 def test_unit_weights_of_single_bounds_leave_the_joint_bound():
     values, noise = toys.values(N), FixedNoise(N)
     plain, unit = (toys.model("mvae", quirks=u).terms(values, None, noise, 0) for u in ("", "unit_weights_of_single_bounds"))
