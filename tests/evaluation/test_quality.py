@@ -251,7 +251,7 @@ def test_images_texts_and_bytes_are_compared_in_the_unit_that_is_generated(compa
     modalities = {
         "image": Modality("image", (2, 2, 1), "laplace"),
         "text": Modality("text", (3,), "categorical", num_classes=5),
-        "bytes": Modality("bytes", (2,), "bernoulli"),
+        "bytes": Modality("bytes", (2,), "bernoulli", pixels=True),
         "bare": Modality("bare", (2, 2, 1), "laplace"),
     }
     model, test = Mirror(modalities, values), split_of(values, label=np.eye(count, 3, dtype=np.int64))

@@ -38,7 +38,7 @@ REFUSED = {
     "samples stand in folders random and from_A,B": {"form_a": {"a": GOOD}},
     "is not the only folder of what was generated from a,b": {"from_a,b": {"a": GOOD}, "from_b,a": {"a": GOOD}},
     r"a.npy: a: wanted an array of shape \[N, 4\], not \(40, 3\)": {"from_b": {"a": GOOD[:, :3]}},
-    "wanted uint8 or floating values for a normal likelihood, not int64": {"from_b": {"a": GOOD.astype(int)}},
+    "wanted numbers for a normal likelihood, not <U32": {"from_b": {"a": GOOD.astype(str)}},
     "bytes are read as 0..255, but the data set's values are float32": {"from_b": {"a": GOOD.astype(np.uint8)}},
     "wanted finite values, but there is NaN or infinity": {"from_b": {"a": np.where(np.eye(40, 4), np.nan, GOOD)}},
     "there is NaN or infinity": {"random": dict.fromkeys(NAMES, np.full((40, WIDTH), 1e300))},
@@ -67,10 +67,10 @@ def test_values_in_another_unit_are_refused(tmp_path):
         ("digit", 255 * image, "floats of an image must be in 0..1, but run .*; rescale them"),
         ("digit", 2 * image - 1, "floats of an image must be in 0..1"),
         ("digit", (image > 0.5).astype(np.uint8), "none is above 1; save floats"),
-        ("digit", image.astype(np.int64), "wanted uint8 or floating values"),
+        ("digit", image.astype(np.int64), "wanted pixels as uint8 in 0..255 or as floats in 0..1"),
         ("digit", image[..., 0], "wanted an array of shape"),
         ("word", text + 99, "class indices must be in"),
-        ("word", text.astype(float), "wanted integer class indices"),
+        ("word", text + 0.5, "wanted integer class indices"),
     ]
     for k, (name, values, message) in enumerate(wrong):
         with pytest.raises(UserError, match=message):
