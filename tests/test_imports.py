@@ -28,6 +28,7 @@ ROOMS = (
     "config",
     "metrics",
     "modality",
+    "containers",
     "progress",
     "errors",
 )

@@ -6,6 +6,7 @@ the commands reads a flag again: the config travels as a value and as the JSON o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -77,7 +78,23 @@ class Config:
             )
         # Other models' and data sets' options are in files from when all had all of them.
         values = {name: _own(concerns[name], fields) for name, fields in parts.items()}
-        return cls(**{name: concerns[name](**fields) for name, fields in values.items()})
+        return cls(**{name: concerns[name](**fields) for name, fields in values.items()}).as_began(parts)
+
+    def as_began(self, parts: Mapping) -> Config:
+        """Return the config as a run began with whose config.json holds `parts`.
+
+        An option that the file lacks, being younger, has its former value there; one that is given here stays.
+        """
+        found = self
+        for concern in (c for c in dataclasses.fields(Config) if c.name in parts):
+            for field in dataclasses.fields(getattr(self, concern.name)):
+                own, former = getattr(found, concern.name), field.metadata.get("former")
+                lacks = former is not None and field.name not in parts[concern.name]
+                if lacks and getattr(own, field.name) == field.default:
+                    # Refused where the option does nothing.
+                    with contextlib.suppress(UserError):
+                        found = dataclasses.replace(found, **{concern.name: dataclasses.replace(own, **{field.name: former})})
+        return found
 
 
 # What chooses among options of their own.

@@ -17,15 +17,16 @@ from mmtf.errors import UserError
 from mmtf.modality import plain
 
 
-def option(default, help: str, *, choices=None, low=None, above=None, high=None, may_change=False):
+def option(default, help: str, *, choices=None, low=None, above=None, high=None, may_change=False, former=None):
     """A field with its flag's help and its limits.
 
     Args:
       choices: the values allowed. low, high: inclusive limits. above: an exclusive lower limit.
       may_change: whether a resumed run may give another value.
+      former: of an option that is younger than what it changes: its value in runs whose config.json lacks it.
     """
     metadata = {"help": help, "choices": choices, "low": low, "above": above, "high": high}
-    return dataclasses.field(default=default, metadata=metadata | {"may_change": may_change})
+    return dataclasses.field(default=default, metadata=metadata | {"may_change": may_change, "former": former})
 
 
 def define_flags(

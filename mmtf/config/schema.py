@@ -96,11 +96,13 @@ class TrainConfig:
     )
     learning_rate: float = option(1e-3, "Adam's learning rate at the start.", above=0)
     adam_beta_1: float = option(0.9, "Adam's decay of the gradients' mean; adversarial models take 0.5.", low=0, high=0.999)
-    adam_epsilon: float = option(
-        1e-8,
-        "Adam's epsilon, added after the bias correction as in both papers' releases (Keras adds 1e-7 before it).",
-        above=0,
+    adam_form: str = option(
+        "paper",
+        "Where Adam adds its epsilon: after the bias correction, as its paper and the releases have it, or before, as Keras.",
+        choices=("paper", "keras"),
+        former="keras",
     )
+    adam_epsilon: float = option(1e-8, "Adam's epsilon.", above=0, former=1e-7)
     learning_rate_schedule: str = option(
         "constant", "Schedule of the learning rate; 'cosine' decays to 0 at the last step.", choices=("constant", "cosine")
     )

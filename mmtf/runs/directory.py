@@ -83,7 +83,25 @@ class RunDirectory:
             write_atomically(self.path / name, content)
         self.write_json("modalities.json", [dataclasses.asdict(m) for m in modalities])
         # Last: a directory with a config.json is a run.
-        self.write_json("config.json", config.to_json())
+        self.write_json("config.json", self._without_younger(config.to_json()))
+
+    def _without_younger(self, parts: dict) -> dict:
+        """Return the config without the options that the run's own lacks, which is older: another resumption reads it, too."""
+        if not self.begun:
+            return parts
+        kept, own = self.read_json("config.json"), self.config()
+        return {
+            name: {
+                key: value
+                for key, value in fields.items()
+                if key in kept.get(name, {}) or not _is_younger(getattr(own, name), key)
+            }
+            for name, fields in parts.items()
+        }
+
+    def as_began(self, config: Config) -> Config:
+        """Return a config with which the run is to go on, with the former values of options that it began without."""
+        return config.as_began(self.read_json("config.json")) if self.begun else config
 
     @classmethod
     def open(cls, path: str | Path) -> RunDirectory:
@@ -224,3 +242,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         if temporary:
             temporary.unlink(missing_ok=True)
         raise UserError(f"Cannot write {path}: {error.strerror}. Free some space, or choose another place.") from error
+
+
+def _is_younger(concern, name: str) -> bool:
+    """Return whether an option has a former value, which runs without it have."""
+    return any(field.name == name and field.metadata.get("former") is not None for field in dataclasses.fields(concern))

@@ -153,6 +153,8 @@ class TrainingRun:
 
     def _claim(self) -> None:
         """Hold the run directory for this process; workers that are not the chief only read it."""
+        if self.resume:
+            self.config = RunDirectory(of_user(self.path)).as_began(self.config)
         if not strategies.is_chief():
             self.directory = RunDirectory(self.path)
         else:
@@ -200,7 +202,8 @@ def compile_model(
     rate = config.learning_rate
     if config.learning_rate_schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
-    optimizers = {name: Adam(rate, config.adam_beta_1, epsilon=config.adam_epsilon) for name in model.learned()}
+    adam = keras.optimizers.Adam if config.adam_form == "keras" else Adam
+    optimizers = {name: adam(rate, config.adam_beta_1, epsilon=config.adam_epsilon) for name in model.learned()}
     for name, variables in model.learned().items():
         optimizers[name].build(variables)
     model.compile(

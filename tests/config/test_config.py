@@ -41,6 +41,7 @@ def test_every_field_has_a_flag_and_reaches_the_config(model, dataset):
         "dataset": dataset, "data_dir": "folder", "download": True, "data_fraction": 0.5, "unpaired_pools": True,
         "image_features": "classes", "features_dir": "elsewhere", "skip_damaged": True, "modalities": "a,b",
         "model": model, "learning_rate_schedule": "cosine", "strategy": "one", "adam_beta_1": 0.5, "tpu": "local",
+        "adam_form": "keras",
         "private_weights": "word=5", "likelihood_weights": "word=2", "private_beta_start": 7.0, "beta_start": 3.0,
         "prior_weight": 0.5, "mvae_subsets": 1, "average_decay": 0.5, "joint_reconstruction": True,
         "alignment_form": "binary", "subset_posterior": "arithmetic", "contrast": "cubo", "microbatch": microbatch,

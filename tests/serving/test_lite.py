@@ -13,7 +13,7 @@ from mmtf.data import celeba, digits
 from mmtf.distributions.likelihood import shown_value
 from mmtf.errors import UserError
 from mmtf.modality import Modality
-from mmtf.serving import checks, lite
+from mmtf.serving import lite
 from mmtf.serving.signatures import PRIVATE, SHARED
 from mmtf.verbs import evaluate
 from mmtf.verbs.export import EXTRA, LITE
@@ -56,7 +56,7 @@ def decoding(model, name, size):
     rng, modality = np.random.default_rng(0), model.modalities[name]
     shared, private = (rng.normal(size=(size, d)).astype(np.float32) for d in (model.shared_dim, modality.private_dim))
     value = shown_value(modality, model.decode(shared, {name: private}, to=[name])[name])
-    answer = np.clip(value, 0, 1) if checks.is_image(modality) else value
+    answer = np.clip(value, 0, 1) if modality.has_pixels else value
     return {SHARED: shared, PRIVATE.format(name): private}, {name: answer}
 
 

@@ -13,7 +13,7 @@ from mmtf.config import Config, DataConfig, ModelConfig, TrainConfig
 from mmtf.data import from_arrays
 from mmtf.modality import Modality
 from mmtf.models.vae.mmjsd import MMJSD
-from mmtf.serving import checks, requests, signatures
+from mmtf.serving import requests, signatures
 from mmtf.verbs import evaluate
 
 COUNT = 40
@@ -101,7 +101,7 @@ def test_own_values_are_pixels_where_they_were_read_as_such(standardise):
     found = {n: (m.likelihood, m.pixels) for n, m in parts.items()}
     assert found["decibels"] == ("normal", False)
     assert found["bytes_"] == found["grey"] == ("laplace", True)
-    assert {n: checks.is_image(m) for n, m in parts.items()} == {n: m.pixels for n, m in parts.items()}
+    assert {n: m.has_pixels for n, m in parts.items()} == {n: m.pixels for n, m in parts.items()}
     again = own(likelihoods={"grey": {"likelihood": "normal", "location": [0.5], "spread": [0.3]}, "bytes_": {"pixels": False}})
     assert [m.pixels for m in again.modalities][:3] == [False, False, False]
 
@@ -128,8 +128,8 @@ def test_what_earlier_versions_kept_of_a_modality_is_read():
     del fields["pixels"]
     modality = Modality.from_json(fields)
     assert modality == Modality("scene", (32, 32, 3))
-    assert checks.is_image(modality)
-    assert not checks.is_image(dataclasses.replace(modality, pixels=False))
+    assert modality.has_pixels
+    assert not dataclasses.replace(modality, pixels=False).has_pixels
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ class Options(AdversarialOptions):
         "MMALI: how single values take part in the alignment by classes. As in [C]'s release they are its first two kinds, and "
         "its losses are cross-entropies of all M+1 (classes); or they are told apart by their log-ratio alone (ratio).",
         choices=("classes", "ratio"),
+        former="ratio",
     )
 
     def check(self, train: TrainConfig | None = None) -> None:
