@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from mmtf.containers import plain, unwrapped
+from mmtf.containers.values import plain, unwrapped
 from mmtf.modality import Modality, check_subset
 from mmtf.models.checks import check_values
 

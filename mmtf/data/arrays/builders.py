@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmtf.config import DataConfig, declare
+from mmtf.containers import rows
 from mmtf.data import files, pairing
-from mmtf.data.arrays import alignment, array_files, cells, display, inference
+from mmtf.data.arrays import array_files, cells, display, inference
 from mmtf.data.arrays import labels as labelling
 from mmtf.data.arrays.cells import Cells
 from mmtf.data.arrays.inference import Inferred
@@ -51,7 +52,7 @@ def from_arrays(
 ) -> MultimodalData:
     """Return a data set of arrays whose rows belong together.
 
-    Rows of pandas tables and series belong together by their index, see `mmtf.data.arrays.alignment`; all others by place.
+    Rows of pandas tables and series belong together by their index, see `mmtf.containers.rows`; all others by place.
 
     Args:
       values: per modality `[N, ...]`, `[N]` meaning `[N, 1]`: images uint8 `[N, H, W]` or `[N, H, W, C]`; floats, NaN where a
@@ -152,12 +153,12 @@ def load(config: DataConfig) -> MultimodalData:
 
 
 def _aligned(values: Mapping, masks: Mapping | None, labels, test) -> tuple[dict, dict | None, object, object]:
-    """Return them with their rows in the order of the first table that names its rows, see `alignment`."""
+    """Return them with their rows in the order of the first table that names its rows, see `rows`."""
     parts = {f"values[{key!r}]": each for key, each in values.items()}
     parts |= {f"masks[{key!r}]": each for key, each in (masks or {}).items()} | {"labels": labels}
     if getattr(test, "dtype", None) in (bool, "boolean"):
         parts["test"] = test
-    parts = alignment.aligned(parts)
+    parts = rows.aligned(parts)
     return (
         {key: parts[f"values[{key!r}]"] for key in values},
         {key: parts[f"masks[{key!r}]"] for key in masks} if masks else masks,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmtf.containers import is_missing, plain, unwrapped
+from mmtf.containers.values import is_missing, plain, unwrapped
 from mmtf.errors import UserError
 
 

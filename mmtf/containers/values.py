@@ -1,4 +1,4 @@
-"""What tables, sparse matrices and lists hold, as plain arrays: the same at every door, in training and in verbs."""
+"""What tables, sparse matrices and lists hold, as plain arrays."""
 
 from __future__ import annotations
 

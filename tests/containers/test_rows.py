@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mmtf
-from mmtf.data.arrays import alignment
+from mmtf.containers import rows
 from mmtf.errors import UserError
 
 N = 30
@@ -104,7 +104,7 @@ def test_names_that_stand_twice_in_the_same_order_are_no_question():
 
 def test_what_is_no_table_of_pandas_stays_as_it_is():
     given_parts = {"a": np.ones(3), "b": [1, 2, 3], "c": None}
-    assert alignment.aligned(given_parts) == given_parts
+    assert rows.aligned(given_parts) == given_parts
 
 
 @pytest.mark.parametrize(
