@@ -169,7 +169,8 @@ def mmtf_paper_input(batch_size: int, turns: Turns) -> None:
 
 def paper_sized_split():
     """The training split of MNIST-SVHN-Text [S] with noise for images, so that no download is needed: 1.2 million pairs."""
-    from mmtf.data import pairing, text
+    from mmtf import text
+    from mmtf.data import pairing
 
     rng = np.random.default_rng(0)
     words, digit = text.digit_word_pool()

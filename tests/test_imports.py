@@ -29,6 +29,7 @@ ROOMS = (
     "metrics",
     "modality",
     "containers",
+    "text",
     "progress",
     "errors",
 )

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmtf import progress
+from mmtf import progress, text
 from mmtf.config import DataConfig, declare
-from mmtf.data import cache, celeba_files, files, pairing, text, tfds_source
+from mmtf.data import cache, celeba_files, files, pairing, tfds_source
 from mmtf.data.celeba_files import ATTRIBUTES, SIZE, TEST, TRAIN, VALIDATION
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.data.entry import DatasetEntry

@@ -13,8 +13,9 @@ import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.model_selection import train_test_split
 
+from mmtf import text
 from mmtf.config import declare
-from mmtf.data import pairing, text
+from mmtf.data import pairing
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.data.entry import DatasetEntry
 from mmtf.data.options import PairedOptions

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from mmtf import text
 from mmtf.config import DataConfig, declare, option
-from mmtf.data import pairing, sources, text
+from mmtf.data import pairing, sources
 from mmtf.data.dataset import MultimodalData
 from mmtf.data.entry import DatasetEntry
 from mmtf.data.options import PairedOptions

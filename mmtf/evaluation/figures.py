@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from mmtf.data import text
+from mmtf import text
 from mmtf.data.dataset import Split
 from mmtf.distributions.likelihood import shown_value
 from mmtf.modality import Modality, subset_key

@@ -1,4 +1,4 @@
-"""Text in a graph: strings to class indices and back, as `mmtf.data.text` does outside of one."""
+"""Text in a graph: strings to class indices and back, as `mmtf.text` does outside of one."""
 
 from __future__ import annotations
 

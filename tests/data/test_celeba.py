@@ -14,8 +14,9 @@ from dataset_contract import DatasetContract
 from original_files import REAL, needs_real
 from small_celeba import PARTS, PRESENT, attribute_lines, grey, jpeg, numbers, write_lines, write_partition
 
+from mmtf import text
 from mmtf.config import DataConfig
-from mmtf.data import cache, celeba, celeba_files, text
+from mmtf.data import cache, celeba, celeba_files
 from mmtf.errors import UserError
 
 SHADOW = "5 o'clock shadow"

@@ -7,7 +7,8 @@ import pytest
 from dataset_contract import DatasetContract
 from sklearn.datasets import load_digits, load_sample_images
 
-from mmtf.data import digits, text
+from mmtf import text
+from mmtf.data import digits
 
 SMALL = {"pairings": 3, "scenes_per_digit": 2, "test_pairings": 2}
 PAIRINGS = {"train": 3, "test": 2}

@@ -7,8 +7,9 @@ import pytest
 from dataset_contract import DatasetContract
 from original_files import REAL, needs_real, small_mnist, small_svhn, write_mat, write_mnist, write_svhn
 
+from mmtf import text
 from mmtf.config import DataConfig
-from mmtf.data import mnist_svhn, text
+from mmtf.data import mnist_svhn
 from mmtf.errors import UserError
 
 LOADERS = {"mnist_svhn_text": mnist_svhn.load_with_text, "mnist_svhn": mnist_svhn.load}

@@ -7,8 +7,9 @@ import pytest
 from dataset_contract import DatasetContract
 from original_files import REAL, needs_real, small_mnist, write_mnist
 
+from mmtf import text
 from mmtf.config import DataConfig
-from mmtf.data import multimnist, text
+from mmtf.data import multimnist
 from mmtf.errors import UserError
 
 NAMES = ("mnist_0", "mnist_90", "mnist_180", "mnist_270")

@@ -6,7 +6,7 @@ import toys
 from known_codes import SHOW, Known, read
 from known_codes import split as known_split
 
-from mmtf.data import text
+from mmtf import text
 from mmtf.data.dataset import Split
 from mmtf.evaluation import figures as model_figures
 from mmtf.modality import Modality

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from small_evaluations import data_of, split_of
 
-from mmtf import evaluation, registry
+from mmtf import evaluation, registry, text
 from mmtf.config import EvaluateConfig
-from mmtf.data import digits, text
+from mmtf.data import digits
 from mmtf.distributed import random
 from mmtf.errors import UserError
 from mmtf.modality import Modality

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtf import registry
-from mmtf.data import celeba, from_arrays, text
+from mmtf import registry, text
+from mmtf.data import celeba, from_arrays
 from mmtf.modality import Modality
 from mmtf.serving import texts
 

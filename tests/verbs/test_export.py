@@ -14,8 +14,9 @@ import tensorflow as tf
 from small_served import shown
 from tensorflow.core.protobuf import saved_model_pb2
 
+from mmtf import text
 from mmtf.config import Config
-from mmtf.data import from_arrays, text
+from mmtf.data import from_arrays
 from mmtf.errors import UserError
 from mmtf.modality import subsets
 from mmtf.serving import signatures

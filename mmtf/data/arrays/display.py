@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from mmtf.data import text
+from mmtf import text
 from mmtf.modality import Modality
 
 # What a cell of a figure has room for.

@@ -31,7 +31,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mmtf.data import text
+from mmtf import text
 from mmtf.data.arrays import conversion
 from mmtf.data.arrays.cells import Cells
 from mmtf.errors import UserError
@@ -190,9 +190,7 @@ def _text(name: str, given: Cells, fields: dict) -> tuple[Cells, dict]:
     if fields.get("likelihood", "categorical") != "categorical":
         raise UserError(f"{name}: texts have a categorical likelihood, not {fields['likelihood']}; give numbers instead.")
     if "alphabet" in fields or "num_classes" in fields:
-        raise UserError(
-            f"{name}: texts have the alphabet of mmtf.data.text; for another one give integer classes, not strings."
-        )
+        raise UserError(f"{name}: texts have the alphabet of mmtf.text; for another one give integer classes, not strings.")
     strings = [str(s) if present else "" for s, present in zip(given.values, given.is_present, strict=True)]
     if any(s != s.lower() for s in strings):
         log.info("%s: texts are turned into lower case, the alphabet's only one.", name)

@@ -7,7 +7,8 @@ import pytest
 import scipy.sparse
 from own_values import LABELS, REAL, N, both, put_together
 
-from mmtf.data import from_arrays, text
+from mmtf import text
+from mmtf.data import from_arrays
 from mmtf.errors import UserError
 from mmtf.models.checks import check_values
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmtf.data import text
+from mmtf import text
 
 
 def test_alphabet_has_71_symbols_of_which_only_the_hyphen_occurs_twice():
