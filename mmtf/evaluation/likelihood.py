@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ class LogWeights:
     Attributes:
       marginal: of log p(x_K), the set's own likelihood. joint: of log p(X) of all modalities.
       published: of log p(X) as the releases of [S] weigh a sample: by the density of the mixture's component that it is of, and
-        texts by log-probabilities taken as probabilities.
+        texts by log-probabilities taken as probabilities; private codes of modalities outside the set are drawn from the prior.
     """
 
     marginal: Mapping[Subset, np.ndarray]
@@ -111,11 +111,13 @@ class _Sampled(NamedTuple):
       shared: c, `[K, B, D]`.
       values: per modality log p(x_j|s_j,c) + log p(s_j) - log q(s_j|x_j), `[K, B]`.
       published: the same, texts weighed as in the releases.
+      unseen: `published` where s_j ~ p(s_j) of modalities that the sample's set may lack, which their ratio then leaves out.
     """
 
     shared: tf.Tensor
     values: dict[str, tf.Tensor]
     published: dict[str, tf.Tensor]
+    unseen: dict[str, tf.Tensor]
 
 
 Weights = dict[str, dict[Subset, tf.Tensor]]
@@ -130,7 +132,8 @@ def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Seque
         ratio, published_ratio = shared_ratios
         weights["marginal"][subset] = sum(drawn.values[n] for n in subset) - ratio
         weights["joint"][subset] = sum(drawn.values.values()) - ratio
-        weights["published"][subset] = sum(drawn.published.values()) - published_ratio
+        seen = [drawn.published[n] if n in subset else drawn.unseen[n] for n in drawn.published]
+        weights["published"][subset] = sum(seen) - published_ratio
     return weights
 
 
@@ -138,7 +141,8 @@ def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int,
     """Samples of each set's own posterior, with log q(c|X_K) - log p(c) and the same of the component that they are of."""
     for subset in sets:
         posterior = model.posterior_of(codes, observed.present, subset)
-        drawn, component = sampled(model, observed, codes, posterior, noise, samples, subset_key(subset, model.names))
+        lacks = set(observed.values).difference(subset)
+        drawn, component = sampled(model, observed, codes, posterior, noise, samples, subset_key(subset, model.names), lacks)
         ratio = published = model.log_ratio(posterior, drawn.shared)
         if component is not None:
             published = model.log_ratio(_component(posterior, component), drawn.shared)
@@ -148,7 +152,8 @@ def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int,
 def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
     """The same of mixtures of experts: samples of an expert, and their decodings, serve every set that it is in."""
     used = [n for n in codes.shared if any(n in subset for subset in sets)]
-    experts = {n: sampled(model, observed, codes, codes.shared[n], noise, samples, n)[0] for n in used}
+    lacks = {n: {m for subset in sets if n in subset for m in observed.values if m not in subset} for n in used}
+    experts = {n: sampled(model, observed, codes, codes.shared[n], noise, samples, n, lacks[n])[0] for n in used}
     for subset in sets:
         # Equal shares of a set's samples, as of a stratified sample of the mixture.
         each = -(-samples // len(subset))
@@ -160,11 +165,22 @@ def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, se
 
 
 def sampled(
-    model, observed: Observed, codes: Codes, q: tfd.Distribution, noise, samples: int, stream: str
+    model,
+    observed: Observed,
+    codes: Codes,
+    q: tfd.Distribution,
+    noise,
+    samples: int,
+    stream: str,
+    lacks: Collection[str] = (),
 ) -> tuple[_Sampled, tf.Tensor | None]:
-    """Return samples of q; and of a mixture which component each is of, `[K, B]`."""
+    """Return samples of q; and of a mixture which component each is of, `[K, B]`.
+
+    Args:
+      lacks: modalities of which `unseen` is to have private codes of its own; of others it is `published`.
+    """
     shared, component = importance_sampling.of_posterior(model, q, noise, [samples], f"{stream}/shared")
-    values, published = {}, {}
+    values, published, unseen = {}, {}, {}
     for name, value in observed.values.items():
         modality, private, ratio = model.modalities[name], None, 0.0
         if name in codes.private:
@@ -176,7 +192,13 @@ def sampled(
         values[name] = _log_density(modality, answer, value) - ratio
         quirky = _as_published(modality)
         published[name] = values[name] if quirky is modality else _log_density(quirky, answer, value) - ratio
-    return _Sampled(shared, values, published), component
+        unseen[name] = published[name]
+        if private is not None and name in lacks:
+            loc, scale = parameters(codes.private[name])
+            prior = family_of(codes.private[name]).make(tf.zeros_like(loc), tf.ones_like(scale))
+            own, _ = importance_sampling.of_posterior(model, prior, noise, [samples], f"{stream}/unseen/{name}")
+            unseen[name] = _log_density(quirky, model.coders.decode(name, shared, own), value)
+    return _Sampled(shared, values, published, unseen), component
 
 
 def _summary(weights: LogWeights, test: Split, names: Sequence[str]) -> dict[str, dict]:

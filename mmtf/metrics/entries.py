@@ -204,7 +204,8 @@ METRICS = MetricTable(
             "likelihood_published",
             "Log-likelihood as published",
             "What the release of [S] computes: means of weights of different examples, under the density of a mixture's drawn "
-            "component, with log-probabilities of texts taken for probabilities. It estimates nothing.",
+            "component, with log-probabilities of texts taken for probabilities, and with private codes of other modalities "
+            "drawn from the prior. It estimates nothing.",
             "nats",
             "likelihood",
             "likelihood",

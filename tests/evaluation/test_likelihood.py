@@ -191,3 +191,32 @@ def test_an_adversarial_model_has_none():
             return False
 
     assert evaluation.log_likelihoods(Game(), split_of(drawn(0)), HOW) == {}
+
+
+@pytest.mark.parametrize("kind", [MMJSD, MVAE, MoPoE])
+def test_published_private_codes_of_what_was_not_given_are_the_priors(kind):
+    """What an encoder says of a modality's private code changes only the weights of sets that have the modality."""
+    model, test, sets = model_of(kind, 1), split_of(drawn(1)), subsets(NAMES)
+    before = likelihood.log_weights(model, test, 12, 3, sets)
+    weights = model.coders.heads["two"].get_weights()
+    # Its last columns are location and log-variance of the private code.
+    weights[-1][2 * DIM :] += 1.5
+    model.coders.heads["two"].set_weights(weights)
+    after = likelihood.log_weights(model, test, 12, 3, sets)
+    for subset in sets:
+        same = np.array_equal(before.published[subset], after.published[subset])
+        assert same == ("two" not in subset), subset
+        # Where they are weighed for what they are, codes of the posterior serve every set.
+        assert not np.array_equal(before.joint[subset], after.joint[subset])
+
+
+def test_published_weights_of_unseen_modalities_are_those_of_the_decoder(monkeypatch):
+    """The sum of their densities, without a ratio of private codes: its mean is p(X) here, too."""
+    model, x = model_of(MVAE, 1), drawn(1)
+    found = likelihood.log_weights(model, split_of(x), 4000, 0, [("one", "two")]).published["one", "two"]
+    value = likelihood.likelihood.log_mean_exp(found)
+    error = np.sqrt(likelihood.likelihood.sampling_variance(found))
+    wanted = exact(x, 1, NAMES)
+    sure = error < 0.3
+    assert sure.sum() > 20
+    assert np.abs(value - wanted)[sure].mean() < 0.5
