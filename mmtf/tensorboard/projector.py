@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -98,12 +98,24 @@ def _labels(given: Sequence[str], examples: Split, data: MultimodalData) -> str:
         columns["example"] += range(len(examples))
     label = examples.label
     if label is not None and label.ndim == 1:
-        columns["class"] = [data.class_names[x] if data.class_names else x for x in label] * len(given)
+        columns["class"] = [_cell(data.class_names[x] if data.class_names else x) for x in label] * len(given)
     elif label is not None:
         for number, name in enumerate(data.class_names or map(str, range(label.shape[1]))):
-            columns[name] = list(label[:, number]) * len(given)
+            columns[_free(_cell(name), columns)] = list(label[:, number]) * len(given)
     rows = zip(*columns.values(), strict=True)
     return "".join("\t".join(map(str, row)) + "\n" for row in [tuple(columns), *rows])
+
+
+def _cell(name) -> str:
+    """Return a name as one cell of the table, whose lines end at newlines and whose cells end at tabs."""
+    return " ".join(str(name).split()) or "-"
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """Return a header of its own for an attribute."""
+    while name in taken:
+        name = f"{name} (attribute)"
+    return name
 
 
 class _Tiles:

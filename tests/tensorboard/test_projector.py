@@ -73,6 +73,29 @@ def test_values_that_cannot_be_seen_have_points_without_pictures(tmp_path):
     assert first.split("\t")[2:] == [str(int(x)) for x in data.test.label[0]]
 
 
+def test_names_of_classes_and_attributes_keep_the_table_whole(tmp_path):
+    """A tab or a newline in a name would move all cells behind it; an attribute may be called as a column is."""
+    settings, rng = config(), np.random.default_rng(0)
+    by_class = arrays(np.arange(90) % 3)
+    by_class = dataclasses.replace(by_class, class_names=("T\tcell", "B\n cell", "\r\n"))
+    attributes = arrays(rng.integers(0, 2, size=(90, 3)))
+    attributes = dataclasses.replace(attributes, class_names=("given", "example", "a\tb"))
+    for name, data in {"class": by_class, "attributes": attributes}.items():
+        found = registry.build_model(settings, registry.configure(data.modalities, settings.model))
+        projector.write(tmp_path / name, found, dataclasses.replace(data, show={}))
+        lines = (tmp_path / name / projector.FOLDER / "shared_labels.tsv").read_text().splitlines()
+        assert len(lines) == 1 + 3 * len(data.test)
+        table = [line.split("\t") for line in lines]
+        assert {len(row) for row in table} == {len(table[0])}
+        if name == "class":
+            shown = ("T cell", "B cell", "-")
+            assert [row[2] for row in table[1 : len(data.test) + 1]] == [shown[k] for k in data.test.label]
+        else:
+            assert table[0] == ["given", "example", "given (attribute)", "example (attribute)", "a b"]
+            assert [row[0] for row in table[1:]] == [k for k in ("a", "b", "a,b") for _ in range(len(data.test))]
+            assert [[int(x) for x in row[2:]] for row in table[1 : len(data.test) + 1]] == data.test.label.tolist()
+
+
 def test_nothing_is_written_of_data_without_complete_examples(tmp_path, model, data):
     missing = {"picture": np.zeros(len(data.test), bool), "word": np.ones(len(data.test), bool)}
     projector.write(tmp_path, model, dataclasses.replace(data, test=dataclasses.replace(data.test, mask=missing)))
