@@ -110,7 +110,7 @@ class TrainConfig:
     steps: int = option(0, "Training steps; 0 to train for --epochs.", low=0, may_change=True)
     max_seconds: float = option(
         0.0,
-        "Seconds of training, after which it stops at the end of the epoch; 0 for no limit.",
+        "Seconds of training, after which it stops with a checkpoint; 0 for no limit.",
         low=0,
         may_change=True,
     )

@@ -191,14 +191,16 @@ class Coherence(keras.callbacks.Callback):
 
 
 class Budget(keras.callbacks.Callback):
-    """Ends training after an epoch in which its time is up.
+    """Ends training after the execution in which its time is up; an epoch may take longer than all of it.
 
-    What is between epochs, such as pictures, does not count, nor does the first execution, in which the graph is built.
+    What is between epochs, such as pictures, does not count, nor does the first execution, in which the graph is built. What
+    ends an epoch follows the last execution: its checkpoint, which a later session goes on from, and its measurements.
     """
 
     def __init__(self, seconds: float, clock: str):
         super().__init__()
         self._clock = {"wall": time.monotonic, "cpu": time.process_time}[clock]
+        self._limited = math.isfinite(seconds)
         self._left, self._start = seconds, 0.0
         self._built = self.spent = False
 
@@ -208,9 +210,15 @@ class Budget(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not self._built:
             self._built, self._start = True, self._clock()
+        elif self._limited:
+            self._end_if(self._left <= self._clock() - self._start)
 
     def on_epoch_end(self, epoch, logs=None):
         self._left -= self._clock() - self._start
-        # Clocks of several workers differ; all have to end after the same epoch.
-        if strategies.any_worker(self.model.distribute_strategy, self._left <= 0.0):
+        if self._limited:
+            self._end_if(self._left <= 0.0)
+
+    def _end_if(self, time_is_up: bool) -> None:
+        # Clocks of several workers differ; all have to end after the same execution.
+        if strategies.any_worker(self.model.distribute_strategy, time_is_up):
             self.spent = self.model.stop_training = True

@@ -1,7 +1,9 @@
 """What a run shows while it goes: progress, scalars, pictures, coherence, warnings; and when it stops by itself."""
 
 import io
+import itertools
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +14,7 @@ from small_runs import config, poison, saved, steps
 
 from mmtf.distributed import replicas
 from mmtf.models.vae.mmjsd import MMJSD
-from mmtf.runs import RunDirectory, events
+from mmtf.runs import RunDirectory, events, same_run
 from mmtf.training import monitor, saving
 from mmtf.verbs import evaluate, train
 
@@ -156,6 +158,40 @@ def test_broken_weights_are_not_saved(tmp_path, monkeypatch, data):
     with pytest.raises(monitor.NotFiniteError, match="made weights NaN or infinite.*last good checkpoint is step-2"):
         train.train(config(4), tmp_path / "run", data=data)
     assert steps(RunDirectory.open(tmp_path / "run")) == [2]
+
+
+@pytest.mark.parametrize("clock", ["wall", "cpu"])
+def test_time_is_up_within_an_epoch(monkeypatch, clock):
+    """An epoch that is longer than all of the time ends with the execution that fills it."""
+    now = {"wall": 100.0, "cpu": 200.0}
+    clocks = SimpleNamespace(monotonic=lambda: now["wall"], process_time=lambda: now["cpu"])
+    monkeypatch.setattr(monitor, "time", clocks)
+    budget, ended = monitor.Budget(2.0, clock), []
+    at(budget, 0, distribute_strategy=None, stop_training=False).on_epoch_begin(0)
+    for step in range(5):
+        now[clock] += 40.0 if step == 0 else 0.6
+        budget.on_train_batch_end(step)
+        ended.append(budget.model.stop_training)
+    # The graph, then 0.6, 1.2, 1.8 and 2.4 seconds.
+    assert ended == [False, False, False, False, True]
+    budget.on_epoch_end(0)
+    assert budget.spent
+
+
+def test_a_session_that_ran_out_of_time_within_an_epoch_goes_on_to_the_same_weights(tmp_path, data, monkeypatch):
+    """Seconds come from a clock of ours, of which a step takes one: exact, whatever the machine does."""
+    how = {"steps_per_epoch": 6, "steps_per_execution": 1, "deterministic": True}
+    train.train(config(12, **how), tmp_path / "whole", data=data)
+    ticks = itertools.count()
+    with monkeypatch.context() as patched:
+        patched.setattr(monitor, "time", SimpleNamespace(monotonic=lambda: next(ticks), process_time=time.process_time))
+        stopped = train.train(config(12, max_seconds=3.0, **how), tmp_path / "run", data=data)
+    first = steps(stopped)
+    assert first[-1] < 6
+    assert stopped.read_json("training.json")["steps"] == first[-1]
+    train.train(config(12, **how), tmp_path / "run", data=data, resume=True)
+    tensors = [d for d in same_run.differences(tmp_path / "whole", tmp_path / "run") if d.startswith("The tensor")]
+    assert tensors == []
 
 
 @pytest.mark.parametrize("clock", ["wall", "cpu"])

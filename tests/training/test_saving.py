@@ -155,7 +155,8 @@ def test_a_signal_during_the_last_write_is_heard_and_loses_nothing(tmp_path, mon
     monkeypatch.setattr(Checkpoints, "wait", noted)
     monkeypatch.setattr(Checkpoints, "_write", slowly)
     before = signal.signal(signal.SIGTERM, lambda number, frame: unheard.append(number))
-    limit = {} if status is None else {"max_seconds": 1e-9, "clock": "cpu"}
+    # An execution that fills the epoch: its time is up at the end of the first.
+    limit = {} if status is None else {"max_seconds": 1e-9, "clock": "cpu", "steps_per_execution": 4}
     how = {"steps_per_epoch": 4, "steps_per_execution": 1} | limit
     try:
         train.train(config(8, **how), tmp_path / "run", data=data)
