@@ -56,6 +56,9 @@ class Modality:
       location, spread: mean and standard deviation of the training values, one number for all cells or one for each place on
         the last axis; empty where values are used as they are. Of counts: those of log(1 + count). Encoders see
         `(x - location) / spread`, decoders answer in that unit, and the likelihood is of x in its own.
+      columns: names of the places on the last axis, where values came as a table: verbs bring tables into their order.
+      categories: by column, the names of its classes, in the order of the classes; verbs take names, too.
+      fill: of a text, the character behind shorter ones.
       log_softmax_as_probabilities: whether what a categorical likelihood takes for probabilities are the logarithms of the
         softmax, scaled to sum to 1, as in the release of [S]: the likelier a class is by its logit, the less likely it is.
       missing_cells: whether single cells of a value may be missing: NaN, or the class -1.
@@ -78,6 +81,9 @@ class Modality:
     missing_cells: bool = False
     log_softmax_as_probabilities: bool = False
     pixels: bool | None = None
+    columns: tuple[str, ...] = ()
+    categories: tuple[tuple[str, ...], ...] = ()
+    fill: str = " "
 
     def __post_init__(self):
         self._take_plain_numbers()
@@ -103,6 +109,7 @@ class Modality:
         if self.pixels and (self.likelihood not in (*LOCATED, "bernoulli") or self.spread):
             raise ValueError(f"{self.name}: pixels are laplace, normal or bernoulli values in 0..1, and have no spread.")
         self._check_standardisation()
+        self._check_names()
 
     def _take_plain_numbers(self) -> None:
         """Make Python's numbers of NumPy's and of others, which JSON would refuse; what is no number stays, to be refused."""
@@ -113,6 +120,10 @@ class Modality:
                 value = (value,) if one else tuple(plain(x) for x in value)
                 if field.name != "event_shape":
                     value = tuple(float(x) for x in value)
+            elif field.name == "columns":
+                value = tuple(map(str, value))
+            elif field.name == "categories":
+                value = tuple(tuple(map(str, names)) for names in value)
             object.__setattr__(self, field.name, value)
 
     def _check_standardisation(self):
@@ -125,6 +136,17 @@ class Modality:
                 raise ValueError(f"{self.name}: {field} must be 1 or {self.event_shape[-1]} numbers, not {len(numbers)}.")
             if not all(math.isfinite(x) and (field == "location" or x > 0) for x in numbers):
                 raise ValueError(f"{self.name}: {field} must be finite numbers, and a spread positive ones.")
+
+    def _check_names(self):
+        count = self.event_shape[-1]
+        if self.columns and len(self.columns) != count:
+            raise ValueError(f"{self.name}: {len(self.columns)} names of columns, but there are {count} columns.")
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"{self.name}: two columns have one name.")
+        if self.categories and (self.likelihood != "categorical" or len(self.categories) != count):
+            raise ValueError(f"{self.name}: categories are for a categorical likelihood, names of the classes by column.")
+        if len(self.fill) != 1:
+            raise ValueError(f"{self.name}: fill must be one character, not {self.fill!r}.")
 
     @property
     def has_pixels(self) -> bool:

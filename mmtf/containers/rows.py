@@ -1,8 +1,8 @@
 """Rows of tables that name them: what belongs together is found by name, and never by place.
 
-A pandas table or series names its rows in its index. Parts with the same names in another order are brought into the order of
-the first one. An array has no names. Neither has a part whose names are 0, 1, ... in order: pandas makes them where nobody
-named the rows. Such parts go by place beside parts with other names.
+A pandas table or series names its rows in its index, an AnnData in obs_names. Parts with the same names in another order are
+brought into the order of the first one. An array has no names. Neither has a part whose names are 0, 1, ... in order: pandas
+makes them where nobody named the rows. Such parts go by place beside parts with other names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mmtf.containers.annotated import is_annotated
 from mmtf.errors import UserError
 
 SHOWN = 3
@@ -34,7 +35,9 @@ def aligned(parts: Mapping[str, object]) -> dict[str, object]:
 
 
 def _index(part):
-    """Return the index of a pandas object; None of everything else."""
+    """Return the index of a pandas object or of an AnnData; None of everything else."""
+    if is_annotated(part):
+        return part.obs_names
     index = getattr(part, "index", None)
     return index if hasattr(part, "reindex") and hasattr(index, "get_indexer") else None
 
@@ -49,7 +52,7 @@ def _in_order(key: str, part, first: str, wanted):
         return part
     same_rows = len(own) == len(wanted) and own.is_unique and wanted.is_unique and bool(own.isin(wanted).all())
     if same_rows:
-        return part.loc[wanted]
+        return part[wanted] if is_annotated(part) else part.loc[wanted]
     # Nobody named its rows. (A number of rows that does not fit is refused with all others.)
     if _is_counted(own):
         return part

@@ -6,11 +6,14 @@ import numbers
 
 import numpy as np
 
+from mmtf.containers import annotated
 from mmtf.errors import UserError
 
 
 def unwrapped(given):
-    """Return what a table or a sparse matrix holds as a NumPy array; all else as it is."""
+    """Return what a table, an AnnData or a sparse matrix holds as a NumPy array; all else as it is."""
+    if annotated.is_annotated(given):
+        return annotated.matrix(given)
     given = given.toarray() if hasattr(given, "toarray") else given
     return given.to_numpy() if hasattr(given, "to_numpy") else given
 

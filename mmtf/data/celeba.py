@@ -44,7 +44,7 @@ KEY_EXAMPLES = 32
 MODALITIES = weighted_by_size(
     (
         Modality("image", (SIZE, SIZE, 3)),
-        Modality("text", (LENGTH,), "categorical", num_classes=len(text.ALPHABET), alphabet=text.ALPHABET),
+        Modality("text", (LENGTH,), "categorical", num_classes=len(text.ALPHABET), alphabet=text.ALPHABET, fill=FILL),
     )
 )
 

@@ -71,6 +71,8 @@ class MultimodalData:
       sources: per unimodal set, where it came from and how many examples there were, for the record of a run. No paths.
       show: per modality whose values are neither pictures nor texts, what turns values into uint8 or float images
         `[n, H, W, C]` or into n strings, for people to look at.
+      paired_by_class: whether examples are made by pairing single values of one class, so that any two of a class belong
+        together.
     """
 
     name: str
@@ -80,6 +82,7 @@ class MultimodalData:
     class_names: tuple[str, ...]
     sources: Mapping[str, str] = dataclasses.field(default_factory=dict)
     show: Mapping[str, Callable[[np.ndarray], np.ndarray | list[str]]] = dataclasses.field(default_factory=dict)
+    paired_by_class: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

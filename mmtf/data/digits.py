@@ -98,6 +98,7 @@ def load(
         test=_part(scans[test], label[test], "test", test_pairings, test_pairings, np.random.default_rng([seed, 1])),
         class_names=text.DIGIT_WORDS,
         sources={"digits": f"scikit-learn: {len(train):,} training and {len(test):,} test scans"},
+        paired_by_class=True,
     )
 
 
@@ -239,7 +240,6 @@ DIGITS = DatasetEntry(
         "Scans: Optical Recognition of Handwritten Digits (Alpaydin, Kaynak 1998, UCI repository), as scikit-learn carries "
         "them. Photographs: china.jpg by danielbuechele and flower.jpg by vultilion, CC BY 2.0.",
     ),
-    paired_by_class=True,
     networks={"digit": mnist, "scene": svhn, "word": text_networks},
     classifiers={"digit": classifiers.mnist, "scene": classifiers.svhn, "word": classifiers.text},
     adversarial={"digit": adversarial.mnist, "scene": adversarial.svhn, "word": adversarial.tokens},

@@ -22,8 +22,6 @@ class DatasetEntry:
     Attributes:
       load: from the config to the examples.
       licence: terms of the data, where their publishers state them: a sentence for each source.
-      paired_by_class: whether examples are made by pairing single values of one class, so that any two of a class belong
-        together.
       networks: per modality, the module with its `encoder` and `decoder`; one that is left out gets those of
         `mmtf.networks.default` for its kind of values.
       classifiers: per modality, `(modality, num_classes, seed=)` -> the classifier that scores coherence.
@@ -35,7 +33,6 @@ class DatasetEntry:
 
     load: Callable[[DataConfig], MultimodalData]
     licence: tuple[str, ...] = ()
-    paired_by_class: bool = False
     networks: Mapping[str, ModuleType] = dataclasses.field(default_factory=dict)
     classifiers: Mapping[str, Callable[..., keras.Model]] = dataclasses.field(default_factory=dict)
     classifier_epochs: Mapping[str, int] = dataclasses.field(default_factory=dict)

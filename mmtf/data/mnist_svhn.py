@@ -71,6 +71,7 @@ def _load(name: str, config: DataConfig, modalities: tuple[Modality, ...], made_
         ),
         class_names=text.DIGIT_WORDS,
         sources={"mnist": mnist.origin, "svhn": svhn.origin},
+        paired_by_class=True,
     )
 
 
@@ -79,7 +80,6 @@ def _load(name: str, config: DataConfig, modalities: tuple[Modality, ...], made_
 MNIST_SVHN = DatasetEntry(
     load,
     licence=(MNIST_LICENCE, SVHN_LICENCE),
-    paired_by_class=True,
     networks={"mnist": mnist_networks, "svhn": svhn_networks},
     classifiers={"mnist": classifiers.mnist, "svhn": classifiers.svhn},
     classifier_epochs={"svhn": 40},

@@ -58,6 +58,7 @@ def load(config: DataConfig) -> MultimodalData:
         ),
         class_names=text.DIGIT_WORDS,
         sources={"mnist": mnist.origin},
+        paired_by_class=True,
     )
 
 
@@ -75,7 +76,6 @@ NAMES = tuple(name(degrees) for degrees in ROTATIONS)
 MULTIMNIST = DatasetEntry(
     load,
     licence=(MNIST_LICENCE,),
-    paired_by_class=True,
     networks=dict.fromkeys(NAMES, mnist),
     classifiers=dict.fromkeys(NAMES, classifiers.mnist),
     adversarial=dict.fromkeys(NAMES, adversarial.mnist),

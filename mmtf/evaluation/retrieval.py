@@ -11,7 +11,6 @@ import itertools
 import numpy as np
 from scipy import stats
 
-from mmtf import registry
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.evaluation.batches import rounded, sources
@@ -89,7 +88,7 @@ def _chance(right: np.ndarray, k: int) -> float:
 
 def _right(data: MultimodalData, candidates: Split) -> np.ndarray:
     """Return which pairs belong together, `[N, N]`: the given ones, and where values are paired by class those of one class."""
-    if registry.is_paired_by_class(data.name) and candidates.label is not None and not data.multi_label:
+    if data.paired_by_class and candidates.label is not None and not data.multi_label:
         return candidates.label[:, None] == candidates.label[None]
     return np.eye(len(candidates), dtype=bool)
 

@@ -21,7 +21,7 @@ from mmtf.distributions.mixture import sample
 from mmtf.errors import UserError
 from mmtf.modality import Modality, check_subset, subsets
 from mmtf.models.encoders import Coders, Codes
-from mmtf.models.inputs import Observed, as_codes, observe
+from mmtf.models.inputs import Observed, as_codes, given, observe
 from mmtf.models.keras_model import KerasModel
 from mmtf.models.term_means import TermMeans
 
@@ -104,6 +104,7 @@ class LatentModel(KerasModel):
 
     def posterior(self, values, subset: Sequence[str] | None = None, mask=None) -> tfd.Distribution:
         """q(c|X_K) of the modalities in `subset` (all that are given, by default); batch `[B]`, event `[shared_dim]`."""
+        values, mask = given(values, mask)
         chosen = check_subset(values.keys() if subset is None else subset, self.names)
         observed = observe(_only(values, chosen), mask, self.modalities)
         _check_something_is_there(observed)
@@ -168,8 +169,9 @@ class LatentModel(KerasModel):
           seed: `[2]` integers to sample; None takes the means of posterior and priors.
           mean: as for `reconstruct`.
         """
-        given = check_subset(values, self.names)
-        to = to if to is not None else ([n for n in self.names if n not in given] or self.names)
+        values, mask = given(values, mask)
+        known = check_subset(values, self.names)
+        to = to if to is not None else ([n for n in self.names if n not in known] or self.names)
         shared = _draw(self.posterior(values, mask=mask), seed, "shared")
         private = {} if seed is None else self.sample_private_prior(tf.shape(shared)[0], seed)
         return self._values(self.decode(shared, private, to=to), mean)

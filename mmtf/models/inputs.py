@@ -8,7 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from mmtf.containers.values import plain, unwrapped
+from mmtf import text
+from mmtf.containers import annotated, columns, rows
+from mmtf.containers.values import is_missing, plain, unwrapped
+from mmtf.errors import UserError
 from mmtf.modality import Modality, check_subset
 from mmtf.models.checks import check_values
 
@@ -40,15 +43,18 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
     """Bring a batch into the form that everything below works on. What fills a missing value influences nothing.
 
     Args:
-      values: any non-empty subset of the modalities; bytes of pixels are scaled to 0..1.
+      values: any non-empty subset of the modalities; bytes of pixels are scaled to 0..1. Tables are brought into the order of
+        rows and columns that their names say (`mmtf.containers`); strings are texts, or names of classes.
       mask: `[B]` booleans per modality; None, or a modality left out, means that nothing is missing.
 
     Raises:
       ValueError: no or unknown modality, or an event shape that is not the modality's. NumPy arrays are checked throughout
         (see `check_values`); what is inside tensors is not looked at.
     """
+    values, mask = given(values, mask)
     names = check_subset(values, tuple(modalities))
-    values = {name: as_array(name, values[name]) for name in names}
+    values, mask = _with_rows_in_order(values, mask)
+    values = {name: _as_array_of(modalities[name], values[name]) for name in names}
     mask = {name: as_array(f"mask of {name}", is_present) for name, is_present in (mask or {}).items()}
     if mask:
         check_subset(mask, tuple(modalities))
@@ -62,12 +68,71 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
     )
 
 
+def given(values, mask=None) -> tuple[Mapping, Mapping | None]:
+    """Return values and mask by modality; of a MuData its own.
+
+    Raises:
+      UserError: values that do not say which modality they are of.
+    """
+    values, mask = annotated.by_modality(values, mask)
+    for argument, by_name in (("values", values), ("mask", mask or {})):
+        if not isinstance(by_name, Mapping):
+            raise UserError(f"{argument}: wanted a dict by modality, such as {{'digit': ...}}, not {type(by_name).__name__}.")
+    return values, mask
+
+
+def _with_rows_in_order(values: Mapping, mask: Mapping | None) -> tuple[Mapping, Mapping | None]:
+    """Return them with the rows of tables in the order of the first table that names its rows."""
+    parts = {f"values[{n!r}]": x for n, x in values.items()} | {f"mask[{n!r}]": x for n, x in (mask or {}).items()}
+    parts = rows.aligned(parts)
+    aligned = {n: parts[f"values[{n!r}]"] for n in values}
+    return aligned, mask and {n: parts[f"mask[{n!r}]"] for n in mask}
+
+
+def _as_array_of(modality: Modality, value):
+    """As `as_array`; columns in the model's order, and strings as classes."""
+    if isinstance(value, tf.Tensor) and value.dtype == tf.string and tf.executing_eagerly():
+        value = value.numpy()
+    value = as_array(modality.name, columns.in_order(modality.name, value, modality.columns))
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "OUST":
+        return value
+    if value.dtype.kind == "S" or any(isinstance(x, bytes) for x in value.flat):
+        value = np.array([x.decode() if isinstance(x, bytes) else x for x in value.flat], object).reshape(value.shape)
+    if modality.alphabet == text.ALPHABET and value.ndim == 1:
+        return _characters(modality, value)
+    if modality.categories and value.ndim == 2 and value.shape[1] == len(modality.categories):
+        return np.stack([_classes(modality, value[:, k], k) for k in range(value.shape[1])], axis=1)
+    # Refused with all others that are no numbers.
+    return value
+
+
+def _characters(modality: Modality, strings: np.ndarray) -> np.ndarray:
+    """Return texts `[B]` as classes of characters; a missing one as blanks, for a mask to say so."""
+    strings = ["" if is_missing(s) else str(s).lower() for s in strings]
+    try:
+        return text.encode(strings, modality.event_shape[0], modality.fill)
+    except ValueError as error:
+        raise UserError(f"{modality.name}: {error}") from error
+
+
+def _classes(modality: Modality, names: np.ndarray, column: int) -> np.ndarray:
+    """Return names `[B]` of the classes of a column as classes, -1 where one is missing."""
+    known = {name: k for k, name in enumerate(modality.categories[column])}
+    unknown = next((str(n) for n in names if not is_missing(n) and str(n) not in known), None)
+    if unknown is not None:
+        where = f", column {modality.columns[column]!r}" if modality.columns else ""
+        raise UserError(f"{modality.name}{where}: {unknown!r} is no class that the model knows; it knows: {', '.join(known)}.")
+    return np.array([-1 if is_missing(n) else known[str(n)] for n in names], np.int32)
+
+
 def as_array(name: str, value):
     """Return a table, a sparse matrix or a list as a NumPy array; an array or a tensor as it is.
 
     Raises:
       UserError: Python objects that are neither numbers nor missing.
     """
+    if isinstance(value, Mapping):
+        raise UserError(f"{name}: a dict of columns, but the model knows no names of columns; give an array or a table.")
     value = unwrapped(value)
     value = np.asarray(value) if isinstance(value, list | tuple) else value
     # Such as columns of pandas' nullable types: numbers, and NA where one is missing.

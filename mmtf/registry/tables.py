@@ -75,11 +75,6 @@ def licences_of(dataset: str) -> tuple[str, ...]:
     return DATASETS.load(dataset).licence
 
 
-def is_paired_by_class(dataset: str) -> bool:
-    """Return whether the examples of a data set pair single values of one class; not of one that has no name here."""
-    return dataset in DATASETS and DATASETS.load(dataset).paired_by_class
-
-
 def configure(modalities: Sequence[Modality], config: ModelConfig) -> tuple[Modality, ...]:
     """Return the data set's modalities with the config's private size and weights.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -60,9 +61,15 @@ def load_model(run: RunDirectory, checkpoint: str = "latest", networks: own_netw
       checkpoint: `latest`, `best` or a step; see `Checkpoints.restore`.
       networks: own networks, by part and modality, in place of what the run says of them.
     """
-    model = registry.build_model(run.config(), run.modalities(), **kept_networks(run, networks))
+    model = registry.build_model(run.config(), _filled(run.config(), run.modalities()), **kept_networks(run, networks))
     step = Checkpoints(run.checkpoints, model.named_weights()).restore(partial=True, which=checkpoint)
     return model, step
+
+
+def _filled(config: Config, modalities: Sequence[Modality]) -> tuple[Modality, ...]:
+    """Return the modalities; of a run that was made before texts kept their filling, with that of its data set."""
+    fills = registry.fills_of(config.data.dataset)
+    return tuple(dataclasses.replace(m, fill=fills.get(m.name, m.fill)) for m in modalities)
 
 
 def kept_networks(run: RunDirectory, networks: own_networks.Networks | None = None) -> dict:
@@ -85,7 +92,7 @@ def _load_exported(path: Path, networks: own_networks.Networks) -> LatentModel:
     try:
         card = json.loads((path / BUILT_FROM).read_text(encoding="utf-8"))
         config = Config.from_json(card["config"], (path / BUILT_FROM).with_name(PLUGIN))
-        modalities = [Modality.from_json(m) for m in card["modalities"]]
+        modalities = _filled(config, [Modality.from_json(m) for m in card["modalities"]])
         kept = own_networks.from_json(card.get("networks", {}))
     except UserError:
         raise

@@ -1,10 +1,12 @@
 """Retrieval and mismatches: scores against their definitions, and ranks of models that know everything, or nothing."""
 
 import dataclasses
+import json
 
 import adversarial_toys
 import linear_gaussian as linear
 import numpy as np
+import pandas
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -12,8 +14,10 @@ import toys
 from scipy.special import comb
 from small_evaluations import data_of, split_of
 
-from mmtf import evaluation
-from mmtf.config import EvaluateConfig
+import mmtf
+from mmtf import evaluation, registry
+from mmtf.config import DataConfig, EvaluateConfig
+from mmtf.errors import UserError
 from mmtf.evaluation.retrieval import latent_scores, likelihood_scores
 from mmtf.metrics import latents
 from mmtf.models.vae.mmjsd import MMJSD
@@ -23,8 +27,9 @@ tfd = tfp.distributions
 HOW = EvaluateConfig(retrieval_candidates=60, retrieval_likelihood_candidates=0)
 
 
-def related(model, test, how=HOW, name="arrays", classes=()):
-    return evaluation.retrieval_scores(model, data_of((), test, test, classes, name), test, how)
+def related(model, test, how=HOW, by_class=False, classes=()):
+    data = dataclasses.replace(data_of((), test, test, classes), paired_by_class=by_class)
+    return evaluation.retrieval_scores(model, data, test, how)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +125,7 @@ def test_where_values_are_paired_by_class_all_of_the_class_are_right():
     """Codes that tell the class alone; its chance is that of seven right ones in sixty."""
     label = np.sort(np.arange(60) % 6)
     values = {n: np.eye(6, dtype=np.float32)[label] for n in "ab"}
-    by_class = related(Shown(), split_of(values, label=label), name="digits", classes=tuple("uvwxyz"))
+    by_class = related(Shown(), split_of(values, label=label), by_class=True, classes=tuple("uvwxyz"))
     assert by_class["retrieval"]["b<-a"]["latent"] == {
         **{f"recall_at_{k}": 1.0 for k in (1, 5, 10)}, "median_rank": 1.0,
         **{f"recall_at_{k}_by_chance": round(1 - comb(50, k) / comb(60, k), 4) for k in (1, 5, 10)}, "candidates": 60,
@@ -135,10 +140,33 @@ def test_where_values_are_paired_by_class_all_of_the_class_are_right():
     assert one_by_one["mismatch_auc"]["a,b"]["latent"] == round(1 - 9 / 59 / 2, 4)
     # Attributes are no class.
     attributes = np.eye(6, dtype=np.int64)[label]
-    assert related(Shown(), split_of(values, label=attributes), name="digits", classes=tuple("uvwxyz")) == one_by_one
+    assert related(Shown(), split_of(values, label=attributes), by_class=True, classes=tuple("uvwxyz")) == one_by_one
     # One class alone: there is nothing that is wrong.
     same = split_of({n: x[:10] for n, x in values.items()}, label=label[:10])
-    assert related(Shown(), same, name="digits", classes=tuple("uvwxyz")) == {}
+    assert related(Shown(), same, by_class=True, classes=tuple("uvwxyz")) == {}
+
+
+def test_a_users_own_data_say_that_they_are_paired_by_class(tmp_path):
+    """Of arrays, of a table and of a folder; and the package's sets say so of themselves."""
+    label = np.arange(60) % 3
+    values = {"a": np.eye(3)[label] + 0.01 * label[:, None], "b": np.eye(3)[label]}
+    frame = pandas.DataFrame({"p": label * 1.5, "q": label - 0.25, "label": label})
+    made = {
+        "arrays": lambda how: mmtf.from_arrays(values, labels=label, **how),
+        "table": lambda how: mmtf.from_dataframe(frame, {"a": ["p"], "b": ["q"]}, labels="label", **how),
+    }
+    for make in made.values():
+        assert [make(how).paired_by_class for how in ({}, {"paired_by_class": True})] == [False, True]
+        assert make({"paired_by_class": True}).only(["a"]).paired_by_class
+    for n, x in values.items():
+        np.save(tmp_path / f"{n}.npy", x)
+    np.save(tmp_path / "labels.npy", label)
+    for said in (False, True):
+        (tmp_path / "arrays.json").write_text(json.dumps({"paired_by_class": said}))
+        assert registry.load_data(DataConfig("arrays", data_dir=str(tmp_path))).paired_by_class is said
+    with pytest.raises(UserError, match="paired_by_class .* wants labels"):
+        mmtf.from_arrays(values, paired_by_class=True)
+    assert registry.load_data(DataConfig("digits")).paired_by_class
 
 
 def test_candidates_have_both_and_each_a_source_of_its_own():

@@ -4,7 +4,7 @@ NAME.npy          per modality, its values [N, ...]
 labels.npy        classes [N] or attributes [N, L]               (optional)
 test.npy          which examples are for testing, [N] booleans or rows   (optional)
 masks/NAME.npy    which examples have the modality, [N] booleans   (optional)
-arrays.json       {"likelihoods": {NAME: ...}, "class_names": [...], "order": [NAME, ...]}   (optional)
+arrays.json       {"likelihoods": {NAME: ...}, "class_names": [...], "order": [NAME, ...], "paired_by_class": true}   (optional)
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from mmtf.errors import UserError
 from mmtf.modality import check_names
 
 LABELS, TEST, MASKS, SETTINGS = "labels.npy", "test.npy", "masks", "arrays.json"
-KINDS = {"likelihoods": dict, "class_names": list, "order": list}
+KINDS = {"likelihoods": dict, "class_names": list, "order": list, "paired_by_class": bool}
+IN_WORDS = {dict: "an object", list: "a list", bool: "true or false"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +34,7 @@ class ArrayFolder:
     masks: Mapping[str, np.ndarray]
     likelihoods: Mapping[str, str | Mapping]
     class_names: list[str] | None
+    paired_by_class: bool = False
 
 
 def read(root: Path) -> ArrayFolder:
@@ -62,7 +64,15 @@ def read(root: Path) -> ArrayFolder:
     test = read_array(root / TEST) if (root / TEST).exists() else None
     per_example = {f"{n}.npy": a for n, a in values.items()} | {f"{MASKS}/{n}.npy": a for n, a in masks.items()}
     _check_counts(root, per_example | ({} if labels is None else {LABELS: labels}))
-    return ArrayFolder(values, labels, test, masks, settings.get("likelihoods", {}), settings.get("class_names"))
+    return ArrayFolder(
+        values,
+        labels,
+        test,
+        masks,
+        settings.get("likelihoods", {}),
+        settings.get("class_names"),
+        settings.get("paired_by_class", False),
+    )
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -97,7 +107,7 @@ def _settings(path: Path) -> dict:
         if key not in KINDS:
             raise UserError(f"{path} has {key!r}; it may have: {', '.join(KINDS)}.")
         if not isinstance(value, KINDS[key]):
-            raise UserError(f"{path}: {key} must be {'an object' if KINDS[key] is dict else 'a list'}, not {value!r:.60}.")
+            raise UserError(f"{path}: {key} must be {IN_WORDS[KINDS[key]]}, not {value!r:.60}.")
     return settings
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mmtf.config import DataConfig, declare
-from mmtf.containers import rows
+from mmtf.containers import annotated, rows
 from mmtf.data import files, pairing
 from mmtf.data.arrays import array_files, cells, display, inference
 from mmtf.data.arrays import labels as labelling
@@ -49,6 +49,7 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
     standardise: bool = True,
+    paired_by_class: bool = False,
 ) -> MultimodalData:
     """Return a data set of arrays whose rows belong together.
 
@@ -56,9 +57,11 @@ def from_arrays(
 
     Args:
       values: per modality `[N, ...]`, `[N]` meaning `[N, 1]`: images uint8 `[N, H, W]` or `[N, H, W, C]`; floats, NaN where a
-        cell is missing; booleans; integer classes; strings (`[N]` texts, `[N, k]` names of classes); a sparse matrix; or a list
-        with None for an example that lacks the modality. An example of NaN alone lacks it, too. What is neither columns, an
-        image nor a text is flattened by the default networks (`mmtf.networks.default`).
+        cell is missing; booleans; integer classes; strings (`[N]` texts, `[N, k]` names of classes); a sparse matrix; a table
+        or an AnnData (its X), whose columns keep their names; or a list with None for an example that lacks the modality. An
+        example of NaN alone lacks it, too. What is neither columns, an image nor a text is flattened by the default networks
+        (`mmtf.networks.default`).
+        A MuData in place of the dict gives its modalities, and masks of the rows that each lacks.
       labels: `[N]` integers, strings or booleans; `[N, L]` of 0 and 1, which of L attributes each example has; or None.
       masks: per modality, or some of them, which examples have it, `[N]` bool; what stands where it is False is not looked at.
       likelihoods: per modality, or some of them, a likelihood such as "negative_binomial", or fields of a `Modality` such as
@@ -68,6 +71,8 @@ def from_arrays(
       class_names: of the classes of integer labels, or of the attributes.
       name: of the data set.
       standardise: whether real values and counts get location and spread, from the training examples; see `inference`.
+      paired_by_class: whether any two values of a class belong together, because examples were made by pairing values of one
+        class. Retrieval then counts every example of the class as found.
 
     Returns:
       Data in the order of `values`, one pool row per example. Values stay in their units. Likelihood weights are
@@ -78,12 +83,13 @@ def from_arrays(
         values, an example without any modality, values that could be two things, or labels that are no classes. The message
         says what to change.
     """
+    values, masks = annotated.by_modality(values, masks)
     for argument, given in (("values", values), ("masks", masks or {}), ("likelihoods", likelihoods or {})):
         if not isinstance(given, Mapping):
             raise UserError(f"{argument}: wanted a dict by modality, such as {{'rna': ...}}, not {type(given).__name__}.")
     values, masks, labels, test = _aligned(values, masks, labels, test)
     given = {key: cells.read(str(key), each) for key, each in values.items()}
-    return _build(given, labels, masks, likelihoods, test, seed, class_names, name, standardise)
+    return _build(given, labels, masks, likelihoods, test, seed, class_names, name, standardise, paired_by_class)
 
 
 def from_dataframe(
@@ -98,6 +104,7 @@ def from_dataframe(
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
     standardise: bool = True,
+    paired_by_class: bool = False,
 ) -> MultimodalData:
     """A data set of the columns of a table, one modality per group of columns; otherwise as `from_arrays`.
 
@@ -120,7 +127,7 @@ def from_dataframe(
     _, masks, _, test = _aligned({"frame": frame}, masks, None, test)
     given = {key: cells.read_columns(str(key), frame, group) for key, group in groups.items()}
     label, class_names = labelling.columns(frame, labels, class_names)
-    return _build(given, label, masks, likelihoods, test, seed, class_names, name, standardise)
+    return _build(given, label, masks, likelihoods, test, seed, class_names, name, standardise, paired_by_class)
 
 
 def load(config: DataConfig) -> MultimodalData:
@@ -146,6 +153,7 @@ def load(config: DataConfig) -> MultimodalData:
             TEST_SHARE if by_name.test is None else by_name.test,
             config.data_seed,
             by_name.class_names,
+            paired_by_class=by_name.paired_by_class,
             fraction=config.data_fraction,
         )
     except UserError as error:
@@ -177,6 +185,7 @@ def _build(
     class_names,
     name: str = "arrays",
     standardise: bool = True,
+    paired_by_class: bool = False,
     fraction: float = 1.0,
 ) -> MultimodalData:
     """Args: fraction: share of the training examples that is kept, of each class alike."""
@@ -192,6 +201,8 @@ def _build(
     }
     _check_not_empty(inferred)
     label, class_names = labelling.read(labels, count, class_names)
+    if paired_by_class and (label is None or label.ndim != 1):
+        raise UserError("paired_by_class says that values of one class belong together, and wants labels: a class for each.")
     in_test = labelling.test_rows(test, label, count, seed)
     in_train = _kept(label, ~in_test, fraction, seed)
     modalities = _modalities(inferred, likelihoods, in_train)
@@ -207,6 +218,7 @@ def _build(
         class_names=class_names,
         sources={m.name: _origin(m, given[m.name], inferred[m.name], in_train, in_test) for m in modalities},
         show={key: value for key, value in shows.items() if value},
+        paired_by_class=paired_by_class,
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmtf.containers import annotated
+from mmtf.containers import columns as column_names
 from mmtf.containers.values import is_missing, plain, unwrapped
 from mmtf.errors import UserError
 
@@ -34,13 +36,17 @@ ARRAYS = ("toarray", "to_numpy", "__array__", "__array_interface__", "__dlpack__
 
 
 def read(name: str, given) -> Cells:
-    """Return one modality, from anything that NumPy takes, a sparse matrix, or a list with None for missing examples.
+    """Return one modality, from anything that NumPy takes, a table, an AnnData, a sparse matrix, or a list.
+
+    In a list None stands for a missing example.
 
     Strings `[N]` are texts, strings `[N, k]` are names of classes.
 
     Raises:
       UserError: no examples, examples of different shapes, or values that are neither numbers nor strings.
     """
+    if annotated.is_several(given):
+        raise UserError(f"{name}: a MuData, which holds several modalities; give it in place of the dict: from_arrays(mdata).")
     if np.ma.isMaskedArray(given):
         raise UserError(f"{name}: a masked array; give NaN where numbers are missing: x.astype(float).filled(np.nan).")
     if not _is_whole(given):
@@ -48,6 +54,8 @@ def read(name: str, given) -> Cells:
         raise UserError(
             f"{name}: wanted an array [N, ...], a table, a sparse matrix or a list of N examples, not {type(given).__name__}."
         )
+    columns = column_names.names(given)
+    column_names.check_distinct(name, columns)
     given = unwrapped(given)
     array = None if isinstance(given, list | tuple) else np.asarray(given)
     if array is not None and not array.ndim:
@@ -55,13 +63,15 @@ def read(name: str, given) -> Cells:
     if not len(given if array is None else array):
         raise UserError(f"{name} holds no examples.")
     if array is None or array.dtype == object:
-        return _from_rows(name, list(given))
-    return _typed(name, array, np.ones(len(array), bool))
+        cells = _from_rows(name, list(given))
+    else:
+        cells = _typed(name, array, np.ones(len(array), bool))
+    return dataclasses.replace(cells, columns=columns)
 
 
 def _is_whole(given) -> bool:
     """Return whether it is a list, or gives all of its values at once."""
-    if isinstance(given, list | tuple | range) or any(hasattr(given, way) for way in ARRAYS):
+    if isinstance(given, list | tuple | range) or annotated.is_annotated(given) or any(hasattr(given, way) for way in ARRAYS):
         return True
     try:
         memoryview(given)

@@ -47,7 +47,7 @@ SCALE = 0.25
 SMALL_COUNT = 10
 NEARLY_ALL = 0.9
 # Fields of a Modality that the values decide.
-DECIDED = ("name", "event_shape")
+DECIDED = ("name", "event_shape", "columns", "categories")
 
 PICTURE_FILES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -111,6 +111,10 @@ def infer(name: str, given: Cells, wanted: str | Mapping | None = None, standard
         is_present = is_present & (x >= 0).any(axis=tuple(range(1, x.ndim)))
     x[~is_present] = 0
     fields["event_shape"] = x.shape[1:]
+    if x.ndim == 2 and len(given.columns) == x.shape[1]:
+        fields["columns"] = given.columns
+    if given.categories and fields["likelihood"] == "categorical":
+        fields["categories"] = given.categories
     fields.setdefault("missing_cells", bool(missing_cells(x, is_present).any()))
     has_units = fields["likelihood"] in (*LOCATED, "negative_binomial") and not fields["pixels"]
     located = has_units and standardise and not {"location", "spread"} & set(fields)

@@ -105,6 +105,7 @@ def test_an_empty_folder_is_refused(tmp_path):
         ("arrays.json", b"[]", "arrays.json must hold an object"),
         ("arrays.json", b'{"likelihood": {}}', "arrays.json has 'likelihood'; it may have: likelihoods,"),
         ("arrays.json", b'{"order": "adt"}', "order must be a list"),
+        ("arrays.json", b'{"paired_by_class": 1}', "paired_by_class must be true or false, not 1"),
         ("arrays.json", b'{"order": ["adt"]}', "order must name each modality once: adt, rna; not"),
         ("arrays.json", b'{"likelihoods": {"adt": "normall"}}', "likelihoods: adt must be one of"),
     ],
