@@ -22,6 +22,8 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from mmtf.errors import UserError
+
 LIKELIHOODS = ("laplace", "normal", "bernoulli", "categorical", "negative_binomial")
 # Families of real values, whose location and scale can be in any unit.
 LOCATED = ("laplace", "normal")
@@ -195,20 +197,18 @@ def check_names(names: Sequence[str]) -> None:
     """Refuse names that networks, runs or served models could not have: before any work, and not when it is done.
 
     Raises:
-      ValueError: a name that is not of `NAME`, that Python or a served model has for something else, or two names of which
+      UserError: a name that is not of `NAME`, that Python or a served model has for something else, or two names of which
         one is made of the other.
     """
     for name in names:
         if not (isinstance(name, str) and NAME.fullmatch(name)):
-            raise ValueError(f"A modality's name must be {NAME_IN_WORDS}, not {name!r}.")
+            raise UserError(f"A modality's name must be {NAME_IN_WORDS}, not {name!r}.")
         if keyword.iskeyword(name) or name in RESERVED:
             why = "a word of Python" if keyword.iskeyword(name) else "what a served model calls something else"
-            raise ValueError(
-                f"A modality cannot be called {name!r}, which is {why}; rename it, to '{name}_values' for example."
-            )
+            raise UserError(f"A modality cannot be called {name!r}, which is {why}; rename it, to '{name}_values' for example.")
         for form in DERIVED:
             if form.format(name) in names:
-                raise ValueError(
+                raise UserError(
                     f"The modalities {name!r} and {form.format(name)!r} cannot stand together: a served model would have two "
                     f"things called {form.format(name)!r}. Rename one of them."
                 )
@@ -235,14 +235,14 @@ def check_subset(subset: Iterable[str], names: Sequence[str]) -> tuple[str, ...]
     """Return the subset in the data set's order of names.
 
     Raises:
-      ValueError: the subset is empty, names an unknown modality, or names one twice.
+      UserError: the subset is empty, names an unknown modality, or names one twice.
     """
     asked = [subset] if isinstance(subset, str) else list(subset)
     unknown = [name for name in asked if name not in names]
     if unknown:
-        raise ValueError(f"Unknown modality {unknown[0]!r}; this model has: {', '.join(names)}.")
+        raise UserError(f"Unknown modality {unknown[0]!r}; this model has: {', '.join(names)}.")
     if not asked:
-        raise ValueError(f"An empty subset of modalities was given; name at least one of: {', '.join(names)}.")
+        raise UserError(f"An empty subset of modalities was given; name at least one of: {', '.join(names)}.")
     if len(set(asked)) != len(asked):
-        raise ValueError(f"A modality is named twice in {asked}.")
+        raise UserError(f"A modality is named twice in {asked}.")
     return tuple(name for name in names if name in asked)

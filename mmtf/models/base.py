@@ -100,7 +100,7 @@ class LatentModel(KerasModel):
           values: any non-empty subset of the modalities, `[B, *event_shape]` each.
           mask: per modality `[B]` booleans; an expert of a missing value is meaningless but finite.
         """
-        return self._encode(observe(values, mask, self.modalities))
+        return self._encode_checked(observe(values, mask, self.modalities))
 
     def posterior(self, values, subset: Sequence[str] | None = None, mask=None) -> tfd.Distribution:
         """q(c|X_K) of the modalities in `subset` (all that are given, by default); batch `[B]`, event `[shared_dim]`."""
@@ -108,13 +108,13 @@ class LatentModel(KerasModel):
         chosen = check_subset(values.keys() if subset is None else subset, self.names)
         observed = observe(_only(values, chosen), mask, self.modalities)
         _check_something_is_there(observed)
-        return self.posterior_of(self._encode(observed), observed.present, tuple(observed.values))
+        return self.posterior_of(self._encode_checked(observed), observed.present, tuple(observed.values))
 
     def posteriors(self, values, mask=None) -> dict[tuple[str, ...], tfd.Distribution]:
         """q(c|X_K) of every non-empty subset K of the given modalities, each modality encoded once."""
         observed = observe(values, mask, self.modalities)
         _check_something_is_there(observed)
-        codes = self._encode(observed)
+        codes = self._encode_checked(observed)
         return {subset: self.posterior_of(codes, observed.present, subset) for subset in subsets(tuple(codes.shared))}
 
     def decode(self, shared: tf.Tensor, private: Mapping[str, tf.Tensor] | None = None, to: Sequence[str] | None = None):
@@ -125,9 +125,11 @@ class LatentModel(KerasModel):
           private: `[B, private_dim]` per modality; a modality left out gets its prior's mean, 0.
         """
         names = check_subset(self.names if to is None else to, self.names)
+        own = {}
         if private:
             check_subset(private, self.names)
-        shared, own = as_codes(shared), {name: as_codes(code) for name, code in (private or {}).items()}
+            own = {n: as_codes(f"private code of {n}", x, self.modalities[n].private_dim) for n, x in private.items()}
+        shared = as_codes("shared", shared, self.shared_dim)
         return {name: self._decode(name, shared, own.get(name)) for name in names}
 
     def reconstruct(self, values, mask=None, seed=None, mean: bool = False) -> dict[str, tf.Tensor]:
@@ -141,7 +143,7 @@ class LatentModel(KerasModel):
         """
         observed = observe(values, mask, self.modalities)
         _check_something_is_there(observed)
-        codes = self._encode(observed)
+        codes = self._encode_checked(observed)
         shared = _draw(self.posterior_of(codes, observed.present, tuple(observed.values)), seed, "shared")
         private = {n: _draw(_or_prior(q, observed.present[n]), seed, f"private/{n}") for n, q in codes.private.items()}
         return self._values(self.decode(shared, private, to=tuple(observed.values)), mean)
@@ -150,11 +152,11 @@ class LatentModel(KerasModel):
         """Return n examples from the priors: one c for all modalities, one s_j each. `mean` as for `reconstruct`.
 
         Raises:
-          ValueError: n is no whole number of 1 or more, or the seed is not two integers.
+          UserError: n is no whole number of 1 or more, or the seed is not two integers.
         """
         check_seed(seed)
         if not tf.is_tensor(n) and (isinstance(n, bool) or not isinstance(n, numbers.Integral) or n < 1):
-            raise ValueError(f"generate wants a number of samples, 1 or more, not {n!r}.")
+            raise UserError(f"generate wants a number of samples, 1 or more, not {n!r}.")
         shared = _draw(self.prior, seed, "shared", n)
         return self._values(self.decode(shared, self.sample_private_prior(n, seed)), mean)
 
@@ -286,6 +288,21 @@ class LatentModel(KerasModel):
 
     # ---- inside ----------------------------------------------------------------------------------------------------
 
+    def _encode_checked(self, observed: Observed) -> Codes:
+        """As `_encode`, for verbs. Raises UserError for a value from which the encoder makes no distribution."""
+        codes = self._encode(observed)
+        if tf.executing_eagerly():
+            for name, q in [*codes.shared.items(), *codes.private.items()]:
+                loc, scale = parameters(q)
+                fits = tf.reduce_all(tf.math.is_finite(loc) & tf.math.is_finite(scale) & (scale > 0.0), axis=-1)
+                broken = np.flatnonzero(~fits.numpy() & (observed.present[name].numpy() > 0))
+                if len(broken):
+                    raise UserError(
+                        f"{name}: the encoder's answer to example {broken[0]} is beyond the range of float32. Is the value in "
+                        "the unit that the model was trained on, and was training sound?"
+                    )
+        return codes
+
     def _encode(self, observed: Observed) -> Codes:
         return self.coders.encode({n: self.network_input(self.modalities[n], x) for n, x in observed.values.items()})
 
@@ -300,7 +317,7 @@ class LatentModel(KerasModel):
 def _only(mapping: Mapping, names: Sequence[str]) -> dict:
     missing = [name for name in names if name not in mapping]
     if missing:
-        raise ValueError(f"The subset names {missing[0]!r}, but only {', '.join(mapping)} were given.")
+        raise UserError(f"The subset names {missing[0]!r}, but only {', '.join(mapping)} were given.")
     return {name: mapping[name] for name in names}
 
 
@@ -308,7 +325,7 @@ def _check_something_is_there(observed: Observed) -> None:
     """Outside of graphs: a posterior of nothing is a mistake in the mask."""
     count = sum(observed.present.values())
     if tf.executing_eagerly() and not tf.reduce_all(count > 0.0):
-        raise ValueError(f"The mask says that example {int(tf.argmin(count))} has none of the modalities given; leave it out.")
+        raise UserError(f"The mask says that example {int(tf.argmin(count))} has none of the modalities given; leave it out.")
 
 
 def _or_prior(q: tfd.Distribution, present: tf.Tensor) -> tfd.Distribution:
@@ -318,12 +335,12 @@ def _or_prior(q: tfd.Distribution, present: tf.Tensor) -> tfd.Distribution:
 
 
 def check_seed(seed) -> None:
-    """Raise ValueError where a seed is not two integers; a tensor of that shape is taken as it is."""
+    """Raise UserError where a seed is not two integers; a tensor of that shape is taken as it is."""
     if tf.is_tensor(seed) and seed.shape == (2,) and seed.dtype.is_integer:
         return
     values = np.asarray(seed) if not tf.is_tensor(seed) else None
     if values is None or values.shape != (2,) or values.dtype.kind not in "iu":
-        raise ValueError(f"A seed is two integers, such as seed=(0, 1), not {seed!r}.")
+        raise UserError(f"A seed is two integers, such as seed=(0, 1), not {seed!r}.")
 
 
 def _draw(distribution: tfd.Distribution, seed, stream: str, n: int | tf.Tensor | None = None) -> tf.Tensor:

@@ -48,7 +48,7 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
       mask: `[B]` booleans per modality; None, or a modality left out, means that nothing is missing.
 
     Raises:
-      ValueError: no or unknown modality, or an event shape that is not the modality's. NumPy arrays are checked throughout
+      UserError: no or unknown modality, or an event shape that is not the modality's. NumPy arrays are checked throughout
         (see `check_values`); what is inside tensors is not looked at.
     """
     values, mask = given(values, mask)
@@ -134,9 +134,29 @@ def as_array(name: str, value):
     if isinstance(value, Mapping):
         raise UserError(f"{name}: a dict of columns, but the model knows no names of columns; give an array or a table.")
     value = unwrapped(value)
-    value = np.asarray(value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        try:
+            value = np.asarray(value)
+        except ValueError as error:
+            raise UserError(f"{name}: a list whose parts differ in length ({error}); give an array.") from error
+    if not tf.is_tensor(value) and not isinstance(value, np.ndarray):
+        value = _taken(name, value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype.itemsize > 8:
+        value = value.astype(np.float64)  # TensorFlow has no longer ones
     # Such as columns of pandas' nullable types: numbers, and NA where one is missing.
     return plain(name, value) if isinstance(value, np.ndarray) and value.dtype == object else value
+
+
+def _taken(name: str, value):
+    """Return what TensorFlow or NumPy makes of an object that is no array and no list.
+
+    Raises:
+      UserError: neither takes it.
+    """
+    try:
+        return value if hasattr(value, "shape") and tf.convert_to_tensor(value) is not None else np.asarray(memoryview(value))
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{name}: wanted an array, a tensor, a table or a list, not {type(value).__name__}.") from error
 
 
 def _whole(classes: np.ndarray) -> np.ndarray:
@@ -144,22 +164,37 @@ def _whole(classes: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(classes), -1, classes).astype(np.int32) if classes.dtype.kind == "f" else classes
 
 
-def as_codes(code) -> tf.Tensor:
-    """Return codes `[..., D]` as a float32 tensor, from whatever `as_array` takes."""
-    return tf.cast(tf.convert_to_tensor(as_array("codes", code)), tf.float32)
+def as_codes(name: str, code, dim: int) -> tf.Tensor:
+    """Return codes `[..., dim]` as a float32 tensor, from whatever `as_array` takes.
+
+    Raises:
+      UserError: another shape, or what is no finite number. What is inside tensors is not looked at.
+    """
+    code = as_array(name, code)
+    if isinstance(code, np.ndarray) and (code.dtype.kind not in "biuf" or not np.isfinite(code).all()):
+        raise UserError(f"{name}: wanted finite numbers as codes, but there are others (dtype {code.dtype}).")
+    try:
+        code = tf.convert_to_tensor(code)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name}: wanted codes [B, {dim}], not {type(code).__name__}.") from error
+    if code.shape.rank is not None and (code.shape.rank < 1 or not code.shape[-1:].is_compatible_with([dim])):
+        raise UserError(f"{name}: wanted codes of shape [B, {dim}], not {code.shape}.")
+    if not (code.dtype.is_floating or code.dtype.is_integer):
+        raise UserError(f"{name}: wanted finite numbers as codes, not {code.dtype.name}.")
+    return tf.cast(code, tf.float32)
 
 
 def _value(value, mask, modality: Modality) -> tf.Tensor:
     value = tf.convert_to_tensor(value)
     if not value.shape[1:].is_compatible_with(modality.event_shape):
-        raise ValueError(
+        raise UserError(
             f"{modality.name}: wanted values of shape [batch, {', '.join(map(str, modality.event_shape))}], "
             f"got {list(value.shape)}; reshape the array, or use the model's own data set."
         )
     if modality.likelihood == "categorical" and value.dtype.is_floating:
-        raise ValueError(f"{modality.name}: wanted integer class indices, got {value.dtype.name}; convert them.")
+        raise UserError(f"{modality.name}: wanted integer class indices, got {value.dtype.name}; convert them.")
     if modality.has_pixels and value.dtype.is_integer and value.dtype != tf.uint8:
-        raise ValueError(
+        raise UserError(
             f"{modality.name}: wanted pixels as uint8 in 0..255 or as floats in 0..1, got {value.dtype.name}; convert them."
         )
     if mask is not None:
