@@ -52,10 +52,12 @@ def observe(values: Mapping, mask: Mapping | None, modalities: Mapping[str, Moda
         (see `check_values`); what is inside tensors is not looked at.
     """
     values, mask = given(values, mask)
+    # Keras' own calls have a mask of None for each value.
+    mask = {name: is_present for name, is_present in (mask or {}).items() if is_present is not None}
     names = check_subset(values, tuple(modalities))
     values, mask = _with_rows_in_order(values, mask)
     values = {name: _as_array_of(modalities[name], values[name]) for name in names}
-    mask = {name: as_array(f"mask of {name}", is_present) for name, is_present in (mask or {}).items()}
+    mask = {name: as_array(f"mask of {name}", is_present) for name, is_present in mask.items()}
     if mask:
         check_subset(mask, tuple(modalities))
     arrays = {n: values[n] for n in names if isinstance(values[n], np.ndarray)}
