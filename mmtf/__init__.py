@@ -11,7 +11,7 @@ Importing the package starts nothing and does not import TensorFlow: each name i
 import importlib
 import os
 
-from mmtf import errors, keras_names
+from mmtf import errors, keras_names, processor
 
 __version__ = "0.1.0"
 
@@ -42,6 +42,9 @@ __all__ = sorted(_WHERE)
 
 if os.path.exists(os.path.join(os.path.dirname(__file__), *errors.FOREIGN_FILE)):
     raise ImportError(errors.FOREIGN)
+
+# Before TensorFlow is imported, whose import reads it.
+ONEDNN_CAME_TOO_LATE = processor.turn_on_onednn()
 
 # So that Keras loads `.keras` files of these models and layers.
 keras_names.announce()

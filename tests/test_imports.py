@@ -25,6 +25,7 @@ ROOMS = (
     "distributed",
     "runs",
     "keras_names",
+    "processor",
     "config",
     "metrics",
     "modality",

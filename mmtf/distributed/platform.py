@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import keras
 import tensorflow as tf
 
 import mmtf
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -56,10 +59,31 @@ def platform_of(strategy: tf.distribute.Strategy) -> dict[str, str | int | list[
         "machine": platform.machine(),
         "processor": _processor(),
         "cores": _cores(),
+        "onednn": has_onednn(),
         "devices": [d.device_type for d in tf.config.list_logical_devices()],
         "accelerators": [found.get("device_name", "unknown") for found in details],
         "replicas": strategy.num_replicas_in_sync,
     }
+
+
+def has_onednn() -> bool:
+    """Return whether TensorFlow computes with oneDNN in this process. Nothing public tells what its import found."""
+    try:
+        from tensorflow.python.util import _pywrap_util_port
+    except ImportError:
+        return False
+    return bool(_pywrap_util_port.IsMklEnabled())
+
+
+def warn_without_onednn() -> bool:
+    """Warn where training computes without oneDNN because TensorFlow was imported before mmtf could turn it on; whether so."""
+    slow = mmtf.ONEDNN_CAME_TOO_LATE and not has_onednn() and not tf.config.list_physical_devices("GPU")
+    if slow:
+        log.warning(
+            "TensorFlow was imported before mmtf, and computes without oneDNN on this processor, which is slower. Import mmtf "
+            "first, or set TF_ENABLE_ONEDNN_OPTS=1 in the environment."
+        )
+    return slow
 
 
 def _cores() -> int:

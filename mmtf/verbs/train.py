@@ -115,6 +115,7 @@ class TrainingRun:
             _check_values(self.data, self.modalities)
             _check_networks(self.networks, self.data.names)
             _check_batch(config, self.strategy, smallest=1 if each == 1 else len(self.modalities))
+            platform.warn_without_onednn()
             if train.deterministic:
                 platform.be_deterministic()
             if train.microbatch:
