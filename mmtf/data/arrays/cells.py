@@ -185,7 +185,7 @@ def _typed(name: str, array: np.ndarray, is_present: np.ndarray) -> Cells:
         values = np.stack([values for values, _ in columns], axis=1)
         return Cells(values, is_present & (values >= 0).any(axis=1), tuple(categories for _, categories in columns))
     if array.dtype.names:
-        raise UserError(f"{name}: a structured array; say which of its columns belong together: from_dataframe(array, columns).")
+        raise UserError(f"{name}: a structured array; say which columns belong together: from_dataframe(array, columns).")
     if array.dtype.kind not in "biuf":
         raise UserError(f"{name}: wanted numbers or strings, not {array.dtype}; convert them, dates to days for example.")
     if 0 in array.shape:
