@@ -15,7 +15,7 @@ from mmtf.training import saving
 
 
 def told(code, **environment):
-    """What a new process prints."""
+    """Return what a new process prints."""
     env = {k: v for k, v in os.environ.items() if k != processor.ONEDNN} | environment
     return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True).stdout.split()
 

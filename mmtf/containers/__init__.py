@@ -1,1 +1,1 @@
-"""What users keep their values in: tables, sparse matrices, lists; the same at every door, in training and in verbs."""
+"""Read what users keep their values in, tables, sparse matrices and lists, alike in training and in verbs."""

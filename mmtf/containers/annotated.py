@@ -45,7 +45,8 @@ def by_modality(values, mask=None):
       mask: by modality, of the MuData's rows.
 
     Raises:
-      UserError: a MuData whose modalities share columns in place of rows.
+      UserError: a MuData whose modalities share columns in place of rows, or that has a row twice; a mask that is not of its
+        rows.
     """
     if not is_several(values):
         return values, mask
@@ -54,6 +55,9 @@ def by_modality(values, mask=None):
     import pandas  # what has a MuData has pandas
 
     rows, tables, masks = values.obs_names, {}, dict(mask or {})
+    for name, part in {"The MuData": values, **values.mod}.items():
+        if not part.obs_names.is_unique:
+            raise UserError(f"{name}: two rows have one name; give each its own, as obs_names_make_unique() does.")
     for name, part in values.mod.items():
         place = part.obs_names.get_indexer(rows)
         known = matrix(part)
@@ -62,8 +66,19 @@ def by_modality(values, mask=None):
         tables[name] = pandas.DataFrame(whole, index=rows, columns=part.var_names)
         there = pandas.Series(place >= 0, index=rows)
         if name in masks:
-            own = masks[name]
-            there &= own.reindex(rows, fill_value=False) if hasattr(own, "reindex") else np.asarray(own, bool)
+            there &= _of_rows(name, masks[name], rows)
         if name in masks or not there.all():
             masks[name] = there
     return tables, masks or None
+
+
+def _of_rows(name: str, mask, rows) -> np.ndarray:
+    """Return a user's mask in the order of the rows, `[N]` bool."""
+    if hasattr(mask, "reindex") and set(mask.index) == set(rows):
+        mask = mask.reindex(rows)
+    elif hasattr(mask, "reindex"):
+        raise UserError(f"masks: the rows of {name}'s mask have other names than those of the MuData; give it theirs.")
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (len(rows),):
+        raise UserError(f"masks: {name} needs {len(rows)} booleans, not {mask.dtype} of shape {mask.shape}.")
+    return mask

@@ -52,11 +52,11 @@ def in_order(name: str, given, wanted: Sequence[str]):
     if not own or not wanted:
         return unwrapped(given)
     check_distinct(name, own)
-    missing, unknown = [each for each in wanted if each not in set(own)], [each for each in own if each not in set(wanted)]
+    place, known = {each: k for k, each in enumerate(own)}, set(wanted)
+    missing, unknown = [each for each in wanted if each not in place], [each for each in own if each not in known]
     if missing or unknown:
-        told = [f"lacks {_some(missing)}"] * bool(missing) + [f"has {_some(unknown)}, which the model does not know"] * bool(
-            unknown
-        )
+        told = [f"lacks {_some(missing)}"] if missing else []
+        told += [f"has {_some(unknown)}, which the model does not know"] if unknown else []
         raise UserError(
             f"{name}: the table {' and '.join(told)}. The model was trained on {len(wanted)} columns: {_some(list(wanted))}; "
             "choose and name them so, or give an array without names, in that order."
@@ -66,7 +66,6 @@ def in_order(name: str, given, wanted: Sequence[str]):
     values = unwrapped(given)
     if own == tuple(wanted):
         return values
-    place = {each: k for k, each in enumerate(own)}
     return np.asarray(values)[:, [place[each] for each in wanted]]
 
 

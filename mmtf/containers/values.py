@@ -1,4 +1,4 @@
-"""What tables, sparse matrices and lists hold, as plain arrays."""
+"""Read tables, sparse matrices and lists as plain arrays."""
 
 from __future__ import annotations
 

@@ -289,7 +289,7 @@ class LatentModel(KerasModel):
     # ---- inside ----------------------------------------------------------------------------------------------------
 
     def _encode_checked(self, observed: Observed) -> Codes:
-        """As `_encode`, for verbs. Raises UserError for a value from which the encoder makes no distribution."""
+        """Encode for a verb. Raises UserError for a value from which the encoder makes no distribution."""
         codes = self._encode(observed)
         if tf.executing_eagerly():
             for name, q in [*codes.shared.items(), *codes.private.items()]:

@@ -92,7 +92,7 @@ def _with_rows_in_order(values: Mapping, mask: Mapping | None) -> tuple[Mapping,
 
 
 def _as_array_of(modality: Modality, value):
-    """As `as_array`; columns in the model's order, and strings as classes."""
+    """Return what `as_array` does, with columns in the model's order and strings as classes."""
     if isinstance(value, tf.Tensor) and value.dtype == tf.string and tf.executing_eagerly():
         value = value.numpy()
     value = as_array(modality.name, columns.in_order(modality.name, value, modality.columns))
@@ -149,14 +149,14 @@ def as_array(name: str, value):
     return plain(name, value) if isinstance(value, np.ndarray) and value.dtype == object else value
 
 
-def _taken(name: str, value):
-    """Return what TensorFlow or NumPy makes of an object that is no array and no list.
+def _taken(name: str, value) -> np.ndarray:
+    """Return the values of an object that is no array and no list, but gives all of its values at once.
 
     Raises:
-      UserError: neither takes it.
+      UserError: it does not.
     """
     try:
-        return value if hasattr(value, "shape") and tf.convert_to_tensor(value) is not None else np.asarray(memoryview(value))
+        return np.asarray(value if hasattr(value, "__array__") else memoryview(value))
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UserError(f"{name}: wanted an array, a tensor, a table or a list, not {type(value).__name__}.") from error
 

@@ -15,7 +15,7 @@ GENES = [f"gene{k}" for k in range(5)]
 
 
 class Several:
-    """What of a MuData is used."""
+    """Stands in for a MuData, with what of it is used."""
 
     axis = 0
 
@@ -102,6 +102,15 @@ def test_own_masks_and_those_of_a_mudata_hold_together(kinds):
     data = mmtf.from_arrays(mdata, masks={"rna": own}, test=[0, 1])
     place = [ROWS.index(name) for name in mdata.obs_names][2:]
     np.testing.assert_array_equal(data.train.mask["rna"], [k < 30 and k % 2 == 0 for k in place])
+
+
+def test_masks_that_are_not_of_the_mudatas_rows_are_refused(kinds):
+    annotated, several = kinds
+    mdata = several({"rna": annotated(COUNTS.astype("f4"), ROWS, GENES), "x": annotated(X, ROWS, NAMES)})
+    others = pandas.Series(np.ones(N, bool), index=[f"other{k}" for k in range(N)])
+    for mask, said in ((others, "other names"), (np.ones(3, bool), "needs 40 booleans"), (np.ones(N), "not float64")):
+        with pytest.raises(UserError, match=said):
+            mmtf.from_arrays(mdata, masks={"rna": mask})
 
 
 def test_what_cannot_be_read_is_refused_with_what_to_do(kinds):

@@ -44,6 +44,14 @@ def test_missing_and_unknown_columns_are_named(model, kind):
         model.encode({"x": TABLES[kind](more, [*NAMES, "age"])})
 
 
+@pytest.mark.parametrize("kind", sorted(TABLES))
+def test_what_stands_in_a_table_is_checked_as_in_an_array(model, kind):
+    broken = X.copy()
+    broken[3, 1] = np.nan
+    with pytest.raises(UserError, match="x: wanted finite values, but there is NaN"):
+        model.encode({"x": TABLES[kind](broken, NAMES)})
+
+
 def test_columns_without_names_go_by_place(model):
     for x in (pandas.DataFrame(X), polars.DataFrame(X), X.tolist()):
         np.testing.assert_array_equal(codes(model, x), codes(model, X))

@@ -119,7 +119,7 @@ def arrays(rng, work: Path) -> str:
 
 
 def check_verbs(data, parts) -> None:
-    """What from_arrays took, verbs take, with the answer of plain values."""
+    """Hold verbs to taking what from_arrays took, with the answer of plain values."""
     config = Config(DataConfig("arrays"), ModelConfig("mmjsd", shared_dim=2))
     model = registry.build_model(config, registry.configure(data.modalities, config.model))
     for m in data.modalities:

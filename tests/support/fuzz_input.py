@@ -73,7 +73,7 @@ def numbers(rng, count: int) -> np.ndarray:
 
 
 def _plain(rng, count: int) -> np.ndarray:
-    """What most users have: measurements, counts, classes, pictures."""
+    """Draw what most users have: measurements, counts, classes, pictures."""
     kind = rng.integers(5)
     if kind == 0:
         x = rng.normal(3, 2, (count, 3)).astype(rng.choice(["float32", "float64"]))
@@ -144,7 +144,7 @@ def annotated(rng, count: int, row_names: list[str]) -> Drawn:
 
 
 def odd(rng) -> object:
-    """What is no values at all."""
+    """Draw something that is no values at all."""
     return rng.choice(
         np.array([None, 7, "a/path.npy", {"a": 1}, {1, 2}, object(), b"ab", np.float64(2.0), len, iter([1])], object)
     )

@@ -17,7 +17,7 @@ ROWS = [f"cell{k}" for k in range(N)]
 
 
 class Annotated:
-    """What of an AnnData is used, for where there is none."""
+    """Stands in for an AnnData, with what of it is used."""
 
     def __init__(self, x, obs_names, var_names):
         self.X, self.layers = x, {"raw": x}

@@ -160,12 +160,18 @@ def test_broken_weights_are_not_saved(tmp_path, monkeypatch, data):
     assert steps(RunDirectory.open(tmp_path / "run")) == [2]
 
 
+def clocks(monkeypatch):
+    """Give a budget clocks that stand still until they are set."""
+    now = {"wall": 100.0, "cpu": 200.0}
+    stopped = SimpleNamespace(monotonic=lambda: now["wall"], process_time=lambda: now["cpu"])
+    monkeypatch.setattr(monitor, "time", stopped)
+    return now
+
+
 @pytest.mark.parametrize("clock", ["wall", "cpu"])
 def test_time_is_up_within_an_epoch(monkeypatch, clock):
     """An epoch that is longer than all of the time ends with the execution that fills it."""
-    now = {"wall": 100.0, "cpu": 200.0}
-    clocks = SimpleNamespace(monotonic=lambda: now["wall"], process_time=lambda: now["cpu"])
-    monkeypatch.setattr(monitor, "time", clocks)
+    now = clocks(monkeypatch)
     budget, ended = monitor.Budget(2.0, clock), []
     at(budget, 0, distribute_strategy=None, stop_training=False).on_epoch_begin(0)
     for step in range(5):
@@ -179,7 +185,7 @@ def test_time_is_up_within_an_epoch(monkeypatch, clock):
 
 
 def test_a_session_that_ran_out_of_time_within_an_epoch_goes_on_to_the_same_weights(tmp_path, data, monkeypatch):
-    """Seconds come from a clock of ours, of which a step takes one: exact, whatever the machine does."""
+    """By a clock that goes on by a second with each look at it, whatever the machine does."""
     how = {"steps_per_epoch": 6, "steps_per_execution": 1, "deterministic": True}
     train.train(config(12, **how), tmp_path / "whole", data=data)
     ticks = itertools.count()
@@ -197,9 +203,7 @@ def test_a_session_that_ran_out_of_time_within_an_epoch_goes_on_to_the_same_weig
 @pytest.mark.parametrize("clock", ["wall", "cpu"])
 def test_time_is_up_after_the_epochs_that_fill_it(monkeypatch, clock):
     """Of two seconds: neither the first execution counts, in which the graph is built, nor what is between epochs."""
-    now = {"wall": 100.0, "cpu": 200.0}
-    clocks = SimpleNamespace(monotonic=lambda: now["wall"], process_time=lambda: now["cpu"])
-    monkeypatch.setattr(monitor, "time", clocks)
+    now = clocks(monkeypatch)
     budget, ended = monitor.Budget(2.0, clock), []
     for epoch in range(3):
         at(budget, 0, distribute_strategy=None, stop_training=False).on_epoch_begin(epoch)
