@@ -24,9 +24,9 @@ log = logging.getLogger(__name__)
 
 
 class Pairs(NamedTuple):
-    """Values of two modalities, row n of both together, and the examples they belong to; None where they are independent."""
+    """Features of two modalities, row n of both together, and the examples they belong to; None where they are independent."""
 
-    values: Mapping[str, np.ndarray]
+    features: Mapping[str, np.ndarray]
     examples: Split | None
 
 
@@ -43,8 +43,8 @@ def correlations(
     generated: Generated | None = None,
 ) -> dict[str, dict]:
     """`correlated` of what a model generates."""
-    generated = generated or Generated(model, test, config)
-    return correlated(lambda pair, there: _pairs(generated, pair), model.names, data, test, features, config)
+    generated = generated or Generated(model, test, config, features=features)
+    return correlated(lambda pair, there: _pairs(generated, pair, features), model.names, data, test, features, config)
 
 
 def correlated(
@@ -62,8 +62,7 @@ def correlated(
         generated = generate(pair, paired)
         if generated:
             chosen = np.random.default_rng(config.evaluation_seed).permutation(len(train))[: config.probe_examples]
-            values = train.at(chosen).take(np.arange(len(chosen)))
-            fit = [features.of(n, values[n]) for n in pair]
+            fit = [features.of_examples(n, train.at(chosen)) for n in pair]
             if all(np.ptp(x, axis=0).any() for x in fit):
                 key = ",".join(pair)
                 by_pair[key], as_published[key] = _of_pair(generated, pair, fit, paired, features)
@@ -77,31 +76,29 @@ def _of_pair(
 ) -> tuple[dict, dict]:
     """Return the scores of a pair, and those by the releases' projections. Args: fit: features of training pairs, of both."""
 
-    def of(values) -> list[np.ndarray]:
-        return [features.of(n, values[n]) for n in pair]
-
     def score(projections, pairs):
         if isinstance(pairs, Pairs):
-            return mean_of_examples(cca.cosines(projections, *of(pairs.values)), pairs.examples, (-1.0, 1.0))
+            cosines = cca.cosines(projections, *(pairs.features[n] for n in pair))
+            return mean_of_examples(cosines, pairs.examples, (-1.0, 1.0))
         return {key: score(projections, inner) for key, inner in pairs.items()}
 
     dimensions = min(cca.DIMENSIONS, len(fit[0]) - 1, *(x.shape[1] for x in fit))
     fitted = cca.fit(*fit, dimensions)
-    real = Pairs(test.take(np.arange(len(test))), test)
+    real = Pairs({n: features.of_examples(n, test) for n in pair}, test)
     scores = (score(projections, {"ground_truth": real, **generated}) for projections in (fitted, cca.as_published(fitted)))
     return tuple({"dimensions": len(fitted.correlations)} | found for found in scores)
 
 
-def _pairs(generated: Generated, pair: tuple[str, str]) -> dict[str, Pairs | dict[str, Pairs]]:
+def _pairs(generated: Generated, pair: tuple[str, str], features: Features) -> dict[str, Pairs | dict[str, Pairs]]:
     def crossed(given: str, target: str) -> Pairs:
-        examples, values = generated.given((given,))
+        examples, of_target = generated.given((given,), target)
         whole = examples.has(pair)
-        real = examples.at(whole).take(np.arange(whole.sum()))
-        return Pairs({given: real[given], target: values[target][whole]}, examples.at(whole))
+        examples = examples.at(whole)
+        return Pairs({given: features.of_examples(given, examples), target: of_target[whole]}, examples)
 
-    both = generated.given(pair)
+    both = [generated.given(pair, name) for name in pair]
     return {
-        "joint": Pairs(generated.random, None),
+        "joint": Pairs({name: generated.random_features(name) for name in pair}, None),
         "cross": {f"{b}{ARROW}{a}": crossed(a, b) for a, b in (pair, pair[::-1])},
-        "synergy": Pairs(both.values, both.examples),
+        "synergy": Pairs({name: part.features for name, part in zip(pair, both, strict=True)}, both[0].examples),
     }

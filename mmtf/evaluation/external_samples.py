@@ -12,10 +12,10 @@ from mmtf.data.dataset import MultimodalData, Split
 from mmtf.data.samples import Samples
 from mmtf.errors import UserError
 from mmtf.evaluation.batches import given_in
-from mmtf.evaluation.coherence import classified
 from mmtf.evaluation.coherence_scores import CoherenceScores
 from mmtf.evaluation.correlation import Pairs, correlated
 from mmtf.evaluation.features import Features
+from mmtf.evaluation.generation import classified
 from mmtf.evaluation.labels import check_labels
 from mmtf.evaluation.quality import RANDOM, Set, compared
 from mmtf.metrics import prd, precision
@@ -69,10 +69,10 @@ def external_quality(
 
     def sets(name: str) -> Iterator[Set]:
         if name in samples.random:
-            yield RANDOM, samples.random[name][: config.quality_samples]
+            yield RANDOM, features.of(name, samples.random[name][: config.quality_samples])
         for key, values in conditional_sets(samples, data.names).items():
             if key.startswith(f"{name}{ARROW}"):
-                yield key, values[: config.quality_samples]
+                yield key, features.of(name, values[: config.quality_samples])
 
     sampled = [n for n in data.names if n in samples.random or any(n in values for values in samples.given.values())]
     return compared(sets, sampled, data, test, features, config)
@@ -86,30 +86,31 @@ def external_correlations(
     def generated(pair: tuple[str, str], paired: Split) -> dict:
         values = {}
         if samples.random:
-            values["joint"] = Pairs({n: samples.random[n][: config.quality_samples] for n in pair}, None)
-        crosses = {f"{b}{ARROW}{a}": _crossed(samples, a, b, test, config.quality_samples) for a, b in (pair, pair[::-1])}
+            values["joint"] = Pairs({n: features.of(n, samples.random[n][: config.quality_samples]) for n in pair}, None)
+        crosses = {f"{b}{ARROW}{a}": _crossed(samples, a, b, test, features, config) for a, b in (pair, pair[::-1])}
         crosses = {key: pairs for key, pairs in crosses.items() if pairs}
         if crosses:
             values["cross"] = crosses
         both = samples.given.get(pair, {})
         if set(pair) <= set(both):
             count = min(config.quality_samples, *(len(both[n]) for n in pair))
-            values["synergy"] = Pairs({n: both[n][:count] for n in pair}, paired.first(count))
+            values["synergy"] = Pairs({n: features.of(n, both[n][:count]) for n in pair}, paired.first(count))
         return values
 
     return correlated(generated, data.names, data, test, features, config)
 
 
-def _crossed(samples: Samples, given: str, target: str, test: Split, most: int) -> Pairs | None:
+def _crossed(
+    samples: Samples, given: str, target: str, test: Split, features: Features, config: EvaluateConfig
+) -> Pairs | None:
     """Return samples of the target beside the real values that they were generated from, of examples that have both."""
     values = samples.given.get((given,), {}).get(target)
     if values is None:
         return None
     made_from = np.flatnonzero(test.has((given,)))[: len(values)]
     (both,) = np.nonzero(test.has((target,))[made_from])
-    both = both[:most]
+    both = both[: config.quality_samples]
     if not both.size:
         return None
     examples = test.at(made_from[both])
-    real = examples.take(np.arange(len(examples)))[given]
-    return Pairs({given: real, target: values[both]}, examples)
+    return Pairs({given: features.of_examples(given, examples), target: features.of(target, values[both])}, examples)

@@ -51,7 +51,7 @@ def log_likelihoods(model, test: Split, config: EvaluateConfig) -> dict[str, dic
     """
     if not model.has_likelihood():
         return {}
-    few = log_weights(model, test, config.likelihood_samples, config.evaluation_seed)
+    few = log_weights(model, test, config.likelihood_samples, config.evaluation_seed, published=True)
     summaries = {"likelihood": _summary(few, test, model.names), "likelihood_published": _published(few, test, model.names)}
     many = test.first(config.likelihood_examples_many) if config.likelihood_examples_many else None
     if many is not None:
@@ -69,6 +69,7 @@ class LogWeights:
       marginal: of log p(x_K), the set's own likelihood. joint: of log p(X) of all modalities.
       published: of log p(X) as the releases of [S] weigh a sample: by the density of the mixture's component that it is of, and
         texts by log-probabilities taken as probabilities; private codes of modalities outside the set are drawn from the prior.
+        Empty where it was not asked for.
     """
 
     marginal: Mapping[Subset, np.ndarray]
@@ -76,13 +77,16 @@ class LogWeights:
     published: Mapping[Subset, np.ndarray]
 
 
-def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subset] | None = None) -> LogWeights:
+def log_weights(
+    model, test: Split, samples: int, seed: int, sets: Sequence[Subset] | None = None, *, published: bool = False
+) -> LogWeights:
     """Return log-weights of all test examples, in bounded memory: a few codes are decoded at a time.
 
     Args:
       test: of all the model's modalities, or of some.
       samples: K; rounded up where they are more than are decoded at once, or no multiple of a mixture's components.
       sets: whose posteriors are sampled; by default all sets of the modalities of `test`.
+      published: whether `LogWeights.published` is wanted, for which private codes are decoded once more.
     """
     sets = sets or subsets(tuple(test.pools))
     calls = -(-samples // DECODED)
@@ -90,7 +94,7 @@ def log_weights(model, test: Split, samples: int, seed: int, sets: Sequence[Subs
 
     @tf.function(reduce_retracing=True)
     def drawn(values, mask, seed):
-        return _drawn(model, observe(values, mask, model.modalities), seed, each, sets)
+        return _drawn(model, observe(values, mask, model.modalities), seed, each, sets, published)
 
     parts, batches = [], -(-len(test) // at_once)
     with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
@@ -110,7 +114,7 @@ class _Sampled(NamedTuple):
     Attributes:
       shared: c, `[K, B, D]`.
       values: per modality log p(x_j|s_j,c) + log p(s_j) - log q(s_j|x_j), `[K, B]`.
-      published: the same, texts weighed as in the releases.
+      published: the same, texts weighed as in the releases; empty where it was not asked for.
       unseen: `published` where s_j ~ p(s_j) of modalities that the sample's set may lack, which their ratio then leaves out.
     """
 
@@ -123,44 +127,57 @@ class _Sampled(NamedTuple):
 Weights = dict[str, dict[Subset, tf.Tensor]]
 
 
-def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset]) -> Weights:
+def _drawn(model, observed: Observed, seed: tf.Tensor, samples: int, sets: Sequence[Subset], published: bool) -> Weights:
     """As `LogWeights`, of one batch."""
     codes, noise = model.encode(observed.values, observed.present), random.Noise(seed, replicas.batch_size(observed.values))
     by = _by_experts if model.has_mixture_posterior else _by_posteriors
     weights = {"marginal": {}, "joint": {}, "published": {}}
-    for subset, shared_ratios, drawn in by(model, observed, codes, noise, samples, sets):
+    for subset, shared_ratios, drawn in by(model, observed, codes, noise, samples, sets, published):
         ratio, published_ratio = shared_ratios
         weights["marginal"][subset] = sum(drawn.values[n] for n in subset) - ratio
         weights["joint"][subset] = sum(drawn.values.values()) - ratio
-        seen = [drawn.published[n] if n in subset else drawn.unseen[n] for n in drawn.published]
-        weights["published"][subset] = sum(seen) - published_ratio
+        if published:
+            seen = [drawn.published[n] if n in subset else drawn.unseen[n] for n in drawn.published]
+            weights["published"][subset] = sum(seen) - published_ratio
     return weights
 
 
-def _by_posteriors(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
+def _by_posteriors(
+    model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset], as_published: bool
+) -> Iterator[tuple]:
     """Samples of each set's own posterior, with log q(c|X_K) - log p(c) and the same of the component that they are of."""
     for subset in sets:
         posterior = model.posterior_of(codes, observed.present, subset)
-        lacks = set(observed.values).difference(subset)
-        drawn, component = sampled(model, observed, codes, posterior, noise, samples, subset_key(subset, model.names), lacks)
+        lacks = set(observed.values).difference(subset) if as_published else None
+        stream = subset_key(subset, model.names)
+        drawn, component = sampled(model, observed, codes, posterior, noise, samples, stream, lacks=lacks)
         ratio = published = model.log_ratio(posterior, drawn.shared)
-        if component is not None:
+        if component is not None and as_published:
             published = model.log_ratio(_component(posterior, component), drawn.shared)
         yield subset, (ratio, published), drawn
 
 
-def _by_experts(model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset]) -> Iterator[tuple]:
+def _by_experts(
+    model, observed: Observed, codes: Codes, noise, samples: int, sets: Sequence[Subset], as_published: bool
+) -> Iterator[tuple]:
     """The same of mixtures of experts: samples of an expert, and their decodings, serve every set that it is in."""
-    used = [n for n in codes.shared if any(n in subset for subset in sets)]
-    lacks = {n: {m for subset in sets if n in subset for m in observed.values if m not in subset} for n in used}
-    experts = {n: sampled(model, observed, codes, codes.shared[n], noise, samples, n, lacks[n])[0] for n in used}
+    # Equal shares of a set's samples, as of a stratified sample of the mixture.
+    share = {subset: -(-samples // len(subset)) for subset in sets}
+    experts = {}
+    for name, expert in codes.shared.items():
+        of = [subset for subset in sets if name in subset]
+        if of:
+            lacks = {m for subset in of for m in observed.values if m not in subset} if as_published else None
+            most = max(share[subset] for subset in of)
+            experts[name], _ = sampled(model, observed, codes, expert, noise, samples, name, lacks=lacks, decoded=most)
     for subset in sets:
-        # Equal shares of a set's samples, as of a stratified sample of the mixture.
-        each = -(-samples // len(subset))
-        parts = [tf.nest.map_structure(lambda x, each=each: x[:each], experts[n]) for n in subset]
+        parts = [tf.nest.map_structure(lambda x, each=share[subset]: x[:each], experts[n]) for n in subset]
         drawn = tf.nest.map_structure(lambda *x: tf.concat(x, axis=0), *parts)
         density = mixture_log_density({n: codes.shared[n] for n in subset}, observed.present, drawn.shared)
-        published = tf.concat([model.log_ratio(codes.shared[n], part.shared) for n, part in zip(subset, parts, strict=True)], 0)
+        published = 0.0
+        if as_published:
+            ratios = [model.log_ratio(codes.shared[n], part.shared) for n, part in zip(subset, parts, strict=True)]
+            published = tf.concat(ratios, axis=0)
         yield subset, (density - log_density(model.prior, drawn.shared), published), drawn
 
 
@@ -172,31 +189,40 @@ def sampled(
     noise,
     samples: int,
     stream: str,
-    lacks: Collection[str] = (),
+    *,
+    lacks: Collection[str] | None,
+    decoded: int | None = None,
 ) -> tuple[_Sampled, tf.Tensor | None]:
     """Return samples of q; and of a mixture which component each is of, `[K, B]`.
 
     Args:
-      lacks: modalities of which `unseen` is to have private codes of its own; of others it is `published`.
+      lacks: modalities of which `unseen` is to have private codes of its own; of others it is `published`. None where nothing
+        is wanted as it is published.
+      decoded: how many of the samples are wanted, the first ones; by default all.
     """
-    shared, component = importance_sampling.of_posterior(model, q, noise, [samples], f"{stream}/shared")
+
+    def draw(q, part):
+        return importance_sampling.of_posterior(model, q, noise, [samples], f"{stream}/{part}")
+
+    shared, component = draw(q, "shared")
+    shared = shared[:decoded]
     values, published, unseen = {}, {}, {}
     for name, value in observed.values.items():
         modality, private, ratio = model.modalities[name], None, 0.0
         if name in codes.private:
-            private, _ = importance_sampling.of_posterior(
-                model, codes.private[name], noise, [samples], f"{stream}/private/{name}"
-            )
+            private = draw(codes.private[name], f"private/{name}")[0][:decoded]
             ratio = model.log_ratio(codes.private[name], private)
         answer = model.coders.decode(name, shared, private)
         values[name] = _log_density(modality, answer, value) - ratio
+        if lacks is None:
+            continue
         quirky = _as_published(modality)
         published[name] = values[name] if quirky is modality else _log_density(quirky, answer, value) - ratio
         unseen[name] = published[name]
         if private is not None and name in lacks:
             loc, scale = parameters(codes.private[name])
             prior = family_of(codes.private[name]).make(tf.zeros_like(loc), tf.ones_like(scale))
-            own, _ = importance_sampling.of_posterior(model, prior, noise, [samples], f"{stream}/unseen/{name}")
+            own = draw(prior, f"unseen/{name}")[0][:decoded]
             unseen[name] = _log_density(quirky, model.coders.decode(name, shared, own), value)
     return _Sampled(shared, values, published, unseen), component
 

@@ -54,8 +54,8 @@ def _probe(context) -> dict:
 def _coherence(context) -> dict:
     if not context.labelled:
         return _without_labels(context, "probes and coherence are")
-    scores = Coherence(context.model, context.test, context.classifiers, context.config).report(context.data.class_names)
-    return in_context(scores, context.data, context.test, context.classifiers)
+    given = context.model, context.test, context.classifiers, context.config, context.generated
+    return in_context(Coherence(*given).report(context.data.class_names), context.data, context.test, context.classifiers)
 
 
 def _coherence_of_samples(context) -> dict:

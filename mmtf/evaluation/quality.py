@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 RANDOM, REAL = "random", "real"
 # Dimensions in which samples are clustered: of wider features the leading ones, since the time of k-means grows with them.
 COMPONENTS = 128
-Set = tuple[str, np.ndarray]  # where samples of a modality come from, and they
+Set = tuple[str, np.ndarray]  # where samples of a modality come from, and their features
 SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
 
 
@@ -40,7 +40,7 @@ def sample_quality(
     generated: Generated | None = None,
 ) -> tuple[dict[str, dict], dict[str, prd.PRD]]:
     """`compared` of what a model generates: from the priors, and of each modality from one other and from all others."""
-    generated = generated or Generated(model, test, config)
+    generated = generated or Generated(model, test, config, features=features)
     return compared(lambda name: _samples(model.names, name, generated), model.names, data, test, features, config)
 
 
@@ -58,21 +58,20 @@ def compared(
     `real` for training values, which is what samples that are the data come to.
 
     Args:
-      sets: of a modality, its sets of samples, one at a time.
+      sets: of a modality, the features of its sets of samples, one at a time.
       names: of the modalities that have any.
     """
     measured, curves, few = {"prd": {}, "frechet": {}, "features": dict(features.sources)}, {}, []
     names = [n for n in names if n in features and _enough(test, n)]
     with progress.bar(None, "sample quality", "set", delay=SHOWN_AFTER) as bar:
         for name in names:
-            real = features.of(name, _values(test, name, config.quality_samples))
-            training = _values(data.train, name, config.quality_samples, config.evaluation_seed)
-            trained = features.of(name, training)
+            real = features.of_examples(name, _examples(test, name, config.quality_samples))
+            training = _examples(data.train, name, config.quality_samples, config.evaluation_seed)
+            trained = features.of_examples(name, training)
             leading = _leading(trained)
             gaussian = frechet.fitted(real.astype(np.float64)) if len(real) > real.shape[1] else None
-            for place, values in itertools.chain([(REAL, training)], sets(name)):
+            for place, generated in itertools.chain([(REAL, trained)], sets(name)):
                 bar.update(1)
-                generated = trained if place == REAL else features.of(name, values)
                 if len(generated) < prd.CLUSTERS:
                     few.append(f"{name} {place}")
                     continue
@@ -114,20 +113,20 @@ def _of_curve(curve: prd.PRD) -> dict[str, float]:
 
 
 def _samples(names: tuple[str, ...], name: str, generated: Generated) -> Iterator[Set]:
-    """Sets of generated values of a modality by where they come from, a set at a time."""
-    yield RANDOM, generated.random[name]
+    """Features of sets of generated values of a modality by where they come from, a set at a time."""
+    yield RANDOM, generated.random_features(name)
     others = tuple(n for n in names if n != name)
     for subset in dict.fromkeys([(n,) for n in others] + [others]):
-        values = generated.given(subset) if subset else None
-        if values and len(values.examples):
-            yield f"{name}{ARROW}{subset_key(subset, names)}", values.values[name]
+        translated = generated.given(subset, name) if subset else None
+        if translated and len(translated.examples):
+            yield f"{name}{ARROW}{subset_key(subset, names)}", translated.features
 
 
-def _values(split: Split, name: str, count: int, seed: int | None = None) -> np.ndarray:
-    """Return values of a modality, of the first examples that have it, or of random ones under a seed."""
+def _examples(split: Split, name: str, count: int, seed: int | None = None) -> Split:
+    """Return the first examples that have a modality, or random ones under a seed."""
     rows = np.flatnonzero(split.has([name]))
     chosen = rows if seed is None else np.random.default_rng(seed).permutation(rows)
-    return split.pools[name][split.rows[name][chosen[:count]]]
+    return split.at(chosen[:count])
 
 
 def _enough(test: Split, name: str) -> bool:

@@ -79,14 +79,19 @@ def predict_scores(model: keras.Model, values: np.ndarray, batch_size: int = 500
 
     Raises ValueError for no values.
     """
+    return predict_outputs(model, values, batch_size)[0]
+
+
+def predict_outputs(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> list[np.ndarray]:
+    """Return each output of a network for each value: `[N, ...]` -> `[N, F]` float32. Raises ValueError for no values."""
     count = len(values)
     if not count:
         raise ValueError("There are no values to classify.")
     # The last batch is filled up with the last value: one shape is one trace.
     rows = np.minimum(np.arange(-(-count // batch_size) * batch_size), count - 1).reshape(-1, batch_size)
     prepare = _preparation(model)
-    logits = [model.predict_on_batch(prepare(tf.constant(values[batch]))) for batch in rows]
-    return np.concatenate(logits)[:count]
+    parts = [tf.nest.flatten(model.predict_on_batch(prepare(tf.constant(values[batch])))) for batch in rows]
+    return [np.concatenate(part)[:count] for part in zip(*parts, strict=True)]
 
 
 def predict_classes(model: keras.Model, values: np.ndarray, batch_size: int = 500) -> np.ndarray:

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import numbers
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -15,17 +16,38 @@ import tensorflow_probability as tfp
 from mmtf.config import ModelConfig
 from mmtf.config.names import name_of
 from mmtf.distributed import random, replicas, strategies
-from mmtf.distributions.family import family_of, parameters
+from mmtf.distributions.family import family_of, parameters, reparameterize
 from mmtf.distributions.likelihood import mean_value, shown_value
-from mmtf.distributions.mixture import sample
+from mmtf.distributions.mixture import component_at, sample
 from mmtf.errors import UserError
 from mmtf.modality import Modality, check_subset, subsets
+from mmtf.models import fusion
 from mmtf.models.encoders import Coders, Codes
 from mmtf.models.inputs import Observed, as_codes, given, observe
 from mmtf.models.keras_model import KerasModel
 from mmtf.models.term_means import TermMeans
 
 tfd = tfp.distributions
+
+Subset = tuple[str, ...]
+
+
+class FromSubsets(NamedTuple):
+    """What `LatentModel.from_subsets` generates from every set K of modalities: E[x_j] of every modality j.
+
+    Of each example there are U samples of shared codes, one for each K; or, of a mixture of experts, one for each expert, and
+    that of K is one of those. Attributes:
+      code: by K, which of the U codes of an example is the sample of q(c|X_K): `[B]` int32.
+      values: by modality, decoded from these codes and s_j ~ p(s_j): `[U, B, ...]`.
+      own: of modalities with a private code the same, with s_j ~ q(s_j|x_j): `[V, B, ...]`, from those of the codes that serve
+        sets with the modality.
+      own_code: by modality j and K, j in K, which of those V: `[B]`.
+    """
+
+    code: dict[Subset, tf.Tensor]
+    values: dict[str, tf.Tensor]
+    own: dict[str, tf.Tensor]
+    own_code: dict[tuple[str, Subset], tf.Tensor]
 
 
 class LatentModel(KerasModel):
@@ -38,6 +60,8 @@ class LatentModel(KerasModel):
 
     # The dataclass of the model's options; a model declares its own.
     Options = ModelConfig
+    # Whether the posterior of a set of modalities is the even mixture of the experts of those that are there.
+    has_mixture_posterior = False
 
     def __init__(self, modalities: Sequence[Modality], coders: Coders, *, seed: int, name: str | None = None):
         """Args:
@@ -178,6 +202,32 @@ class LatentModel(KerasModel):
         private = {} if seed is None else self.sample_private_prior(tf.shape(shared)[0], seed)
         return self._values(self.decode(shared, private, to=to), mean)
 
+    def from_subsets(self, values, mask=None, seed=(0, 0)) -> FromSubsets:
+        """Return E[x_j] of all modalities from every set of those given; each value is encoded and each code decoded once.
+
+        The same as `translate` and `reconstruct` of each set under this seed and with `mean`, where the example has all of it.
+
+        Args:
+          values: the given modalities, `[B, ...]`.
+          seed: `[2]` integers.
+        """
+        check_seed(seed)
+        observed = observe(values, mask, self.modalities)
+        codes, private = self._encode_checked(observed), self.sample_private_prior(replicas.batch_size(observed.values), seed)
+        shared, code = self._samples_of_subsets(codes, observed.present, seed)
+        generated = {n: self._means(n, shared, private.get(n)) for n in self.names}
+        own, own_code = {}, {}
+        for name, q in codes.private.items():
+            sets = [subset for subset in code if name in subset]
+            at = range(len(shared)) if self.has_mixture_posterior else [list(code).index(subset) for subset in sets]
+            drawn = _draw(_or_prior(q, observed.present[name]), seed, f"private/{name}")
+            own[name] = self._means(name, tf.gather(shared, list(at)), drawn)
+            own_code |= {
+                (name, subset): code[subset] if self.has_mixture_posterior else tf.fill(tf.shape(code[subset]), i)
+                for i, subset in enumerate(sets)
+            }
+        return FromSubsets(code, generated, own, own_code)
+
     def sample_private_prior(self, n: int | tf.Tensor, seed) -> dict[str, tf.Tensor]:
         """s_j ~ p(s_j), of the shared prior's family, `[n, private_dim]`, for each modality that has a private code."""
         noise, family = random.Noise(seed, n), self.coders.family
@@ -305,6 +355,35 @@ class LatentModel(KerasModel):
 
     def _encode(self, observed: Observed) -> Codes:
         return self.coders.encode({n: self.network_input(self.modalities[n], x) for n, x in observed.values.items()})
+
+    def _samples_of_subsets(self, codes: Codes, present: Mapping[str, tf.Tensor], seed) -> tuple[tf.Tensor, dict]:
+        """Return samples of shared codes `[U, B, D]`, and by set which of them is its own, `[B]`.
+
+        They are those of `_draw(posterior, seed, "shared")`: one seed, so that an expert's sample is the same in every mixture.
+        """
+        names = tuple(codes.shared)
+        if not self.has_mixture_posterior:
+            drawn = [_draw(self.posterior_of(codes, present, subset), seed, "shared") for subset in subsets(names)]
+            size = tf.shape(drawn[0])[:1]
+            return tf.stack(drawn), {subset: tf.fill(size, i) for i, subset in enumerate(subsets(names))}
+        which, noise = tf.unstack(tf.random.experimental.stateless_split(random.stream_seed(seed, "shared"), 2))
+        size = tf.shape(next(iter(present.values())))[0]
+        standard = self.coders.family.draw([size, self.shared_dim], noise)
+        strata = tf.random.stateless_uniform([size], which)
+        code = {}
+        for subset in subsets(names):
+            weights = fusion.mixture_weights(subset, present)
+            code[subset] = tf.gather([names.index(n) for n in subset], component_at(weights, strata))
+        return tf.stack([reparameterize(q, standard) for q in codes.shared.values()]), code
+
+    def _means(self, name: str, shared: tf.Tensor, private: tf.Tensor | None) -> tf.Tensor:
+        """E[x_j] from codes `[U, B, D]` beside private ones `[B, D_j]`: one row of U at a time, which bounds the memory."""
+        return tf.map_fn(
+            lambda c: mean_value(self.modalities[name], self._decode(name, c, private)),
+            shared,
+            parallel_iterations=1,
+            fn_output_signature=tf.float32,
+        )
 
     def _decode(self, name: str, shared: tf.Tensor, private: tf.Tensor | None) -> tfd.Distribution:
         return self.decoded(self.modalities[name], self.coders.decode(name, shared, private))

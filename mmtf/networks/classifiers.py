@@ -109,6 +109,12 @@ def features(classifier: keras.Model) -> keras.Model:
     return keras.Model(classifier.inputs[0], classifier.get_layer(FEATURES).output, name=f"{classifier.name}_features")
 
 
+def features_and_logits(classifier: keras.Model) -> keras.Model:
+    """The classifier with two outputs, sharing its weights: values -> features `[B, F]` and logits `[B, num_classes]`."""
+    outputs = [classifier.get_layer(FEATURES).output, classifier.outputs[0]]
+    return keras.Model(classifier.inputs[0], outputs, name=f"{classifier.name}_features_and_logits")
+
+
 def _residual(x, filters: int, padding: str, init, name: str):
     """Pre-activation block (He et al.) as in the authors' release: a kernel of 1, then one of 4 with stride 2; `[B, T, C]`.
 

@@ -66,7 +66,7 @@ def evaluate(
     model, step = load_model(run, checkpoint)
     if data is None:
         data = registry.load_data(dataclasses.replace(experiment.data, data_dir=config.data_dir or experiment.data.data_dir))
-    context = _Context(run, model, record.restored(run, data), config, step)
+    context = _Context(run, model, record.restored(run, data), config, step, chosen)
     evaluation.check_labels(context.data, context.test)
     log.info("Evaluating %s at step %d on %d test examples.", experiment.model.model, step, len(context.test))
     about = {
@@ -98,16 +98,20 @@ def evaluate(
 class _Context(evaluation.EvaluationContext):
     """What every part measures, and what several of them need."""
 
-    def __init__(self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int):
+    def __init__(
+        self, run: RunDirectory, model, data: MultimodalData, config: EvaluateConfig, step: int, chosen: Sequence[str]
+    ):
         super().__init__(data, config, model.modalities)
-        self.run, self.model, self.step = run, model, step
+        self.run, self.model, self.step, self._chosen = run, model, step, chosen
 
     def save_figures(self, drawn: Mapping[str, Figure]) -> None:
         _save(self.run, drawn)
 
     @functools.cached_property
     def generated(self) -> evaluation.Generated:
-        return evaluation.Generated(self.model, self.test, self.config)
+        classifiers = self.classifiers if self.labelled and "coherence" in self._chosen else None
+        features = self.features if {"quality", "correlation"} & set(self._chosen) else None
+        return evaluation.Generated(self.model, self.test, self.config, classifiers, features)
 
     def about_data(self) -> dict:
         sizes = {"training_examples": len(self.data.train), "test_examples": len(self.data.test)}

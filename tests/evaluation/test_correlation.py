@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from small_evaluations import data_of, split_of, with_holes
+from small_evaluations import ByTranslation, data_of, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -27,7 +27,7 @@ def pairs(count, rho=RHO, seed=0):
     return {"x": (3 + 2 * x).astype(np.float32), "y": (5 - 0.1 * (rho * x + np.sqrt(1 - rho**2) * noise)).astype(np.float32)}
 
 
-class Linear:
+class Linear(ByTranslation):
     """Generates pairs of one correlation from the priors, and the other of a pair with another one."""
 
     def __init__(self, joint, cross, names=("x", "y")):
@@ -79,7 +79,7 @@ def test_order_does_not_count():
         assert estimate == pytest.approx(other["cross"][key], abs=1e-4)
 
 
-class Copying:
+class Copying(ByTranslation):
     """All values of an example are one and the same."""
 
     def __init__(self, width):
@@ -158,3 +158,6 @@ class Flat:
 
     def of(self, name, values):
         return np.asarray(values, np.float32).reshape(len(values), -1)
+
+    def of_examples(self, name, split):
+        return self.of(name, split.pools[name][split.rows[name]])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_evaluations import FirstNumber
+from small_evaluations import ByTranslation, FirstNumber
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -15,7 +15,7 @@ CLASSES, SAMPLES = 4, 800
 HOW = EvaluateConfig(random_samples=SAMPLES)
 
 
-class Reader:
+class Reader(ByTranslation):
     """Shows the class that the first given value tells, of a wrongly for some values."""
 
     names = ("a", "b")
@@ -32,7 +32,7 @@ class Reader:
 
 @pytest.fixture
 def report(monkeypatch):
-    monkeypatch.setattr(evaluation.coherence, "classifier", FirstNumber)
+    monkeypatch.setattr(evaluation.generation, "classifier", FirstNumber)
     return lambda test: evaluation.Coherence(Reader(), test, {"a": None, "b": None}, HOW).report(tuple("wxyz"))
 
 

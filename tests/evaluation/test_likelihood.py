@@ -162,7 +162,7 @@ def test_published_means_run_over_other_examples():
     model, x = model_of(MMJSD, 0), drawn(0)
     how = EvaluateConfig(likelihood_samples=12, likelihood_examples_many=0)
     found = evaluation.log_likelihoods(model, split_of(x), how)
-    lw = likelihood.log_weights(model, split_of(x), 12, how.evaluation_seed)
+    lw = likelihood.log_weights(model, split_of(x), 12, how.evaluation_seed, published=True)
     flat = [lw.published[NAMES][k, n] for k in range(12) for n in range(60)]
     wanted = np.mean([logsumexp(flat[12 * b : 12 * (b + 1)]) - np.log(12) for b in range(60)])
     assert found["likelihood_published"]["joint"]["one,two,three"]["value"] == pytest.approx(wanted, abs=1e-4)
@@ -178,7 +178,7 @@ def test_texts_are_weighed_as_published_beside():
     import toys
 
     model, values = toys.model("mvae", 0), toys.values(10)
-    lw = likelihood.log_weights(model, split_of(values), 3, 0)
+    lw = likelihood.log_weights(model, split_of(values), 3, 0, published=True)
     names = ("vector", "image", "text")
     assert not np.allclose(lw.published[names], lw.joint[names], atol=1e-2)
     weights = tf.nest.flatten([lw.joint, lw.marginal])
@@ -197,12 +197,12 @@ def test_an_adversarial_model_has_none():
 def test_published_private_codes_of_what_was_not_given_are_the_priors(kind):
     """What an encoder says of a modality's private code changes only the weights of sets that have the modality."""
     model, test, sets = model_of(kind, 1), split_of(drawn(1)), subsets(NAMES)
-    before = likelihood.log_weights(model, test, 12, 3, sets)
+    before = likelihood.log_weights(model, test, 12, 3, sets, published=True)
     weights = model.coders.heads["two"].get_weights()
     # Its last columns are location and log-variance of the private code.
     weights[-1][2 * DIM :] += 1.5
     model.coders.heads["two"].set_weights(weights)
-    after = likelihood.log_weights(model, test, 12, 3, sets)
+    after = likelihood.log_weights(model, test, 12, 3, sets, published=True)
     for subset in sets:
         same = np.array_equal(before.published[subset], after.published[subset])
         assert same == ("two" not in subset), subset
@@ -213,7 +213,7 @@ def test_published_private_codes_of_what_was_not_given_are_the_priors(kind):
 def test_published_weights_of_unseen_modalities_are_those_of_the_decoder(monkeypatch):
     """The sum of their densities, without a ratio of private codes: its mean is p(X) here, too."""
     model, x = model_of(MVAE, 1), drawn(1)
-    found = likelihood.log_weights(model, split_of(x), 4000, 0, [("one", "two")]).published["one", "two"]
+    found = likelihood.log_weights(model, split_of(x), 4000, 0, [("one", "two")], published=True).published["one", "two"]
     value = likelihood.likelihood.log_mean_exp(found)
     error = np.sqrt(likelihood.likelihood.sampling_variance(found))
     wanted = exact(x, 1, NAMES)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toys
-from small_evaluations import data_of, split_of, with_holes
+from small_evaluations import ByTranslation, data_of, split_of, with_holes
 
 from mmtf import evaluation
 from mmtf.config import EvaluateConfig
@@ -21,7 +21,7 @@ HOW = EvaluateConfig(quality_samples=400)
 MODES = 12
 
 
-class Drawing:
+class Drawing(ByTranslation):
     """Shows random ones of given values, whatever it is given."""
 
     def __init__(self, pools):
@@ -115,7 +115,7 @@ def test_modes_that_are_dropped_are_missing_from_recall(found):
         assert scores["area"] == pytest.approx(0.5, abs=0.08), place
 
 
-class Echo:
+class Echo(ByTranslation):
     """Shows in every modality the sum of what it was given."""
 
     def __init__(self, names, width=2):
@@ -197,7 +197,7 @@ def test_too_few_examples_are_left_out_and_named(compared, caplog):
         test = split_of({n: values[n] for n in ("a", name)}, {n: there[n] for n in ("a", name)})
         pair = Echo(("a", name))
         pair.modalities = {n: model.modalities[n] for n in ("a", name)}
-        pair.translate = lambda given, to, seed, pair=pair: {
+        pair.translate = lambda given, to, mask, seed, mean, pair=pair: {
             n: tf.zeros([tf.shape(next(iter(given.values())))[0], *pair.modalities[n].event_shape]) for n in to
         }
         with caplog.at_level(logging.WARNING):
@@ -224,7 +224,7 @@ def network(modality, width=3):
     return keras.Sequential([*layers, keras.layers.Dense(2)], name=modality.name)
 
 
-class Mirror:
+class Mirror(ByTranslation):
     """Shows the values of its test examples once more, as a model shows them: images in 0..1, texts as classes."""
 
     def __init__(self, modalities, values):

@@ -44,7 +44,7 @@ def write(folder, **sets):
 
 def told_by(monkeypatch, classifier=FirstNumber):
     """The classes are read by a stand-in, and nobody trains a classifier."""
-    for module in (evaluation.coherence, evaluation.labels):
+    for module in (evaluation.generation, evaluation.labels):
         monkeypatch.setattr(module, "classifier", classifier)
     monkeypatch.setattr(evaluation.context, "train_classifiers", lambda data, config: dict.fromkeys(data.names))
 

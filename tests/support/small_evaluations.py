@@ -5,9 +5,11 @@ from unittest import mock
 
 import eager
 import numpy as np
+import tensorflow as tf
 
 from mmtf import registry
 from mmtf.data.dataset import MultimodalData, Split
+from mmtf.modality import subsets
 from mmtf.models import base as latent
 
 # More than any test has.
@@ -47,6 +49,22 @@ def with_holes(values, mask):
 def fresh_classifiers(data, config):
     """In place of `train_classifiers`, where nothing depends on how good they are: the data set's own, with fresh weights."""
     return {m.name: registry.classifier_of(data.name, m)(m, len(data.class_names), seed=1) for m in data.modalities}
+
+
+class ByTranslation:
+    """`from_subsets` of a stand-in for a model: a code of its own for each set, by `translate` and `reconstruct`."""
+
+    def from_subsets(self, values, mask=None, seed=(0, 0)):
+        sets, size = subsets(self.names), tf.shape(next(iter(values.values())))[:1]
+        given = {s: {n: values[n] for n in s} for s in sets}
+        means = [self.translate(given[s], to=self.names, mask=mask, seed=seed, mean=True) for s in sets]
+        own, own_code = {}, {}
+        for name in (n for n in self.names if self.modalities[n].private_dim):
+            having = [s for s in sets if name in s]
+            own[name] = tf.stack([self.reconstruct(given[s], mask, seed=seed, mean=True)[name] for s in having])
+            own_code |= {(name, s): tf.fill(size, i) for i, s in enumerate(having)}
+        code = {s: tf.fill(size, i) for i, s in enumerate(sets)}
+        return latent.FromSubsets(code, {n: tf.stack([x[n] for x in means]) for n in self.names}, own, own_code)
 
 
 class FirstNumber:

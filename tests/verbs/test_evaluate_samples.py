@@ -11,11 +11,12 @@ import tensorflow as tf
 import three_kinds
 from checkout import call, run
 from sample_files import NAMES, WIDTH, split, write
-from small_evaluations import OwnScores, eagerly, fresh_classifiers
+from small_evaluations import ByTranslation, OwnScores, eagerly, fresh_classifiers
 
 from mmtf import evaluation, registry
 from mmtf.config import Config, DataConfig, EvaluateConfig, ModelConfig
 from mmtf.data.dataset import Split
+from mmtf.evaluation import batches
 from mmtf.modality import Modality, subset_key, subsets
 from mmtf.report import tables
 from mmtf.verbs.evaluate_samples import evaluate_samples
@@ -139,7 +140,7 @@ def test_attributes_are_scored_by_average_precision(tmp_path, data, monkeypatch)
     assert found["coherence_by_label"]["c<-a"] == pytest.approx(found["label_prevalence"], abs=0.12)
 
 
-class Oracle:
+class Oracle(ByTranslation):
     """A model of a and b whose random values are classes, and whose translations are what they were made from."""
 
     names = ("a", "b")
@@ -169,12 +170,21 @@ def test_samples_of_a_model_are_evaluated_as_the_model_is(tmp_path, data, reader
 
 
 def sets_of(model, test, config, count):
-    """All that a model generates, under the seeds of its evaluation."""
-    made = {"random": evaluation.generation.random_samples(model, count, config)}
+    """All that a model generates, as it is shown, under the seeds of its evaluation."""
+
+    def parts(total, generate):
+        numbers = range(-(-total // batches.BATCH))
+        drawn = [generate(batches.batch_seed(config, number), number * batches.BATCH) for number in numbers]
+        return {n: np.concatenate([np.asarray(part[n]) for part in drawn])[:total] for n in model.names}
+
+    made = {"random": parts(count, lambda seed, first: model.generate(batches.BATCH, seed))}
     for given in subsets(model.names):
-        made[f"from_{subset_key(given, model.names)}"] = evaluation.generation.translated(
-            model, test, given, model.names, config
-        )
+
+        def translated(seed, first, given=given):
+            values = {n: test.take(np.arange(len(test)))[n][first : first + batches.BATCH] for n in given}
+            return model.translate(values, to=model.names, seed=seed)
+
+        made[f"from_{subset_key(given, model.names)}"] = parts(len(test), translated)
     return made
 
 

@@ -145,6 +145,10 @@ class AdversarialModel(LatentModel):
     def decoded(self, modality, answer):
         return output_distribution(modality, answer)
 
+    @property
+    def has_mixture_posterior(self):
+        return self.subset_posterior == "arithmetic"
+
     def fuse(self, experts, present):
         if self.subset_posterior == "geometric":
             return fusion.geometric_posterior(experts, present)

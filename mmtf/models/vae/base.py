@@ -58,8 +58,6 @@ class MultimodalVAE(LatentModel):
     Options = VAEOptions
     # Whether its lower bounds have `Elbo.kl_experts`.
     aligns_experts = False
-    # Whether the posterior of all modalities is the mixture of the single ones' experts.
-    has_mixture_posterior = False
 
     def __init__(
         self,
