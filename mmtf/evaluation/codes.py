@@ -17,12 +17,14 @@ from mmtf.modality import subset_key
 LEAST = 4  # examples, so that each finds another one from another source
 
 
-def code_use(model, test: Split) -> dict[str, dict]:
+def code_use(model, test: Split, graph: Callable | None = None) -> dict[str, dict]:
     """`active_units`, `collapse` and `divergence_between` of docs/metrics.md.
 
     Divergences between Laplace posteriors are those of Gaussians of their means and variances; to the prior, their own.
+
+    Args: graph: as for `moments`.
     """
-    shared, private = moments(model, test)
+    shared, private = moments(model, test, graph)
     to_prior = kl_to_prior(model)
     measured = {"active_units": {}, "collapse": {}, "divergence_between": {}}
     for kind, codes in (("shared", shared), ("private", private)):
@@ -54,18 +56,6 @@ def code_use(model, test: Split) -> dict[str, dict]:
 def kl_to_prior(model) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Return the divergence of a model's posteriors from its prior, of means and standard deviations, per dimension."""
     return latents.laplace_kl_to_prior if family_of(model.prior) is LAPLACE else latents.kl_to_prior
-
-
-def shared_moments(model, split: Split) -> dict[str, dict[str, np.ndarray]]:
-    """Return mean and standard deviation of q(c|x_j) in double precision, `[N, D]` each, by modality of the split."""
-
-    @tf.function(reduce_retracing=True)
-    def moments(values, mask):
-        posteriors = model.posteriors(values, mask)
-        return {n: {"mean": posteriors[(n,)].mean(), "stddev": posteriors[(n,)].stddev()} for n in values}
-
-    by_modality = in_batches(split, lambda batch, number: moments(*batch))
-    return {n: {k: x.astype(np.float64) for k, x in by_modality[n].items()} for n in split.pools}
 
 
 def moments(model, test: Split, graph: Callable | None = None) -> tuple[dict, dict]:

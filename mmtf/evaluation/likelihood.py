@@ -39,6 +39,7 @@ Subset = tuple[str, ...]
 
 # Codes that are decoded at once, which bounds the memory.
 DECODED = 1500
+WORTH_A_GRAPH = 4  # batches
 SHOWN_AFTER = 10.0  # seconds of work before there is a progress bar
 # How many samples the curve over K shows.
 CURVE = (1, 12, 100, 1000, 10_000)
@@ -92,11 +93,12 @@ def log_weights(
     calls = -(-samples // DECODED)
     each, at_once = -(-samples // calls), max(1, DECODED // samples)
 
-    @tf.function(reduce_retracing=True)
     def drawn(values, mask, seed):
         return _drawn(model, observe(values, mask, model.modalities), seed, each, sets, published)
 
     parts, batches = [], -(-len(test) // at_once)
+    # To trace a graph takes longer than to compute a few batches without one.
+    drawn = drawn if batches * calls < WORTH_A_GRAPH else tf.function(drawn, reduce_retracing=True)
     with progress.bar(batches * calls, f"likelihoods, {samples} samples", "batch", delay=SHOWN_AFTER) as bar:
         for number, batch in enumerate(pipeline.in_order(filled_up(test, at_once), at_once)):
             arguments = {n: tf.constant(x) for n, x in batch["values"].items()}, batch.get("mask")
@@ -190,7 +192,7 @@ def sampled(
     samples: int,
     stream: str,
     *,
-    lacks: Collection[str] | None,
+    lacks: Collection[str] | None = None,
     decoded: int | None = None,
 ) -> tuple[_Sampled, tf.Tensor | None]:
     """Return samples of q; and of a mixture which component each is of, `[K, B]`.

@@ -48,7 +48,8 @@ def _terms(context) -> dict:
 def _probe(context) -> dict:
     if not context.labelled:
         return {}
-    return scale(context.data, context.test) | latent_probes(context.model, context.data, context.test, context.config)
+    probes = latent_probes(context.model, context.data, context.test, context.config, context.moments)
+    return scale(context.data, context.test) | probes
 
 
 def _coherence(context) -> dict:
@@ -85,7 +86,7 @@ PARTS = {
     "terms": Part(_terms),
     "probe": Part(_probe),
     "coherence": Part(_coherence, _coherence_of_samples),
-    "codes": Part(lambda c: code_use(c.model, c.test)),
+    "codes": Part(lambda c: code_use(c.model, c.test, c.moments)),
     "reconstruction": Part(lambda c: reconstruction_errors(c.model, c.test, c.config)),
     "quality": Part(_quality, lambda c: external_quality(c.samples, c.data, c.test, c.features, c.config)[0]),
     "correlation": Part(
@@ -93,7 +94,7 @@ PARTS = {
         lambda c: external_correlations(c.samples, c.data, c.test, c.features, c.config),
     ),
     "likelihood": Part(lambda c: log_likelihoods(c.model, c.test, c.config)),
-    "retrieval": Part(lambda c: retrieval_scores(c.model, c.data, c.test, c.config)),
+    "retrieval": Part(lambda c: retrieval_scores(c.model, c.data, c.test, c.config, c.moments)),
 }
 
 

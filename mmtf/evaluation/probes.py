@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
-from mmtf.evaluation.batches import in_batches, whole_somewhere
+from mmtf.evaluation.batches import whole_somewhere
+from mmtf.evaluation.codes import moments
 from mmtf.evaluation.labels import left_out, mean_scores, scores_by_label
 from mmtf.metrics import probe
 from mmtf.modality import subset_key
@@ -25,7 +26,7 @@ PAPERS_BATCH = 256
 PROBES = {"shared": "probe", "private": "probe_private", "both": "probe_both"}
 
 
-def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict:
+def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConfig, graph: Callable | None = None) -> dict:
     """Linear classification of the posterior's mean for every subset, [S] C.2.1 and C.4.3.
 
     `probe` is fitted on many training examples; `probe_one_batch` on 256 of them, as many as the paper takes. Beside them, for
@@ -34,10 +35,11 @@ def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConf
     Args:
       test: the test examples to score, each with a label. A subset that no example has whole is left out, and so is one that
         the training examples of one class alone have.
+      graph: as for `evaluation.moments`.
     """
     chosen = np.random.default_rng(config.evaluation_seed).permutation(len(data.train))[: config.probe_examples]
     fit = data.train.at(chosen)
-    fit_codes, test_codes = code_means(model, fit), code_means(model, test)
+    fit_codes, test_codes = code_means(model, fit, graph), code_means(model, test, graph)
     score = probe.attribute_probes if data.multi_label else probe.linear_probe
     scores = {"probe": {}, "probe_one_batch": {}}
     for kind, codes in fit_codes.items():
@@ -61,19 +63,13 @@ def latent_probes(model, data: MultimodalData, test: Split, config: EvaluateConf
     )
 
 
-def code_means(model, split: Split) -> dict[str, dict[tuple[str, ...], np.ndarray]]:
+def code_means(model, split: Split, graph: Callable | None = None) -> dict[str, dict[tuple[str, ...], np.ndarray]]:
     """Return means of codes, `[N, D]` each; meaningless where a subset is not all there.
 
     Returns:
       `shared`: of q(c|X_K) for every subset K. Where there are private codes, `private`: of q(s_j|x_j), for the subset of j
       alone; and `both`: q(c|x_j) and q(s_j|x_j) side by side.
     """
-
-    @tf.function(reduce_retracing=True)
-    def means(values, mask):
-        means_of = {"shared": {subset: q.mean() for subset, q in model.posteriors(values, mask).items()}}
-        private = {(name,): q.mean() for name, q in model.encode(values, mask).private.items()}
-        both = {subset: tf.concat([means_of["shared"][subset], s], axis=-1) for subset, s in private.items()}
-        return means_of | ({"private": private, "both": both} if private else {})
-
-    return in_batches(split, lambda batch, number: means(*batch))
+    shared, private = ({subset: mean for subset, (mean, _) in codes.items()} for codes in moments(model, split, graph))
+    both = {subset: np.concatenate([shared[subset], own], axis=-1) for subset, own in private.items()}
+    return {"shared": shared} | ({"private": private, "both": both} if private else {})

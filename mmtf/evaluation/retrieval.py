@@ -6,7 +6,9 @@ shared code.
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 from scipy import stats
@@ -14,7 +16,7 @@ from scipy import stats
 from mmtf.config import EvaluateConfig
 from mmtf.data.dataset import MultimodalData, Split
 from mmtf.evaluation.batches import rounded, sources
-from mmtf.evaluation.codes import shared_moments
+from mmtf.evaluation.codes import moments
 from mmtf.evaluation.likelihood import log_weights
 from mmtf.metrics import likelihood, retrieval
 from mmtf.metrics.specs import ARROW
@@ -22,22 +24,27 @@ from mmtf.metrics.specs import ARROW
 RECALLS = (1, 5, 10)
 
 
-def retrieval_scores(model, data: MultimodalData, test: Split, config: EvaluateConfig) -> dict[str, dict]:
+def retrieval_scores(
+    model, data: MultimodalData, test: Split, config: EvaluateConfig, graph: Callable | None = None
+) -> dict[str, dict]:
     """`retrieval` and `mismatch_auc` of docs/metrics.md, by pair of modalities and by kind of score.
 
     Where a data set pairs values by class, all candidates of the query's class are right.
+
+    Args: graph: as for `evaluation.moments`.
     """
+    latent = functools.partial(latent_scores, graph=graph)
     measured = {"retrieval": {}, "mismatch_auc": {}}
     for a, b in itertools.combinations(model.names, 2):
-        whole = _distinct(test.at(test.has((a, b)))).only((a, b))
-        kinds = {"latent": (whole.first(config.retrieval_candidates), latent_scores)}
+        whole = _distinct(test.at(test.has((a, b))))
+        kinds = {"latent": (whole.first(config.retrieval_candidates), latent)}
         if model.has_likelihood() and config.retrieval_likelihood_candidates:
             kinds["likelihood"] = whole.first(config.retrieval_likelihood_candidates), likelihood_scores
         for kind, (candidates, score) in kinds.items():
             right = _right(data, candidates)
             if right.all() or len(candidates) < 2:
                 continue
-            scores = score(model, candidates, config)
+            scores = score(model, candidates, config, (a, b))
             for target, given, table, answers in ((b, a, scores, right), (a, b, scores.T, right.T)):
                 key = f"{target}{ARROW}{given}"
                 measured["retrieval"].setdefault(key, {})[kind] = _ranked(table, answers, config.evaluation_seed)
@@ -46,9 +53,12 @@ def retrieval_scores(model, data: MultimodalData, test: Split, config: EvaluateC
     return {kind: part for kind, part in measured.items() if part}
 
 
-def latent_scores(model, candidates: Split, config: EvaluateConfig) -> np.ndarray:
+def latent_scores(
+    model, candidates: Split, config: EvaluateConfig, names: tuple[str, str], graph: Callable | None = None
+) -> np.ndarray:
     """Return minus the Jeffreys divergence of q(c|x) and q(c|y), of all pairs: `[N, N]`, rows by the first modality."""
-    (m, s), (n, t) = (x.values() for x in shared_moments(model, candidates).values())
+    shared, _ = moments(model, candidates, graph)
+    (m, s), (n, t) = ((x.astype(np.float64) for x in shared[(name,)]) for name in names)
     # (s/t - t/s)^2 + (m - n)^2 (1/s^2 + 1/t^2), summed over dimensions as matrix products.
     vs, vt = 1.0 / s**2, 1.0 / t**2
     spread = (s**2) @ vt.T + vs @ (t**2).T - 2.0 * s.shape[1]
@@ -57,9 +67,9 @@ def latent_scores(model, candidates: Split, config: EvaluateConfig) -> np.ndarra
     return -0.5 * (spread + apart)
 
 
-def likelihood_scores(model, candidates: Split, config: EvaluateConfig) -> np.ndarray:
+def likelihood_scores(model, candidates: Split, config: EvaluateConfig, names: tuple[str, str]) -> np.ndarray:
     """log p(x,y) - log p(x) - log p(y) of all pairs, `[N, N]` nats, rows by the first modality."""
-    (a, b), count = candidates.pools, len(candidates)
+    candidates, (a, b), count = candidates.only(names), names, len(candidates)
     rows = {a: np.repeat(np.arange(count), count), b: np.tile(np.arange(count), count)}
     pairs = Split(candidates.pools, {n: candidates.rows[n][i] for n, i in rows.items()}, None)
     samples, seed = config.likelihood_samples, config.evaluation_seed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def evaluate(
     metrics = measured.content()
     run.write_json("metrics.json", metrics)
     hparams.write_metrics(run.logs, curves.summary(metrics), step)
-    projector.write(run.logs, model, dataclasses.replace(context.data, test=context.test))
+    projector.write(run.logs, model, dataclasses.replace(context.data, test=context.test), graph=context.moments)
     codes = model_figures.of_codes(model, context.test, context.data.class_names, context.data.show)
     _write_figures(run, model_figures.of_model(model, context.test, context.data.show) | codes | _charts(metrics, model.names))
     page.write(run)
@@ -106,6 +106,11 @@ class _Context(evaluation.EvaluationContext):
 
     def save_figures(self, drawn: Mapping[str, Figure]) -> None:
         _save(self.run, drawn)
+
+    @functools.cached_property
+    def moments(self) -> Callable:
+        """The graph of `evaluation.moments`: to trace it takes longer than to compute it."""
+        return evaluation.moments_graph(self.model)
 
     @functools.cached_property
     def generated(self) -> evaluation.Generated:

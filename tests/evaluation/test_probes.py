@@ -30,6 +30,7 @@ class Encoder:
         class Mean:
             def __init__(self, x):
                 self.mean = lambda: tf.convert_to_tensor(x)
+                self.stddev = lambda: tf.ones_like(x)
 
         noise = tf.random.stateless_normal(tf.shape(values["b"]), [1, 2])
         return {("a",): Mean(values["a"] + noise), ("b",): Mean(noise), ("a", "b"): Mean(values["a"] + noise)}
@@ -89,7 +90,7 @@ def test_each_probe_reads_its_own_codes(monkeypatch):
     class Known(Encoder):
         names = ("a",)
 
-    def means(model, split):
+    def means(model, split, graph):
         # The shared code tells the class, the private one half of the time.
         y = split.label[:, None].astype(float)
         private = np.where(np.arange(len(y))[:, None] % 2 == 0, y, 0.0)

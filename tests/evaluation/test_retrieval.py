@@ -20,6 +20,7 @@ from mmtf.config import DataConfig, EvaluateConfig
 from mmtf.errors import UserError
 from mmtf.evaluation.retrieval import latent_scores, likelihood_scores
 from mmtf.metrics import latents
+from mmtf.models.encoders import Codes
 from mmtf.models.vae.mmjsd import MMJSD
 from mmtf.models.vae.mvae import MVAE
 
@@ -38,7 +39,7 @@ def related(model, test, how=HOW, by_class=False, classes=()):
 )  # fmt: skip
 def test_latent_scores_are_divergences_of_all_pairs(make):
     model, values = make(), toys.values(9, count=2)
-    found = latent_scores(model, split_of(values), HOW)
+    found = latent_scores(model, split_of(values), HOW, tuple(values))
     q = {n: model.posterior({n: x}) for n, x in values.items()}
     (m, s), (n, t) = ((p.mean().numpy(), p.stddev().numpy()) for p in q.values())
     for i in range(9):
@@ -54,7 +55,7 @@ def test_likelihood_scores_are_pointwise_mutual_information(kind, monkeypatch):
     x, names = linear.drawn(0, 6), ("one", "three")
     how = EvaluateConfig(likelihood_samples=1500)
     test = linear.split_of(x).only(names)
-    found = likelihood_scores(linear.model_of(kind, 0), test, how)
+    found = likelihood_scores(linear.model_of(kind, 0), test, how, names)
     alone, errors = {n: linear.exact(x, 0, (n,)) for n in names}, []
     for i in range(6):
         for j in range(6):
@@ -80,6 +81,9 @@ class Shown:
     def posteriors(self, values, mask=None):
         locs = {n: tf.convert_to_tensor(x) * float(self._told) for n, x in values.items()}
         return {(n,): tfd.MultivariateNormalDiag(x, 0.1 * tf.ones_like(x)) for n, x in locs.items()}
+
+    def encode(self, values, mask=None):
+        return Codes({}, {})
 
 
 def codes(count):

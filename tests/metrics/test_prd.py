@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+from sklearn.cluster import kmeans_plusplus
 
 from mmtf.metrics import prd
 
@@ -145,3 +147,25 @@ TWENTY = np.random.default_rng(0).normal(size=(20, 2))
 def test_what_has_no_curve_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_starts_are_those_of_greedy_k_means_plus_plus():
+    """Distances are those of the points, and on average as good as scikit-learn's, of one start after the other."""
+    rng = np.random.default_rng(0)
+    points = 30.0 + rng.normal(size=(600, 5)) + 6.0 * rng.normal(size=(8, 5))[rng.integers(8, size=600)]
+    chosen, potentials = prd.starts(points, 12, 60, rng)
+    assert chosen.shape == (60, 12)
+    assert all(len(set(row)) == 12 for row in chosen)
+    for row, potential in zip(chosen, potentials, strict=True):
+        wanted = cdist(points, points[row], "sqeuclidean").min(axis=1).sum()
+        assert potential == pytest.approx(wanted, rel=1e-9)
+    theirs = [kmeans_plusplus(points, 12, random_state=k)[0] for k in range(60)]
+    theirs = np.array([cdist(points, centres, "sqeuclidean").min(axis=1).sum() for centres in theirs])
+    error = np.hypot(potentials.std(), theirs.std()) / np.sqrt(60)
+    assert abs(potentials.mean() - theirs.mean()) < 4 * error
+
+
+def test_starts_on_points_that_stand_several_times():
+    chosen, potentials = prd.starts(np.repeat(np.eye(3), 20, axis=0), 5, 4, np.random.default_rng(0))
+    assert potentials == pytest.approx(0.0, abs=1e-9)
+    assert all(len(set(row // 20)) == 3 for row in chosen)

@@ -84,5 +84,5 @@ def test_compared_embeddings_are_the_scores_of_retrieval(make):
     queries, candidates = (verbs[f"embed_{n}"].traced()(**{n: tf.constant(x[n])})["embedding"] for n in ("vector", "text"))
     found = verbs["compare"].traced()(queries=queries, candidates=candidates[:4])["score"]
     pair = {n: x[n] for n in ("vector", "text")}
-    wanted = latent_scores(model, linear.split_of(pair), EvaluateConfig())
+    wanted = latent_scores(model, linear.split_of(pair), EvaluateConfig(), tuple(pair))
     np.testing.assert_allclose(found, wanted[:, :4], rtol=1e-4, atol=1e-4)
