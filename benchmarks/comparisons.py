@@ -22,6 +22,7 @@ READ_BY = {
     "threads": ("step", "input"),
     "batch_size": ("step", "input"),
     "also": ("step",),
+    "without_avx512": ("step",),
     "require": ("step",),
     "model": ("scaling",),
     "requests": ("serving",),
@@ -51,34 +52,34 @@ def check_read(given: Sequence[str], parts: Sequence[str]) -> None:
             raise UserError(f"--{name} does nothing for --part={','.join(parts)}; remove it, or add {needed}.")
 
 
-def side_by_side(names: Sequence[str], batch_size: int, length: Length) -> dict[str, dict]:
-    """A row per contender, as `interleaved.summary` has them; the second contender is what the others are compared with."""
+def side_by_side(names: Sequence[str], batch_size: int, length: Length, *, until_agreed: bool = False) -> tuple[dict, dict]:
+    """Return a row per contender, as `interleaved.summary` has them, in comparison with the second one; and the conditions."""
     with contextlib.ExitStack() as stack:
         running = [stack.enter_context(interleaved.Contender(n, batch_size, length.threads)) for n in names]
-        turns = interleaved.race(running, length.rounds, length.steps, length.warm_up)
-    return interleaved.summary(turns, names[1])
+        race = interleaved.race(running, length.rounds, length.steps, length.warm_up, until_agreed=until_agreed)
+    return interleaved.summary(race.turns, names[1]), race.conditions()
 
 
 def inputs(batch_size: int, length: Length) -> dict[str, dict]:
     """`input`, the pipelines alone side by side, and `paper_input`; printed."""
     length = length._replace(steps=20 * length.steps)  # of which each is so short
-    feeding = side_by_side(["mmtf_input", "torch_input"], batch_size, length)
+    feeding, conditions = side_by_side(["mmtf_input", "torch_input"], batch_size, length)
     paper = paper_input(batch_size, length)
     print(
-        f"\nInput pipelines alone\n\n{interleaved.table(feeding, 'torch_input')}\n\n"
+        f"\nInput pipelines alone\n\n{interleaved.table(feeding, 'torch_input')}\n\n{interleaved.circumstances(conditions)}\n"
         f"On data of the size of MNIST-SVHN-Text: {paper['batches_per_second']:.0f} batches/s, with {paper['peak_mb']:.0f} MB "
         "of memory at most.",
         flush=True,
     )
     settings = {"settings": length._asdict() | {"batch_size": batch_size}}
-    return {"input": {"rows": feeding} | settings, "paper_input": paper | settings}
+    return {"input": {"rows": feeding, "conditions": conditions} | settings, "paper_input": paper | settings}
 
 
 def paper_input(batch_size: int, length: Length) -> dict[str, float]:
     """Return batches per second, and the highest memory in MB, on data of the size of MNIST-SVHN-Text."""
     with interleaved.Contender("mmtf_paper_input", batch_size, length.threads) as contender:
-        turns = interleaved.race([contender], length.rounds, length.steps, length.warm_up)
-        rate = 1000 / statistics.median(turn.wall for turn in turns[contender.name])
+        race = interleaved.race([contender], length.rounds, length.steps, length.warm_up)
+        rate = 1000 / statistics.median(turn.wall for turn in race.turns[contender.name])
         return {"batches_per_second": round(rate, 1), "peak_mb": round(contender.peak_mb)}
 
 

@@ -72,11 +72,12 @@ def shares(rows: Mapping[str, Mapping], products: float, ours: str) -> dict[str,
     return {
         precision: round(products / rows[steps[precision]]["cpu_ms"] / (matrix / rows[product]["cpu_ms"]), 3)
         for precision, product in MATRIX_PRODUCTS.items()
+        if product in rows
     }
 
 
 def text(rows: Mapping[str, Mapping], products: float, found: Mapping[str, float]) -> str:
     """Return what `shares` found, as a sentence."""
-    rates = {p: 2.0 * contenders.MATRIX**3 / rows[name]["cpu_ms"] / 1e6 for p, name in MATRIX_PRODUCTS.items()}
+    rates = {p: 2.0 * contenders.MATRIX**3 / rows[MATRIX_PRODUCTS[p]]["cpu_ms"] / 1e6 for p in found}
     parts = [f"{share:.0%} of the {rates[precision]:.0f} GFLOP/s of {precision}" for precision, share in found.items()]
     return f"{products / 1e9:.1f} GFLOP a step: {' and '.join(parts)} that matrix products reach in a second of CPU time."

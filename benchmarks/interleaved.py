@@ -18,12 +18,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+import conditions
+
+from mmtf import processor
+
 HERE = Path(__file__).parent
 # Of every contender's process. The benchmark is of CPUs. OpenMP's threads, which PyTorch uses, spin while they wait for one
 # another: beside other load they spin for long, and CPU time is no longer a measure of work (seen: 1,083 ms a step in place
 # of 235). Sleeping instead is to the favour of PyTorch's CPU time, not of its wall time: on a quiet machine 228 instead of
 # 236 ms of CPU, 138 instead of 119 ms of wall.
 ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "-1", "OMP_WAIT_POLICY": "PASSIVE", "TF_CPP_MIN_LOG_LEVEL": "2"}
+# From the least to the greatest ratio of a race whose rounds agree, as a part of their median; and how many times as many
+# rounds a race may take until they do.
+AGREED, PATIENCE = 0.1, 4
 THREAD_LIMITS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
@@ -70,19 +77,68 @@ class Contender:
         self._process.communicate()
 
 
-def race(contenders: Sequence[Contender], rounds: int, steps: int, warm_up: int) -> dict[str, list[Turn]]:
-    """Return every contender's turns, in order. Round by round the contenders take turns, in alternating order.
+class Race(NamedTuple):
+    """Attributes:
+    turns: every contender's, in order, of the last rounds.
+    run: how many rounds there were.
+    agreed: whether the ratio of the first two contenders agrees in the rounds that `turns` has; None where it was not asked.
+    others: the part of the processor's time that went to other work meanwhile; None where the system does not tell.
+    """
+
+    turns: dict[str, list[Turn]]
+    run: int
+    agreed: bool | None
+    others: float | None
+
+    def conditions(self) -> dict:
+        """Return what a table says beside its rows, and a file of results keeps."""
+        busy = {} if self.others is None else {"others": round(self.others, 3)}
+        return {"rounds_run": self.run, "rounds_agree": self.agreed} | busy
+
+
+def race(contenders: Sequence[Contender], rounds: int, steps: int, warm_up: int, *, until_agreed: bool = False) -> Race:
+    """Have contenders take turns round by round, in alternating order.
 
     Args:
+      rounds: as many are returned, the last ones.
       steps: of each turn. warm_up: steps of each contender before the first round, not counted.
+      until_agreed: whether further rounds follow, `PATIENCE` times as many at most, until in the last ones the ratio of the
+        first contender to the second varies by less than `AGREED`.
     """
     for contender in contenders:
         contender.run(warm_up)
+    meanwhile, own = conditions.Meanwhile(), 0.0
     turns = {contender.name: [] for contender in contenders}
-    for number in range(rounds):
+    agreed, number = None, 0
+    while number < rounds or (until_agreed and not agreed and number < PATIENCE * rounds):
         for contender in contenders if number % 2 == 0 else reversed(contenders):
-            turns[contender.name].append(contender.run(steps))
-    return turns
+            turn = contender.run(steps)
+            own += turn.cpu * steps / 1000
+            turns[contender.name].append(turn)
+        number += 1
+        if until_agreed and number >= rounds:
+            agreed = spread(*(turns[contender.name][-rounds:] for contender in contenders[:2])) < AGREED
+    return Race({name: each[-rounds:] for name, each in turns.items()}, number, agreed, meanwhile.share(own))
+
+
+def spread(ours: Sequence[Turn], theirs: Sequence[Turn]) -> float:
+    """Return greatest less least ratio of CPU times, as a part of their median."""
+    ratios = [turn.cpu / other.cpu for turn, other in zip(ours, theirs, strict=True)]
+    return (max(ratios) - min(ratios)) / statistics.median(ratios)
+
+
+def circumstances(measured: Mapping) -> str:
+    """Return what `Race.conditions` has, as a sentence."""
+    busy = measured.get("others")
+    others = "" if busy is None else f" Other work took {busy:.0%} of the processor's time meanwhile."
+    if busy is not None and busy >= AGREED:
+        others += " The machine was busy: measure again next to nothing else."
+    run = f"{measured['rounds_run']} rounds"
+    if measured["rounds_agree"] is None:
+        return f"{run}.{others}"
+    if measured["rounds_agree"]:
+        return f"{run}, in the last of which, shown here, the first ratio varies by less than {AGREED:.0%}.{others}"
+    return f"After {run} the first ratio still varied by {AGREED:.0%} or more in the last ones, shown here.{others}"
 
 
 def summary(turns: Mapping[str, Sequence[Turn]], base: str) -> dict[str, dict[str, float | list[float]]]:
@@ -112,16 +168,11 @@ def table(rows: Mapping[str, Mapping], base: str) -> str:
 def machine() -> dict[str, str | int | float]:
     """Return what it ran on; the load is that of the minute before."""
     packages = {name: metadata.version(name) for name in ("tensorflow", "keras", "tensorflow-probability", "torch")}
-    model = next((line.split(":")[1].strip() for line in _cpu_info() if line.startswith("model name")), platform.machine())
     return {
-        "processor": model,
+        "processor": processor.name() or platform.machine(),
+        "instructions": conditions.instructions(),
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         **packages,
     }
-
-
-def _cpu_info() -> list[str]:
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []

@@ -14,7 +14,7 @@ def compare(model: str, batch_size: int, length: comparisons.Length) -> Rows:
 
     Ratios are to ours: CPU time of a step of theirs over that of ours, which is our steps per CPU second over theirs.
     """
-    rows = comparisons.side_by_side([f"multivae_{model}", f"mmtf_{model}", f"multivae_{model}_gathered"], batch_size, length)
+    rows, _ = comparisons.side_by_side([f"multivae_{model}", f"mmtf_{model}", f"multivae_{model}_gathered"], batch_size, length)
     return {"mmtf": rows[f"mmtf_{model}"], "trainer": rows[f"multivae_{model}"], "loop": rows[f"multivae_{model}_gathered"]}
 
 

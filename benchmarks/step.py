@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import comparisons
+import conditions
 import contenders
 import floor
 import interleaved
@@ -24,8 +25,11 @@ ALSO = {
 
 
 def measure(batch_size: int, also: Sequence[str], length: comparisons.Length) -> dict[str, dict]:
-    """`training` and `mmali`: a row per contender, the operations of a step, and its share of the machine's rate; printed."""
-    found = {}
+    """`training` and `mmali`: a row per contender, the operations of a step, and its share of the machine's rate; printed.
+
+    Where the processor multiplies no bfloat16, contenders that would are left out.
+    """
+    found, with_bfloat16 = {}, conditions.multiplies_bfloat16()
     for part, names, title in (
         ("training", VAE, f"mmJSD with subspaces, batch {batch_size}, data feeding included"),
         ("mmali", GAME, "MMALI, both turns, batch 64 as in [C], data feeding included"),
@@ -33,13 +37,15 @@ def measure(batch_size: int, also: Sequence[str], length: comparisons.Length) ->
         ours, base = names[:2]
         size = batch_size if part == "training" else contenders.game().train.batch_size
         further = [name for name in also if ("mmali" in name) == (part == "mmali")]
-        rows = comparisons.side_by_side([*names, *further], size, length)
+        racing = [name for name in (*names, *further) if with_bfloat16 or "bfloat16" not in name]
+        rows, circumstances = comparisons.side_by_side(racing, size, length, until_agreed=True)
         products = floor.vae_products(size) if part == "training" else floor.game_products(size)
         shares = floor.shares(rows, products, ours)
         found[part] = {"batch_size": size, "settings": length._asdict(), "rows": rows, "products": products}
-        found[part]["share_of_matrix_products"] = shares
+        found[part] |= {"share_of_matrix_products": shares, "conditions": circumstances}
         steps = {name: row for name, row in rows.items() if name not in floor.MATRIX_PRODUCTS.values()}
-        print(f"\n{title}\n\n{interleaved.table(steps, base)}\n\n{floor.text(rows, products, shares)}", flush=True)
+        print(f"\n{title}\n\n{interleaved.table(steps, base)}\n\n{interleaved.circumstances(circumstances)}")
+        print(f"\n{floor.text(rows, products, shares)}", flush=True)
     return found
 
 

@@ -16,6 +16,7 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 RESULTS = BENCHMARKS / "results.json"
 sys.path.insert(0, str(BENCHMARKS))
 import comparisons  # noqa: E402
+import conditions  # noqa: E402
 import interleaved  # noqa: E402
 import scaling  # noqa: E402
 import step  # noqa: E402
@@ -35,6 +36,12 @@ THREADS = flags.DEFINE_integer("threads", 0, "Threads of each library's operatio
 ALSO = flags.DEFINE_multi_enum(
     "also", [], list(step.ALSO), "Further contenders: " + "; ".join(f"{k}, {v}" for k, v in step.ALSO.items()) + "."
 )
+WITHOUT_AVX512 = flags.DEFINE_bool(
+    "without_avx512",
+    False,
+    "Keep TensorFlow and PyTorch from instructions beyond AVX2: what a processor without AVX-512 does, as far as this one can "
+    "stand in for it. Results are kept beside those with all instructions.",
+)
 MODELS = flags.DEFINE_multi_enum("model", scaling.MODELS, scaling.MODELS, "Whose growth to measure; rows of others stay.")
 REQUESTS = flags.DEFINE_integer("requests", 2_000, "Requests to a served model.", lower_bound=10)
 REQUIRE = flags.DEFINE_float("require", None, "Highest CPU time accepted, as a multiple of PyTorch's.")
@@ -46,6 +53,8 @@ def main(argv):
     length = comparisons.Length(ROUNDS.value, STEPS.value, WARM_UP.value, THREADS.value)
     length.check()
     comparisons.check_read([name for name in comparisons.READ_BY if flags.FLAGS[name].present], PARTS.value)
+    if WITHOUT_AVX512.value:
+        os.environ |= conditions.WITHOUT_AVX512
     try:
         machine = interleaved.machine()
     except interleaved.metadata.PackageNotFoundError as error:
@@ -57,6 +66,8 @@ def main(argv):
         if part == "step":
             found = step.measure(BATCH_SIZE.value, ALSO.value, length)
             problems += [] if REQUIRE.value is None else step.too_slow(found, REQUIRE.value)
+            if WITHOUT_AVX512.value:
+                found = {f"{name}_without_avx512": rows for name, rows in found.items()}
         elif part == "input":
             found = comparisons.inputs(BATCH_SIZE.value, length)
         elif part == "serving":

@@ -66,3 +66,56 @@ def test_a_run_records_it_and_a_resumption_with_another_setting_is_warned_of(tmp
     (tmp_path / "training.json").write_text("{}")
     run = SimpleNamespace(path=tmp_path, read_json=lambda name: {"platform": now | {"onednn": not now["onednn"]}})
     assert saving.say_what_differs(run, strategy) == [f"onednn was {not now['onednn']} and is {now['onednn']}"]
+
+
+# As Linux has it, shortened: processors of several kinds.
+KINDS = {
+    "AMX with bfloat16": "fpu sse2 avx2 avx512f avx512_bf16 amx_bf16 amx_tile",
+    "AVX-512 with bfloat16": "fpu avx2 avx512f avx512_bf16",
+    "AVX-512": "fpu avx2 avx512f avx512_vnni",
+    "AVX2": "fpu avx avx2 fma",
+    None: "fpu sse2",
+}
+
+
+@pytest.fixture
+def of_kind(tmp_path, monkeypatch):
+    def read(flags):
+        first = f"processor\t: 0\nmodel name\t: Some CPU: @ 2GHz\nflags\t\t: {flags}\nbogomips\t: 1\n"
+        (tmp_path / "cpuinfo").write_text(f"{first}\nprocessor\t: 1\nflags\t: avx2\n")
+        monkeypatch.setattr(processor, "INFO", tmp_path / "cpuinfo")
+        processor._information.cache_clear()
+
+    yield read
+    processor._information.cache_clear()
+
+
+@pytest.mark.parametrize("known", KINDS)
+def test_what_a_processor_has_is_read_of_its_first_core(of_kind, known):
+    of_kind(KINDS[known])
+    assert processor.name() == "Some CPU: @ 2GHz"
+    assert processor.instructions() == known
+    wanted = None if known is None else "bfloat16" in known
+    assert processor.multiplies_bfloat16() is wanted
+
+
+def test_a_system_that_tells_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(processor, "INFO", tmp_path / "none")
+    processor._information.cache_clear()
+    assert (processor.name(), processor.instructions(), processor.multiplies_bfloat16()) == (None, None, None)
+    processor._information.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("known", "precision", "factor"),
+    [
+        ("AVX2", "bfloat16", "11"),
+        ("AVX-512", "bfloat16", "2"),
+        ("AVX2", "float32", None),
+        ("AMX with bfloat16", "bfloat16", None),
+    ],
+)
+def test_bfloat16_without_instructions_for_it_is_warned_of(of_kind, caplog, known, precision, factor):
+    of_kind(KINDS[known])
+    assert platform.warn_of_bfloat16(precision) is (factor is not None)
+    assert (f"about {factor} times as long" in caplog.text) is (factor is not None)

@@ -7,12 +7,12 @@ import logging
 import os
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 import mmtf
+from mmtf import processor
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def platform_of(strategy: tf.distribute.Strategy) -> dict[str, str | int | list[
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "machine": platform.machine(),
-        "processor": _processor(),
+        "processor": processor.name() or platform.processor(),
         "cores": _cores(),
         "onednn": has_onednn(),
         "devices": [d.device_type for d in tf.config.list_logical_devices()],
@@ -86,6 +86,21 @@ def warn_without_onednn() -> bool:
     return slow
 
 
+def warn_of_bfloat16(precision: str) -> bool:
+    """Warn where networks compute in bfloat16 on a processor that has no instructions for it; whether so."""
+    slow = precision == "bfloat16" and processor.multiplies_bfloat16() is False
+    slow = slow and not tf.config.list_physical_devices("GPU")
+    if slow:
+        known = processor.instructions()
+        log.warning(
+            "--precision=bfloat16: this processor has %s, and no instructions for bfloat16. A training step takes about %.3g "
+            "times as long as in float32; leave --precision out.",
+            known,
+            processor.IN_BFLOAT16[known],
+        )
+    return slow
+
+
 def _cores() -> int:
     """How many threads share the work of one operation: as TensorFlow finds it, from its settings, else the environment."""
     asked = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
@@ -93,16 +108,6 @@ def _cores() -> int:
     # Linux alone knows which processors this process may use.
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return told or allowed or 1
-
-
-def _processor() -> str:
-    """Return its name as Linux has it; elsewhere as Python does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def compile_with_xla(strategy: tf.distribute.Strategy) -> bool:

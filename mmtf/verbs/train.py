@@ -116,6 +116,7 @@ class TrainingRun:
             _check_networks(self.networks, self.data.names)
             _check_batch(config, self.strategy, smallest=1 if each == 1 else len(self.modalities))
             platform.warn_without_onednn()
+            platform.warn_of_bfloat16(train.precision)
             if train.deterministic:
                 platform.be_deterministic()
             if train.microbatch:
