@@ -86,6 +86,32 @@ class Decoder(BaseDecoder):
         return ModelOutput(reconstruction=self.network(z).contiguous())
 
 
+def _options(model, names: Sequence[str]) -> dict:
+    """Return what the library's model of that name has of its own."""
+    match model.model:
+        case "mmjsd":
+            private = dict.fromkeys(names, model.private_dim)
+            return {
+                "subsets": [[name] for name in names],
+                "modalities_specific_dim": private,
+                "beta_style": model.private_beta,
+            }
+        case "mvae":
+            return {"warmup": 0, "k": model.mvae_subsets}
+        case "mmvae_iw":
+            return {
+                "K": model.importance_samples,
+                "prior_and_posterior_dist": "normal",
+                "learn_prior": False,
+                "loss": f"{model.gradient_estimator}_looser",
+            }
+        case "jmvae":
+            return {"warmup": 0, "alpha": model.alpha}
+        case "mvtcae":
+            return {"alpha": model.alpha}
+    return {}
+
+
 def _gaussian(fused: torch.Tensor) -> ModelOutput:
     mean, log_variance = fused.chunk(2, dim=1)
     return ModelOutput(embedding=mean, log_covariance=log_variance)
@@ -107,25 +133,15 @@ def build(config: Config, modalities: Sequence[Modality]) -> BaseMultiVAE:
         "decoders_dist": {m.name: m.likelihood for m in modalities},
         "decoder_dist_params": {m.name: {"scale": m.scale} for m in modalities if m.likelihood == "laplace"},
     }
-    importance = {
-        "K": model.importance_samples,
-        "prior_and_posterior_dist": "normal",
-        "learn_prior": False,
-        "loss": f"{model.gradient_estimator}_looser",
-    }
-    singletons = {
-        "subsets": [[name] for name in names],
-        "modalities_specific_dim": dict.fromkeys(names, model.private_dim),
-        "beta_style": model.private_beta,
-    }
-    kind, settings, own = {
-        "mmjsd": (models.MoPoE, models.MoPoEConfig, singletons),
-        "mvae": (models.MVAE, models.MVAEConfig, {"warmup": 0, "k": model.mvae_subsets}),
-        "mmvae_iw": (models.MMVAE, models.MMVAEConfig, importance),
-        "mopoe": (models.MoPoE, models.MoPoEConfig, {}),
-        "jmvae": (models.JMVAE, models.JMVAEConfig, {"warmup": 0, "alpha": model.alpha}),
-        "mvtcae": (models.MVTCAE, models.MVTCAEConfig, {"alpha": model.alpha}),
+    kind, settings = {
+        "mmjsd": (models.MoPoE, models.MoPoEConfig),
+        "mvae": (models.MVAE, models.MVAEConfig),
+        "mmvae_iw": (models.MMVAE, models.MMVAEConfig),
+        "mopoe": (models.MoPoE, models.MoPoEConfig),
+        "jmvae": (models.JMVAE, models.JMVAEConfig),
+        "mvtcae": (models.MVTCAE, models.MVTCAEConfig),
     }[model.model]
+    own = _options(model, names)
     joint = {"joint_encoder": JointEncoder(names, model.shared_dim)} if model.model == "jmvae" else {}
     encoders = {name: Encoder(name, model.shared_dim, model.private_dim) for name in names}
     return kind(settings(**shared, **own), encoders, {name: Decoder(name) for name in names}, **joint)
