@@ -11,6 +11,8 @@ EXPORT ?= saved_models/quickstart
 SOONER := --random_samples=2000 --quality_samples=1500 --likelihood_examples_many=10 --retrieval_likelihood_candidates=10
 # Processes that test; each takes a core and up to 3 GB, up to 6 GB in test-slow.
 WORKERS ?= 2
+# Flags of make benchmark, such as BENCHMARK=--part=quality.
+BENCHMARK ?=
 
 .PHONY: quickstart test test-slow lint benchmark docs clean
 
@@ -35,7 +37,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 
 benchmark: $(VENV)/.installed-bench
-	$(BIN)/python scripts/benchmark.py
+	$(BIN)/python scripts/benchmark.py $(BENCHMARK)
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict --site-dir build/site

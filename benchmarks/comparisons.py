@@ -26,6 +26,7 @@ READ_BY = {
     "require": ("step",),
     "model": ("scaling",),
     "requests": ("serving",),
+    "seeds": ("quality",),
 }
 
 

@@ -252,7 +252,7 @@ def matched(ours, peer: BaseMultiVAE) -> Iterator[tuple]:
 
 
 def copy_to(peer: BaseMultiVAE, ours) -> None:
-    """Our model's weights into the library's."""
+    """Our model's weights into the library's. For models without private codes, before which ours have the shared one last."""
     with torch.no_grad():
         for weight, parameter in matched(ours, peer):
             # A convolution of kernel 1 is a plain matrix in ours (`mmtf.networks.layers.Characters`).
@@ -263,6 +263,10 @@ def copy_from(peer: BaseMultiVAE, ours) -> None:
     """The library's weights into our model."""
     for weight, parameter in matched(ours, peer):
         weight.assign(as_ours(parameter, weight))
+    for name, modality in ours.modalities.items():
+        # Its decoders read the shared code and then the private one, ours the other way round.
+        first = ours.coders.decoders[name].weights[0]
+        first.assign(np.roll(first.numpy(), modality.private_dim, axis=0))
 
 
 def as_ours(values: torch.Tensor, weight) -> np.ndarray:

@@ -23,10 +23,10 @@ import step  # noqa: E402
 
 PARTS = flags.DEFINE_multi_enum(
     "part",
-    ["step", "input", "scaling", "serving"],
+    ["step", "input", "scaling", "serving", "quality"],
     ["step", "input", "scaling", "serving"],
     "What to measure: training steps; feeding alone; how a step's cost grows with modalities, batch, codes and samples; "
-    "requests to a served model.",
+    "requests to a served model; and, where it is named, how soon a model is good, which takes most of an hour.",
 )
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Turns of each contender.", lower_bound=1)
 STEPS = flags.DEFINE_integer("steps", 30, "Training steps of a turn; a multiple of 10.", lower_bound=10)
@@ -44,6 +44,7 @@ WITHOUT_AVX512 = flags.DEFINE_bool(
 )
 MODELS = flags.DEFINE_multi_enum("model", scaling.MODELS, scaling.MODELS, "Whose growth to measure; rows of others stay.")
 REQUESTS = flags.DEFINE_integer("requests", 2_000, "Requests to a served model.", lower_bound=10)
+SEEDS = flags.DEFINE_integer("seeds", 3, "Runs until a model is good, of each contender.", lower_bound=1)
 REQUIRE = flags.DEFINE_float("require", None, "Highest CPU time accepted, as a multiple of PyTorch's.")
 WRITE = flags.DEFINE_bool("write", False, "Write what was measured into benchmarks/results.json, and the picture of scaling.")
 
@@ -70,6 +71,13 @@ def main(argv):
                 found = {f"{name}_without_avx512": rows for name, rows in found.items()}
         elif part == "input":
             found = comparisons.inputs(BATCH_SIZE.value, length)
+        elif part == "quality":
+            import quality
+
+            found = {"quality": quality.report(range(SEEDS.value))}
+            print(f"\nUntil a model is good, one thread each\n\n{quality.table(found['quality']['found'])}", flush=True)
+            if WRITE.value:
+                quality.draw(found["quality"]["found"], BENCHMARKS / "quality.png")
         elif part == "serving":
             console.load_tensorflow()
             import serving
