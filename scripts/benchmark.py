@@ -23,8 +23,8 @@ import step  # noqa: E402
 
 PARTS = flags.DEFINE_multi_enum(
     "part",
-    ["step", "input", "scaling", "serving", "quality"],
     ["step", "input", "scaling", "serving"],
+    ["step", "input", "scaling", "serving", "quality"],
     "What to measure: training steps; feeding alone; how a step's cost grows with modalities, batch, codes and samples; "
     "requests to a served model; and, where it is named, how soon a model is good, which takes most of an hour.",
 )

@@ -21,13 +21,14 @@ from mmtf.evaluation.reconstruction import reconstruction_errors
 from mmtf.evaluation.retrieval import retrieval_scores
 from mmtf.evaluation.terms import objective_terms
 from mmtf.metrics.entries import METRICS
+from mmtf.metrics.specs import FORMER_PARTS
 from mmtf.report import curves
 
 log = logging.getLogger(__name__)
 
 Measure = Callable[[EvaluationContext], Mapping]
 # What parts were called before; metrics.json and flag files may still have it.
-RENAMED = {"relatedness": "retrieval"}
+RENAMED = FORMER_PARTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,9 +102,6 @@ PARTS = {
 def of_models() -> dict[str, Measure]:
     """Return what measures each part of a model: the above, then each metric that is a part of its own."""
     alone = {key: _alone(key, measure) for key, measure in METRICS.measured_alone().items()}
-    taken = sorted(set(alone) & {*PARTS, *RENAMED})
-    if taken:
-        raise UserError(f"There is a part {taken[0]!r} of metrics.json already; give the metric of that key another one.")
     return {name: part.of_model for name, part in PARTS.items()} | alone
 
 

@@ -24,6 +24,10 @@ SECTIONS = {
     "objective": "Objective on the test split",
     "other": "Other measurements",
 }
+# Parts of metrics.json that hold several metrics, in the order in which they are measured, and what parts were called before:
+# `--parts` knows them by these names, so that no metric that is a part of its own has one of them.
+PARTS = ("terms", "probe", "coherence", "codes", "reconstruction", "quality", "correlation", "likelihood", "retrieval")
+FORMER_PARTS = {"relatedness": "retrieval"}
 # Entries that stand beside another one, by the ending of their key.
 STANDARD_ERROR, INTERVAL, BY_LABEL, LEFT_OUT = "_standard_error", "_interval", "_by_label", "_left_out"
 BESIDE = (STANDARD_ERROR, INTERVAL)
@@ -70,9 +74,11 @@ class MetricTable(dict):
         super().__init__((spec.key, spec) for spec in specs)
 
     def check(self, spec: MetricSpec) -> None:
-        """Raise UserError where there is another metric of the same key, or nothing measures the new one."""
+        """Raise UserError where there is another metric or a part of the same key, or nothing measures the new one."""
         if spec.key in self and self[spec.key] != spec:
             raise UserError(f"There is a metric {spec.key!r} already ({self[spec.key].title}); give the new one another key.")
+        if spec.key in PARTS or spec.key in FORMER_PARTS:
+            raise UserError(f"There is a part {spec.key!r} of metrics.json already; give the metric of that key another one.")
         if spec.measure is None:
             raise UserError(f"The metric {spec.key!r} has no `measure`, so that nothing would measure it.")
 

@@ -250,11 +250,16 @@ def test_the_old_name_of_a_part_is_still_read(run, data, parts, caplog):
     assert not list(run.path.glob("metrics.*.json"))
 
 
-def test_a_metric_of_the_name_of_a_part_is_refused(monkeypatch):
-    taken = specs.MetricSpec("codes", "Codes", "What codes are.", measure=len)
-    monkeypatch.setitem(entries.METRICS, "codes", taken)
-    with pytest.raises(UserError, match="There is a part 'codes' of metrics.json already"):
-        evaluation_parts.of_models()
+@pytest.mark.parametrize("name", ["codes", "relatedness"])
+def test_a_metric_of_the_name_of_a_part_is_refused_as_it_is_added(name):
+    """So that a plugin that has one ends training before it begins."""
+    with pytest.raises(UserError, match=f"There is a part '{name}' of metrics.json already"):
+        entries.METRICS.add(specs.MetricSpec(name, "Codes", "What codes are.", measure=len))
+    assert name not in entries.METRICS
+
+
+def test_the_parts_that_names_are_kept_for_are_those_that_are_measured():
+    assert tuple(evaluation_parts.PARTS) == specs.PARTS
 
 
 def test_the_curves_of_samples_are_drawn_with_their_part(run, data, monkeypatch):
