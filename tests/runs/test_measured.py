@@ -179,7 +179,7 @@ def run(tmp_path, data, monkeypatch):
         monkeypatch.setattr(evaluate.model_figures, name, lambda *given: {})
     monkeypatch.setattr(evaluate, "_save", lambda run, drawn: [figure.clear() for figure in drawn.values()])
     monkeypatch.setattr(evaluate.page, "write", lambda run: None)
-    monkeypatch.setattr(evaluate.projector, "write", lambda *given: None)
+    monkeypatch.setattr(evaluate.projector, "write", lambda *given, **how: None)
     return run
 
 
