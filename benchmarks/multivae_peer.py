@@ -90,12 +90,11 @@ def _options(model, names: Sequence[str]) -> dict:
     """Return what the library's model of that name has of its own."""
     match model.model:
         case "mmjsd":
+            own = {"subsets": [[name] for name in names]}
+            if not model.private_dim:
+                return own
             private = dict.fromkeys(names, model.private_dim)
-            return {
-                "subsets": [[name] for name in names],
-                "modalities_specific_dim": private,
-                "beta_style": model.private_beta,
-            }
+            return own | {"modalities_specific_dim": private, "beta_style": model.private_beta}
         case "mvae":
             return {"warmup": 0, "k": model.mvae_subsets}
         case "mmvae_iw":

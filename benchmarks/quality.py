@@ -28,16 +28,16 @@ CONTENDERS = ("mmtf", "multivae")
 RATES = (0.0005, 0.001, 0.002, 0.004, 0.008)
 LEVELS = (0.8, 0.9)
 TARGETS = ("word<-digit", "scene<-digit")
-BATCH, HELD_OUT = 128, 500
-EVERY, MOST = 50, 3000  # steps from one evaluation to the next, and until a run is given up
+BATCH, BETA, HELD_OUT = 128, 2.5, 500
+EVERY, MOST = 25, 1500  # steps from one evaluation to the next, and until a run is given up
 CLASSIFIER = "classifiers"
 
 Curve = list[dict]
 
 
 def experiment(rate: float, seed: int) -> Config:
-    """mmJSD with subspaces on the embedded data, without what multivae's model does not know: no warm-up, no schedule."""
-    model = ModelConfig("mmjsd", shared_dim=16, private_dim=4, beta=2.5, private_beta=3.0)
+    """mmJSD on the embedded data, without what multivae's model does not know: no warm-up, no weights of private codes."""
+    model = ModelConfig("mmjsd", shared_dim=20, beta=BETA)
     train = TrainConfig(batch_size=BATCH, learning_rate=rate, seed=seed)
     return Config(DataConfig("digits", pairings=20), model, train)
 
