@@ -9,6 +9,8 @@ come without a writer's name, so that a pair shows two scans of one digit, not p
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.model_selection import train_test_split
@@ -55,6 +57,8 @@ def load(
 ) -> MultimodalData:
     """Return digit, scene and word, paired by class; built in about two seconds, the same for the same arguments.
 
+    The last result is kept in the process. Its arrays are read-only, so that who is given it again gets what was built.
+
     Args:
       pairings: partners of each of the 1,400 training scans: N = 1,400 * pairings.
       seed: of the scenes and the pairings, 0 or more. The split is the same for every seed.
@@ -79,10 +83,15 @@ def load(
             raise ValueError(f"{name} must be 1 or more, not {count}.")
     if seed < 0:
         raise ValueError(f"The seed must be 0 or more, not {seed}.")
+    return _built(pairings, seed, scenes_per_digit, test_pairings, fraction, unpaired)
+
+
+@functools.lru_cache(maxsize=1)
+def _built(pairings, seed, scenes_per_digit, test_pairings, fraction, unpaired) -> MultimodalData:
     scans, label = load_digits(return_X_y=True)
     scans = scans.reshape(-1, 8, 8).astype(np.float32) / 16
     train, test = split_rows(scans, label)
-    return MultimodalData(
+    data = MultimodalData(
         name="digits",
         modalities=MODALITIES,
         train=_part(
@@ -100,6 +109,10 @@ def load(
         sources={"digits": f"scikit-learn: {len(train):,} training and {len(test):,} test scans"},
         paired_by_class=True,
     )
+    for split in (data.train, data.test):
+        for array in (*split.pools.values(), *split.rows.values(), *(split.mask or {}).values(), split.label):
+            array.flags.writeable = False
+    return data
 
 
 def scene_scan(split: Split) -> np.ndarray:

@@ -1,5 +1,6 @@
 """How soon a model is good: from curves to seconds, and a table that says where a level was not reached."""
 
+import dataclasses
 import json
 import math
 import subprocess
@@ -70,9 +71,11 @@ def test_networks_answer_alike_with_the_weights_of_the_other():
     """Decoders, whose codes the other library has in another order, answer alike with the weights copied over."""
     peer = pytest.importorskip("multivae_peer")
     from mmtf import registry
+    from mmtf.config import ModelConfig
     from mmtf.data import digits
 
-    config = quality.experiment(0.001, 0)
+    private = ModelConfig("mmjsd", shared_dim=16, private_dim=4, private_beta=3.0)
+    config = dataclasses.replace(quality.experiment(0.001, 0), model=private)
     modalities = registry.configure(digits.MODALITIES, config.model)
     ours, theirs = registry.build_model(config, modalities), peer.build(config, modalities)
     peer.copy_from(theirs, ours)

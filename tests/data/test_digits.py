@@ -187,3 +187,13 @@ def test_unpaired_values_stand_alone_behind_the_pairs(fifth):
     for name, pool in more.pools.items():
         np.testing.assert_array_equal(singles.rows[name][singles.mask[name]], np.arange(len(pool)))
     assert more.at(slice(len(pairs))).has(pairs.rows).all()
+
+
+def test_the_last_result_is_kept_and_cannot_be_changed():
+    first = digits.load(pairings=1, scenes_per_digit=1)
+    assert digits.load(pairings=1, scenes_per_digit=1) is first
+    for split in (first.train, first.test):
+        for array in (*split.pools.values(), *split.rows.values(), split.label):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+    assert digits.load(pairings=1, scenes_per_digit=2) is not first
