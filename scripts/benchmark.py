@@ -13,18 +13,18 @@ from mmtf.cli import console
 from mmtf.errors import UserError
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-RESULTS = BENCHMARKS / "results.json"
 sys.path.insert(0, str(BENCHMARKS))
 import comparisons  # noqa: E402
 import conditions  # noqa: E402
 import interleaved  # noqa: E402
+import parts  # noqa: E402
 import scaling  # noqa: E402
 import step  # noqa: E402
 
 PARTS = flags.DEFINE_multi_enum(
     "part",
-    ["step", "input", "scaling", "serving"],
-    ["step", "input", "scaling", "serving", "quality"],
+    parts.USUAL,
+    list(parts.PARTS),
     "What to measure: training steps; feeding alone; how a step's cost grows with modalities, batch, codes and samples; "
     "requests to a served model; and, where it is named, how soon a model is good, which takes most of an hour.",
 )
@@ -62,34 +62,14 @@ def main(argv):
         raise UserError(f"The benchmark needs {error.name}: run make benchmark, or pip install -e '.[bench]'.") from error
     print(", ".join(f"{key} {value}" for key, value in machine.items()), flush=True)
     os.environ |= interleaved.ENVIRONMENT
+    how = {name: flags.FLAGS[name].value for name in (*comparisons.READ_BY, "write")}
     problems = []
     for part in PARTS.value:
-        if part == "step":
-            found = step.measure(BATCH_SIZE.value, ALSO.value, length)
-            problems += [] if REQUIRE.value is None else step.too_slow(found, REQUIRE.value)
-            if WITHOUT_AVX512.value:
-                found = {f"{name}_without_avx512": rows for name, rows in found.items()}
-        elif part == "input":
-            found = comparisons.inputs(BATCH_SIZE.value, length)
-        elif part == "quality":
-            import quality
-
-            found = {"quality": quality.report(range(SEEDS.value))}
-            print(f"\nUntil a model is good, one thread each\n\n{quality.table(found['quality']['found'])}", flush=True)
-            if WRITE.value:
-                quality.draw(found["quality"]["found"], BENCHMARKS / "quality.png")
-        elif part == "serving":
-            console.load_tensorflow()
-            import serving
-
-            found = {"serving": serving.report(REQUESTS.value, threads=8)}
-            problems += serving.problems(found["serving"])
-        else:
-            found = {"scaling": scaling.report(length, MODELS.value, machine, RESULTS if WRITE.value else None)}
-            problems += scaling.too_steep(found["scaling"]["rows"])
+        found, wrong = parts.PARTS[part](how, length, machine)
+        problems += wrong
         if WRITE.value:
             # Each with its conditions: parts need not be measured together.
-            comparisons.write(RESULTS, {name: rows | {"machine": machine} for name, rows in found.items()})
+            comparisons.write(parts.RESULTS, {name: rows | {"machine": machine} for name, rows in found.items()})
     if problems:
         sys.exit("\n".join(problems))
 
