@@ -29,7 +29,7 @@ def _limited() -> bool:
 
 
 class Meanwhile:
-    """How busy others keep the processor, from now on."""
+    """Measures how busy others keep the processor, from now on."""
 
     def __init__(self):
         self._busy, self._start = _busy_seconds(), time.monotonic()

@@ -1,4 +1,4 @@
-"""What `scripts/benchmark.py --part` names: each part's rows, and what is wrong with them."""
+"""Measure what `scripts/benchmark.py --part` names: each part's rows, and what is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a model is good: CPU seconds of training until held-out coherence first reaches a level, beside multivae's.
+"""Measure how soon a model is good: CPU seconds of training until held-out coherence reaches a level, beside multivae's.
 
 As a process of its own, `python benchmarks/quality.py mmtf --learning_rate=0.001 --seed=0`, it trains one contender on one
 thread and prints a line of JSON after every so many steps: steps, CPU seconds of training so far, and coherence of words and

@@ -1,4 +1,4 @@
-"""What the processor can do, and having TensorFlow make use of it: before TensorFlow is imported.
+"""Tell what the processor can do, and have TensorFlow make use of it: before TensorFlow is imported.
 
 oneDNN computes matrix products and convolutions in TensorFlow. TensorFlow turns it on by itself only on x86 processors with
 AVX-512 and its like; on others TF_ENABLE_ONEDNN_OPTS=1 in the environment does, if it is there when TensorFlow is imported.
@@ -23,8 +23,9 @@ INSTRUCTIONS = {
     "avx2": "AVX2",
 }
 # A training step's time in bfloat16 over that in float32 where the processor has no instructions for bfloat16, by what it has.
-# CPU time of mmJSD on the digits, batch 256, of an AMD EPYC: with AVX-512 (oneDNN kept from the rest) 380 and 188 ms; without,
-# where TensorFlow takes its own kernels for bfloat16 and oneDNN for float32 alone, 2286 and 211 ms.
+# CPU time of mmJSD on the digits, batch 256, of an AMD EPYC that multiplies bfloat16, kept from it: with AVX-512 (oneDNN's
+# instructions limited) 380 and 188 ms. For AVX2, TensorFlow's own kernels (oneDNN off) took 2286 ms in bfloat16, and oneDNN
+# limited to AVX2 211 ms in float32; limited so it computes no bfloat16 there, and no processor without AVX-512 was to be had.
 IN_BFLOAT16 = {"AVX-512": 2.0, "AVX2": 11.0}
 
 

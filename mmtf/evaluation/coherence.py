@@ -53,7 +53,7 @@ class Coherence:
         return self._scores.report(*self._logits(), class_names)
 
     def _logits(self) -> tuple[dict[str, np.ndarray], dict[str, dict[str, np.ndarray]]]:
-        """What classifiers say: by modality of random samples; by kind and `Y<-K` of the test examples that have all of K."""
+        """Return logits: by modality of random samples; by kind and `Y<-K` of the test examples that have all of K."""
         generated = self._generated or self._fresh()
         by_kind = {
             kind: {

@@ -1,4 +1,4 @@
-"""What a model generates for several measurements: each value encoded, each code decoded and each result read once."""
+"""Generate for several measurements at once: each value is encoded, each code decoded and each result read once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Graphs:
 
 
 class Generated:
-    """What classifiers and features say of samples: from the priors, and of every modality from every set of modalities.
+    """Reads samples by classifiers and features: from the priors, and of every modality from every set of modalities.
 
     c is sampled from q(c|X_K) and private codes from their priors; classifiers see means, features what is shown: means too,
     and of texts the likeliest characters. Values go as soon as they were read. Kept are logits, and features of
@@ -144,11 +144,11 @@ class Generated:
 
 
 class _Reading:
-    """What is read of a batch that was generated from every set."""
+    """Reads a batch that was generated from every set."""
 
     def __init__(self, model, test: Split, featured: Mapping[Place, np.ndarray], read):
         self.featured, self._read = featured, read
-        self._names, self._modalities = model.names, model.modalities
+        self._modalities = model.modalities
         self._sets = whole_somewhere(subsets(model.names), test)
 
     def of_batch(self, generated, rows: np.ndarray, *, logits: bool) -> tuple[dict, dict[Place, np.ndarray]]:
@@ -188,7 +188,7 @@ class _Reading:
         return by_place
 
     def _of_codes(self, name: str, values: np.ndarray, kinds: Collection[str]) -> dict[str, np.ndarray]:
-        """What `read` says of values `[U, B, ...]`, with these axes."""
+        """Return what `read` says of values `[U, B, ...]`, with these axes."""
         found = self._read(name, values.reshape(-1, *values.shape[2:]), kinds)
         return {kind: x.reshape(*values.shape[:2], *x.shape[1:]) for kind, x in found.items()}
 

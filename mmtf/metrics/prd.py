@@ -150,7 +150,7 @@ def starts(points: np.ndarray, clusters: int, count: int, rng: np.random.Generat
     squares, trials, each = np.einsum("nd,nd->n", points, points), 2 + int(np.log(clusters)), np.arange(count)
 
     def distances(chosen: np.ndarray) -> np.ndarray:
-        """Of points by index `[S, T]` to all points, `[S, T, N]`."""
+        """Return squared distances of points by index `[S, T]` to all points, `[S, T, N]`."""
         rows = chosen.ravel()
         apart = squares[rows][:, None] - 2.0 * (points[rows] @ points.T) + squares
         return np.maximum(apart, 0.0).reshape(*chosen.shape, -1)

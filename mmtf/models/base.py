@@ -33,7 +33,7 @@ Subset = tuple[str, ...]
 
 
 class FromSubsets(NamedTuple):
-    """What `LatentModel.from_subsets` generates from every set K of modalities: E[x_j] of every modality j.
+    """Holds what `LatentModel.from_subsets` generates from every set K of modalities: E[x_j] of every modality j.
 
     Of each example there are U samples of shared codes, one for each K; or, of a mixture of experts, one for each expert, and
     that of K is one of those. Attributes:

@@ -1,4 +1,4 @@
-"""How soon a model is good: from curves to seconds, and a table that says where a level was not reached."""
+"""Check the time to quality: from curves to seconds, and a table that says where a level was not reached."""
 
 import dataclasses
 import json

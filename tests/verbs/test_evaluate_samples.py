@@ -201,10 +201,17 @@ def test_files_of_images_and_classes_of_a_model_give_its_numbers(tmp_path, monke
         features = evaluation.Features(model.modalities, fresh_classifiers(data, how))
         wanted = evaluation.Coherence(model, test, fresh_classifiers(data, how), how).report(data.class_names)
         found = evaluate_samples(write(tmp_path, **sets_of(model, test, how, 50)), which, how, data=data)
+        classifiers = fresh_classifiers(data, how)
+        both = evaluation.Generated(model, test, how, classifiers, features)
+        together = evaluation.Coherence(model, test, classifiers, how, both).report(data.class_names)
+        quality_of_both = evaluation.sample_quality(model, data, test, features, how, both)[0]
         quality, cca = (
             evaluation.sample_quality(model, data, test, features, how)[0],
             evaluation.correlations(model, data, test, features, how),
         )
+    # One run of the classifiers for logits and features says what two say.
+    assert together == wanted
+    assert quality_of_both == quality
     for key in ("picture<-picture", "picture<-words", "picture<-picture,words"):
         assert found["coherence"][key] == wanted["coherence"][key]
         assert found["coherence_interval"][key] == wanted["coherence_interval"][key]
